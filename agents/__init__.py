@@ -1,0 +1,1 @@
+"""Who does the work: roles, prompts, the agent loop, teams, models and engines."""

@@ -1,0 +1,1 @@
+"""What is to be done: scenarios and their cases, task graphs, graders."""

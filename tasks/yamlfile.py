@@ -1,0 +1,73 @@
+"""Files that users write: YAML checked by a pydantic model, with errors that name the file, line and field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from traces.errors import ScenarioError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load(path: Path, model: type[M], **defaults: Any) -> M:
+    """The file's content as a `model`. `defaults` fill fields that the file leaves out.
+
+    Raises ScenarioError for a missing file, broken YAML, and the first field that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(str(path), f"cannot be read: {error}") from error
+    root, data = _parse(path, text)
+    if not isinstance(data, dict):
+        raise ScenarioError(str(path), "should be a mapping of fields to values", line=1)
+    try:
+        return model.model_validate({**defaults, **data})
+    except ValidationError as error:
+        raise _first_error(path, root, error) from error
+
+
+def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
+    try:
+        return yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error)
+        raise ScenarioError(str(path), f"not valid YAML: {problem}", line=mark.line + 1 if mark else None) from error
+
+
+def _first_error(path: Path, root: yaml.Node | None, error: ValidationError) -> ScenarioError:
+    details = error.errors(include_url=False)
+    first = details[0]
+    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+    loc = [part for part in first["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    got = first.get("input")
+    shown = f", got {got!r}" if isinstance(got, str | int | float | bool) and first["type"] != "missing" else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return ScenarioError(str(path), f"{message}{shown}{more}", line=line_of(root, loc), field=".".join(map(str, loc)))
+
+
+def error_at(path: Path, loc: list[str | int], message: str) -> ScenarioError:
+    """An error about one field of a file that was read before."""
+    root, _ = _parse(path, path.read_text(encoding="utf-8"))
+    return ScenarioError(str(path), message, line=line_of(root, loc), field=".".join(map(str, loc)))
+
+
+def line_of(node: yaml.Node | None, loc: Sequence[Any]) -> int:
+    """The line (from 1) of the deepest part of `loc` that the document has."""
+    line = node.start_mark.line + 1 if node else 1
+    for part in loc:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line

@@ -1,0 +1,1 @@
+"""What an agent may use: the tool registry, retrieval, sandbox, SQL; policy and guards."""

@@ -1,0 +1,64 @@
+"""Every error that Headcount raises on purpose, as one tree.
+
+HeadcountError                  something a user can act on; the command line prints it and exits with `exit_code`
+├── InputError                  what the user gave is wrong: it names the place and what would be right
+│   └── ScenarioError           a file of a scenario: path, line, field
+├── Unavailable                 an optional part is not here; says how to get it
+├── LimitReached                a budget or a stop rule ended the work (kind, value, limit)
+├── ModelError                  a model call failed for good, after its retries
+│   └── MalformedOutput         a model's reply could not be read, after its repairs
+└── TraceError                  a journal or an index cannot be read
+"""
+
+from __future__ import annotations
+
+
+class HeadcountError(Exception):
+    """Something a user can act on. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class InputError(HeadcountError):
+    """What the user gave is wrong."""
+
+    exit_code = 2
+
+
+class ScenarioError(InputError):
+    """A scenario file is wrong: `path:line: field: message`."""
+
+    def __init__(self, path: str, message: str, *, line: int | None = None, field: str = "") -> None:
+        self.path, self.line, self.field, self.message = path, line, field, message
+        place = path if line is None else f"{path}:{line}"
+        super().__init__(f"{place}: {field}: {message}" if field else f"{place}: {message}")
+
+
+class Unavailable(HeadcountError):
+    """An optional part is not installed or not reachable; the message says how to get it."""
+
+    exit_code = 3
+
+
+class LimitReached(HeadcountError):
+    """A limit ended the work: `kind` (tokens, cost_usd, seconds, calls, ...), the value reached, the limit set."""
+
+    def __init__(self, kind: str, value: float, limit: float) -> None:
+        self.kind, self.value, self.limit = kind, value, limit
+        super().__init__(f"{kind}: {value:g} of {limit:g} used")
+
+
+class ModelError(HeadcountError):
+    """A model call failed for good, after the retries that its gateway makes."""
+
+    exit_code = 4
+
+
+class MalformedOutput(ModelError):
+    """A model's reply could not be read, after a bounded number of repairs."""
+
+
+class TraceError(HeadcountError):
+    """A journal or an index cannot be read."""
+
+    exit_code = 5

@@ -1,0 +1,351 @@
+"""The types that are written into a trace, and nothing else.
+
+Names follow OpenTelemetry's semantic conventions for generative AI where they have a word for the thing
+(`chat`, `execute_tool`, `create_agent`, `input_tokens`, `finish_reason`, ...).
+Times (`t`, `latency_s`) are seconds on the run's clock: simulated under the virtual clock, real otherwise.
+Money is an integer number of nano-dollars (1e-9 USD), so that sums are exact; None means the price is unknown.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+NANO = 1_000_000_000
+
+
+class ToolCall(Struct, frozen=True):
+    """A model asks for a tool. `arguments` is the JSON text as it came over the wire."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ChatMessage(Struct, frozen=True, omit_defaults=True):
+    """One entry of a model's prompt. `trusted` is False for text that came from outside the run's instructions:
+    documents, tool results, customers' mail and whatever was derived from them by quoting."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    trusted: bool = True
+
+
+class Message(Struct, frozen=True, omit_defaults=True):
+    """What one agent says to another (`to`) or to a topic, over the bus. `id` counts from 1 in a run."""
+
+    id: int
+    sender: str
+    kind: str
+    content: str
+    to: str | None = None
+    topic: str | None = None
+    reply_to: int | None = None
+    trusted: bool = True
+
+
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """What model calls used. `cost_nano_usd` is None as soon as one price in the sum is unknown, never 0 for it."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    calls: int = 0
+    cost_nano_usd: int | None = 0
+    latency_s: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cost_usd(self) -> float | None:
+        return None if self.cost_nano_usd is None else self.cost_nano_usd / NANO
+
+    def __add__(self, other: Usage) -> Usage:
+        known = self.cost_nano_usd is not None and other.cost_nano_usd is not None
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.calls + other.calls,
+            (self.cost_nano_usd or 0) + (other.cost_nano_usd or 0) if known else None,
+            self.latency_s + other.latency_s,
+        )
+
+
+class Budget(Struct, frozen=True, omit_defaults=True):
+    """What one run may use, shared by its whole team; None is no limit. `seconds` is on the run's clock."""
+
+    tokens: int | None = None
+    cost_usd: float | None = None
+    seconds: float | None = None
+    calls: int | None = None
+
+
+class Chunk(Struct, frozen=True, omit_defaults=True):
+    """A retrieved piece of a document. `id` is `source#position`; scores are higher-is-better, ranks count from 1."""
+
+    id: str
+    source: str
+    title: str
+    position: int
+    text: str
+    score: float
+    vector_rank: int | None = None
+    text_rank: int | None = None
+
+
+class Check(Struct, frozen=True, omit_defaults=True):
+    """One thing that a grader looked at."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+    weight: float = 1.0
+
+
+class Fault(Struct, frozen=True, omit_defaults=True):
+    """The true label of an error that a simulated model made: a failure mode of MAST (Cemri et al. 2025)."""
+
+    mode: str
+    step: str = ""
+    detail: str = ""
+
+
+class Run(Struct, frozen=True, omit_defaults=True):
+    """One trial: one team on one case with one seed. `simulated` says that its model was."""
+
+    scenario: str
+    case: str
+    team: str
+    engine: str
+    model: str
+    trial: int
+    seed: int
+    budget: Budget
+    clock: Literal["virtual", "real"]
+    simulated: bool
+    scenario_digest: str = ""
+    difficulty: str = ""
+    features: tuple[str, ...] = ()
+
+
+# --- events: the closed, tagged union that a trace is made of ---------------------------------------------------
+
+
+class _Event(Struct, frozen=True, omit_defaults=True, tag_field="type"):
+    pass
+
+
+class RunStarted(_Event, frozen=True, tag="run_started"):
+    run: Run
+    request: str
+
+
+class AgentCreated(_Event, frozen=True, tag="create_agent"):
+    """`prompt_version` names the template (`researcher@1`) that `instructions` were made from."""
+
+    agent: str
+    role: str
+    model: str
+    prompt_version: str = ""
+    instructions: str = ""
+    tools: tuple[str, ...] = ()
+
+
+class MessageSent(_Event, frozen=True, tag="message"):
+    message: Message
+
+
+class Chat(_Event, frozen=True, tag="chat"):
+    """One model call. The prompt is the first `kept` messages of this agent's previous call (over the whole run)
+    followed by `added`; `traces.prompts.prompt_at` puts it together. `purpose` is act, plan, review, bid, ..."""
+
+    agent: str
+    purpose: str
+    model: str
+    kept: int
+    added: tuple[ChatMessage, ...]
+    text: str
+    usage: Usage
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish_reason: str = "stop"
+    tools: tuple[str, ...] = ()
+    error: str = ""
+    fault: Fault | None = None
+
+
+class OutputRejected(_Event, frozen=True, tag="output_rejected"):
+    """A reply that could not be read. `attempt` counts from 1; `final` means that no further repair was made."""
+
+    agent: str
+    reason: str
+    attempt: int
+    final: bool = False
+
+
+class EffectIntended(_Event, frozen=True, tag="effect_intended"):
+    """Written, and synced to disk, before a tool with an outside effect runs. `key` makes the effect idempotent."""
+
+    agent: str
+    tool: str
+    call_id: str
+    arguments: dict[str, Any]
+    key: str
+
+
+class ApprovalDecided(_Event, frozen=True, tag="approval"):
+    """`approver` is `policy:<rule>`, `simulated:<rule>` or a person's name."""
+
+    agent: str
+    tool: str
+    call_id: str
+    approver: str
+    approved: bool
+    reason: str
+
+
+class ToolExecuted(_Event, frozen=True, tag="execute_tool"):
+    agent: str
+    tool: str
+    call_id: str
+    effect: str
+    arguments: dict[str, Any]
+    ok: bool
+    result: str
+    latency_s: float = 0.0
+    chunks: tuple[Chunk, ...] = ()
+    trusted: bool = False
+
+
+class TaskPosted(_Event, frozen=True, tag="task_posted"):
+    posting: str
+    goal: str
+    role: str
+    needs: tuple[str, ...] = ()
+    by: str = ""
+
+
+class TaskOpened(_Event, frozen=True, tag="task_opened"):
+    """What the posting needs has been accepted; it is open for bids."""
+
+    posting: str
+
+
+class BidMade(_Event, frozen=True, tag="bid"):
+    """`price` is in tokens: what the bidder expects to use."""
+
+    posting: str
+    agent: str
+    price: float
+    confidence: float = 1.0
+    note: str = ""
+
+
+class TaskAwarded(_Event, frozen=True, tag="award"):
+    posting: str
+    agent: str
+    price: float
+    mechanism: str
+    reason: str = ""
+
+
+class TaskDelivered(_Event, frozen=True, tag="delivery"):
+    posting: str
+    agent: str
+    content: str
+    attempt: int = 1
+
+
+class TaskReviewed(_Event, frozen=True, tag="acceptance"):
+    posting: str
+    by: str
+    accepted: bool
+    reason: str = ""
+
+
+class TaskClosed(_Event, frozen=True, tag="task_closed"):
+    """A posting ended: `settled`, `expired` or `withdrawn`."""
+
+    posting: str
+    state: str
+    reason: str = ""
+
+
+class AnswerHandedIn(_Event, frozen=True, tag="answer"):
+    """The best answer so far. A run that is cut short is graded on the last one."""
+
+    agent: str
+    content: str
+
+
+class LimitHit(_Event, frozen=True, tag="limit"):
+    kind: str
+    value: float
+    limit: float
+    agent: str = ""
+
+
+class Noted(_Event, frozen=True, tag="note"):
+    """Something worth seeing in a replay that has no event of its own: a fallback, a cut context, a re-plan."""
+
+    agent: str
+    kind: str
+    text: str
+
+
+class Evaluated(_Event, frozen=True, tag="evaluation"):
+    success: bool
+    score: float
+    checks: tuple[Check, ...]
+
+
+class RunFinished(_Event, frozen=True, tag="run_finished"):
+    """`status`: completed, limited (a budget or stop rule ended it) or failed. `ended_by` is the rule, in words."""
+
+    status: Literal["completed", "limited", "failed"]
+    ended_by: str
+    answer: str
+    usage: Usage
+    latency_s: float
+    messages: int
+    error: str = ""
+
+
+Event = (
+    RunStarted
+    | AgentCreated
+    | MessageSent
+    | Chat
+    | OutputRejected
+    | EffectIntended
+    | ApprovalDecided
+    | ToolExecuted
+    | TaskPosted
+    | TaskOpened
+    | BidMade
+    | TaskAwarded
+    | TaskDelivered
+    | TaskReviewed
+    | TaskClosed
+    | AnswerHandedIn
+    | LimitHit
+    | Noted
+    | Evaluated
+    | RunFinished
+)
+
+
+class Record(Struct, frozen=True):
+    """One line of a journal: event `seq` (from 0) of run number `run` of an experiment, at `t` seconds of the run's
+    clock; `wall` is Unix time. Everything but `wall` is the same again for the same seed."""
+
+    run: int
+    seq: int
+    t: float
+    wall: float
+    event: Event

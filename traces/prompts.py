@@ -1,0 +1,49 @@
+"""Prompts in a trace: each model call records only what is new since the same agent's previous one.
+
+An agent's prompts mostly grow at their end; written out in full, a run's trace would grow with their square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from traces.errors import TraceError
+from traces.kernel import Chat, ChatMessage, Record
+
+
+class PromptDelta:
+    """The last prompt of each agent of one run."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, tuple[ChatMessage, ...]] = {}
+
+    def delta(self, agent: str, messages: Sequence[ChatMessage]) -> tuple[int, tuple[ChatMessage, ...]]:
+        """How many messages at the start are those of the agent's previous prompt, and the messages after them: the
+        `kept` and `added` of the `Chat` to record. Each call of the agent must be recorded, in the order of calls."""
+        last = self._last.get(agent, ())
+        now = tuple(messages)
+        self._last[agent] = now
+        kept = 0
+        for old, new in zip(last, now, strict=False):
+            if old is not new and old != new:
+                break
+            kept += 1
+        return kept, now[kept:]
+
+
+def prompt_at(records: Iterable[Record], seq: int) -> tuple[ChatMessage, ...]:
+    """The full prompt of the model call recorded as event `seq`, from one run's records in order of `seq` (those
+    after it may be missing). Raises TraceError if there is no model call there."""
+    prompts: dict[str, tuple[ChatMessage, ...]] = {}
+    for record in records:
+        event = record.event
+        if isinstance(event, Chat):
+            before = prompts.get(event.agent, ())
+            if event.kept > len(before):
+                raise TraceError(f"event {record.seq}: the prompt that it continues is not in this trace")
+            prompts[event.agent] = before[: event.kept] + event.added
+            if record.seq == seq:
+                return prompts[event.agent]
+        if record.seq >= seq:
+            break
+    raise TraceError(f"event {seq} is not a model call")

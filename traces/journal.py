@@ -146,7 +146,11 @@ def good_size(path: Path) -> int:
 
 def check(path: Path) -> Damage | None:
     """Where a journal is damaged, or None. A line that is just being written looks torn."""
-    good = good_size(path)
+    return check_from(path, good_size(path))
+
+
+def check_from(path: Path, good: int) -> Damage | None:
+    """The same, where the first `good` bytes are known to be whole events."""
     with _open(path) as file:
         file.seek(good)
         line = file.readline()

@@ -1,0 +1,237 @@
+"""Reading traces: one way to ask, for experiments that are over (the DuckDB index) and for those that still run (their
+journals). The index, `<home>/traces.duckdb`, is made from the journals when it is needed, and made anew when it is
+missing, damaged or of another version.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from traces import index
+from traces.errors import InputError, TraceError
+from traces.home import ExperimentFolder, experiment_folder, home, list_experiments, state
+from traces.index import Indexed, Unreadable
+from traces.kernel import Event, Record
+from traces.live import LiveExperiment
+from traces.rows import ExperimentRow, RunRow, experiment_row
+
+T = TypeVar("T")
+_event = msgspec.json.Decoder(Event).decode
+_COLUMNS = RunRow.__struct_fields__
+_UNDER_WAY = ("running", "pending")
+_ATTEMPTS = 4
+
+
+class Store:
+    """Everything recorded under one home folder. Cheap to make; keeps no file open; may be shared by threads."""
+
+    def __init__(self, base: Path | None = None) -> None:
+        self.home = base or home()
+        self.path = self.home / "traces.duckdb"
+        self._live: dict[str, LiveExperiment] = {}
+        self._lock = threading.RLock()
+
+    # --- asking ---------------------------------------------------------------------------------------------
+
+    def experiments(self) -> list[ExperimentRow]:
+        """Every experiment as it is now, newest first. One whose plan cannot be read says so in `message`."""
+        return [_row_or_reason(folder) for folder in list_experiments(self.home)]
+
+    def experiment(self, experiment: str) -> ExperimentRow:
+        return experiment_row(self._folder(experiment), time.time())
+
+    def runs(
+        self,
+        experiment: str,
+        *,
+        team: str | None = None,
+        case: str | None = None,
+        success: bool | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[RunRow]:
+        """The runs of an experiment by number, those that still run included."""
+        if self._is_live(experiment):
+            rows = _filtered(self.live_rows(experiment, finished_only=False), team, case, success)
+            return rows[offset : None if limit is None else offset + limit]
+        where, values = _where(experiment, team, case, success)
+        return self._run_rows(experiment, f"{where} ORDER BY run LIMIT ? OFFSET ?", [*values, limit, offset])
+
+    def count_runs(
+        self, experiment: str, *, team: str | None = None, case: str | None = None, success: bool | None = None
+    ) -> int:
+        """How many runs `runs` has to show without a limit."""
+        if self._is_live(experiment):
+            return len(_filtered(self.live_rows(experiment, finished_only=False), team, case, success))
+        where, values = _where(experiment, team, case, success)
+        return int(self._rows(experiment, f"SELECT count(*) FROM runs WHERE {where}", values)[0][0])
+
+    def run(self, experiment: str, run: int) -> RunRow:
+        """One run; raises InputError if there is none with this number."""
+        if self._is_live(experiment):
+            found = [row for row in self.live_rows(experiment, finished_only=False) if row.run == run]
+        else:
+            found = self._run_rows(experiment, "experiment = ? AND run = ?", [experiment, run])
+        if not found:
+            raise InputError(f"experiment {experiment} has no run {run}")
+        return found[0]
+
+    def events(self, experiment: str, run: int, offset: int = 0, limit: int | None = None) -> list[Record]:
+        """The events of a run from event `offset` on, in order; as far as they are written, if it still runs."""
+        if self._is_live(experiment):
+            with self._lock:
+                return self._tail(experiment).events(run, offset, limit)
+        query = "SELECT seq, t, wall, body FROM events WHERE experiment = ? AND run = ? ORDER BY seq LIMIT ? OFFSET ?"
+        rows = self._rows(experiment, query, [experiment, run, limit, offset])
+        try:
+            return [Record(run, seq, t, wall, _event(body)) for seq, t, wall, body in rows]
+        except msgspec.MsgspecError as error:
+            raise TraceError(f"run {run} of {experiment}: an event that this version cannot read: {error}") from None
+
+    def team_rows(self, experiment: str) -> list[RunRow]:
+        """Every run that has ended, by number, for statistics; `answer` and `error` are left empty."""
+        if self._is_live(experiment):
+            return self.live_rows(experiment)
+        return self._run_rows(experiment, "experiment = ? ORDER BY run", [experiment], without=("answer", "error"))
+
+    def live_rows(self, experiment: str, *, finished_only: bool = True) -> list[RunRow]:
+        """The runs so far, straight from the journals; each call reads only what is new since the last."""
+        with self._lock:
+            tail = self._tail(experiment)
+            if finished_only:
+                return tail.rows()
+            still = state(tail.folder, time.time()) in _UNDER_WAY
+            return tail.rows("running" if still else "interrupted")
+
+    def sql(self, query: str, limit: int = 10_000) -> list[dict[str, Any]]:
+        """At most `limit` rows of a query over the index (tables and views: traces/schema.sql), every experiment that
+        is over included. It cannot change the index, or touch any other file. Raises InputError for bad SQL."""
+        import duckdb
+
+        self.refresh()
+        try:
+            return self._ask(query, limit)
+        except Unreadable:
+            self.rebuild()
+            return self._ask(query, limit)
+        except duckdb.Error as error:
+            raise InputError(f"the query cannot be run: {error}") from None
+
+    # --- keeping the index ----------------------------------------------------------------------------------
+
+    def index(self, experiment: str) -> Indexed:
+        """Load an experiment's journals into the index, in place of what it holds of it."""
+        folder = self._folder(experiment)
+        row = experiment_row(folder, time.time())
+        signed = index.signature(folder, row.state)
+        with self._lock:
+            self._live.pop(experiment, None)
+        return self._made_anew(lambda: index.load(self.path, folder, row, signed))
+
+    def refresh(self) -> list[Indexed]:
+        """Bring the index up to date: load every experiment that is over and has changed, drop those whose folders
+        are gone."""
+        folders = {folder.id: folder for folder in list_experiments(self.home)}
+        known = self._made_anew(lambda: index.signatures(self.path))
+        gone = [experiment for experiment in known if experiment not in folders]
+        if gone:
+            index.forget(self.path, gone)
+        now = time.time()
+        states = {experiment: state(folder, now) for experiment, folder in folders.items()}
+        return [
+            self.index(experiment)
+            for experiment, folder in folders.items()
+            if states[experiment] not in _UNDER_WAY
+            and known.get(experiment) != index.signature(folder, states[experiment])
+        ]
+
+    def rebuild(self) -> list[Indexed]:
+        """Delete the index and make it anew from the journals."""
+        index.create(self.path)
+        return self.refresh()
+
+    # --- below ----------------------------------------------------------------------------------------------
+
+    def _is_live(self, experiment: str) -> bool:
+        """Whether to read the journals instead of the index."""
+        return state(self._folder(experiment), time.time()) in _UNDER_WAY
+
+    def _tail(self, experiment: str) -> LiveExperiment:
+        if experiment not in self._live:
+            self._live[experiment] = LiveExperiment(self._folder(experiment))
+        return self._live[experiment]
+
+    def _folder(self, experiment: str) -> ExperimentFolder:
+        folder = experiment_folder(experiment, self.home)
+        if not folder.path.is_dir():
+            raise InputError(f"there is no experiment {experiment!r} in {self.home}; `headcount list` shows those")
+        return folder
+
+    def _run_rows(self, experiment: str, rest: str, values: list[Any], without: tuple[str, ...] = ()) -> list[RunRow]:
+        columns = ", ".join(f"'' AS {name}" if name in without else name for name in _COLUMNS)
+        rows = self._rows(experiment, f"SELECT {columns} FROM runs WHERE {rest}", values)
+        named = (dict(zip(_COLUMNS, row, strict=True)) for row in rows)
+        return [RunRow(**{**row, "features": tuple(row["features"])}) for row in named]
+
+    def _rows(self, experiment: str, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        """Ask the index about an experiment that is over. That the index holds it as it is now is looked up in the
+        same breath: another process may have changed the files, or made the index anew, at any time."""
+        folder = self._folder(experiment)
+        for _ in range(_ATTEMPTS):
+            signed = index.signature(folder, state(folder, time.time()))
+            try:
+                with index.opened(self.path) as con:
+                    held = con.execute("SELECT signature FROM indexed WHERE experiment = ?", [experiment]).fetchall()
+                    if held == [(signed,)]:
+                        return con.execute(query, values).fetchall()
+            except Unreadable:
+                index.create(self.path)
+            self.index(experiment)
+        raise TraceError(f"{self.path}: the index does not keep up with {folder.path}: is another process changing it?")
+
+    def _ask(self, query: str, limit: int) -> list[dict[str, Any]]:
+        with index.opened(self.path) as con:
+            con.execute("SET enable_external_access = false")
+            con.execute("SET lock_configuration = true")
+            con.execute(query)
+            names = [column[0] for column in con.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in con.fetchmany(limit)]
+
+    def _made_anew(self, work: Callable[[], T]) -> T:
+        """Work on the index; while it is unreadable, begin an empty one and try again."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return work()
+            except Unreadable as error:
+                reason = error
+                index.create(self.path)
+        raise TraceError(f"{self.path}: the index cannot be made: {reason}")
+
+
+def _row_or_reason(folder: ExperimentFolder) -> ExperimentRow:
+    try:
+        return experiment_row(folder, time.time())
+    except TraceError as error:
+        return ExperimentRow(folder.id, folder.path.stat().st_mtime, "", "", {}, "failed", message=str(error))
+
+
+def _where(experiment: str, team: str | None, case: str | None, success: bool | None) -> tuple[str, list[Any]]:
+    wanted = {"experiment": experiment, "team": team, "case_id": case, "success": success}
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return " AND ".join(f"{name} = ?" for name in given), list(given.values())
+
+
+def _filtered(rows: list[RunRow], team: str | None, case: str | None, success: bool | None) -> list[RunRow]:
+    return [
+        row
+        for row in rows
+        if (team is None or row.team == team)
+        and (case is None or row.case_id == case)
+        and (success is None or row.success == success)
+    ]

@@ -1,0 +1,130 @@
+"""Two ways of acting behind one interface: native tool calls, or a JSON reply in a fixed form for models whose tool
+calls cannot be relied on. The model's card decides."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import json_repair
+import msgspec
+from jsonschema import Draft202012Validator
+
+from agents.models.model import Card, Reply
+from traces.errors import MalformedOutput
+from traces.kernel import ChatMessage, ToolCall
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What an agent decided: calls to make, or (without any) what it has to say."""
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+
+
+class Acting(Protocol):
+    """`offer` says how the tools go into the request (native tools, schema); `read` takes the turn out of the reply,
+    or raises MalformedOutput; `said` and `result` are how turn and result stand in the conversation."""
+
+    def offer(self, specs: tuple[dict[str, Any], ...]) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None]: ...
+
+    def read(self, reply: Reply) -> Turn: ...
+
+    def said(self, reply: Reply) -> ChatMessage: ...
+
+    def result(self, call: ToolCall, text: str, trusted: bool) -> ChatMessage: ...
+
+
+class NativeCalls:
+    """Tool calls as the chat-completion APIs have them."""
+
+    def offer(self, specs: tuple[dict[str, Any], ...]) -> tuple[tuple[dict[str, Any], ...], None]:
+        return specs, None
+
+    def read(self, reply: Reply) -> Turn:
+        if not reply.tool_calls and not reply.text.strip():
+            raise MalformedOutput("the reply is empty: neither text nor a tool call")
+        return Turn(reply.text, reply.tool_calls)
+
+    def said(self, reply: Reply) -> ChatMessage:
+        return ChatMessage("assistant", reply.text, reply.tool_calls)
+
+    def result(self, call: ToolCall, text: str, trusted: bool) -> ChatMessage:
+        return ChatMessage("tool", text, tool_call_id=call.id, trusted=trusted)
+
+
+class JsonActions:
+    """The model answers `{"thought", "action", "arguments", "answer"}`; "finish" ends with the answer. The tools are
+    described in the schema."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def offer(self, specs: tuple[dict[str, Any], ...]) -> tuple[tuple[dict[str, Any], ...], dict[str, Any]]:
+        return (), action_schema(specs)
+
+    def read(self, reply: Reply) -> Turn:
+        action = read_json(reply.text)
+        name = action.get("action")
+        if not isinstance(name, str):
+            raise MalformedOutput('the reply has no "action": give the name of a tool, or "finish"')
+        if name == "finish":
+            answer = str(action.get("answer") or action.get("thought") or "").strip()
+            if not answer:
+                raise MalformedOutput('the action "finish" needs an "answer"')
+            return Turn(answer)
+        self._calls += 1
+        arguments = action.get("arguments") or {}
+        return Turn(
+            str(action.get("thought", "")),
+            (ToolCall(f"json-{self._calls}", name, msgspec.json.encode(arguments).decode()),),
+        )
+
+    def said(self, reply: Reply) -> ChatMessage:
+        return ChatMessage("assistant", reply.text)
+
+    def result(self, call: ToolCall, text: str, trusted: bool) -> ChatMessage:
+        return ChatMessage("user", f"Result of {call.name}:\n{text}", trusted=trusted)
+
+
+def acting_for(card: Card) -> Acting:
+    return NativeCalls() if card.tool_calls else JsonActions()
+
+
+def action_schema(specs: tuple[dict[str, Any], ...]) -> dict[str, Any]:
+    """One object schema for the next action. Arguments are the union of the tools' own: small models obey flat
+    schemas best, and each call is checked against its own tool before it runs."""
+    functions = [spec["function"] for spec in specs]
+    described = "; ".join(f"{f['name']}({', '.join(f['parameters'].get('properties', {}))})" for f in functions)
+    arguments = {k: v for f in functions for k, v in f["parameters"].get("properties", {}).items()}
+    return {
+        "title": "Action",
+        "description": f"The next action: one of the tools {described}, or finish with the answer.",
+        "type": "object",
+        "properties": {
+            "thought": {"type": "string", "maxLength": 300},
+            "action": {"type": "string", "enum": [*(f["name"] for f in functions), "finish"]},
+            "arguments": {"type": "object", "properties": arguments, "additionalProperties": False},
+            "answer": {"type": "string"},
+        },
+        "required": ["thought", "action"],
+        "additionalProperties": False,
+    }
+
+
+def read_json(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON object in a model's reply, mended where that is possible (code fences, trailing commas, cut ends).
+
+    Raises MalformedOutput that says what is wrong, in words for the model.
+    """
+    try:
+        value = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        value = json_repair.loads(text)
+    if not isinstance(value, dict):
+        raise MalformedOutput("the reply is not a JSON object")
+    if schema is not None:
+        error = next(iter(sorted(Draft202012Validator(schema).iter_errors(value), key=lambda e: list(e.path))), None)
+        if error is not None:
+            place = ".".join(map(str, error.path))
+            raise MalformedOutput(f"{place}: {error.message}" if place else error.message)
+    return value

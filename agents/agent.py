@@ -1,0 +1,148 @@
+"""An agent: a role with a model, tools and a conversation; and the one loop in which agents work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from tools.toolbox import Toolbox
+
+from agents import memory
+from agents.acting import Acting, Turn, acting_for, read_json
+from agents.asking import F, Review, schema_of
+from agents.models.model import Model, Reply, Request
+from tools.tool import Effect
+from traces.errors import MalformedOutput
+from traces.kernel import ChatMessage, Event, Noted, OutputRejected, ToolCall
+
+T = TypeVar("T")
+
+REPAIRS = 2
+REPLY_ROOM = 1024
+
+HELD_BACK = "Held back by your own check, nothing was done.\n{problems}"
+CHECK_EFFECT = "Before you do it: you are about to call {call}. Is every value in it right, and is it allowed? Check."
+LAST_STEP = "No more tool calls. Reply with what you have now."
+
+
+@dataclass
+class Agent:
+    """`messages` is its whole memory of the run. `max_steps` bounds the tool-calling turns of one piece of work.
+    `checks_effects`: it looks once more before each call with an outside effect."""
+
+    name: str
+    role: str
+    model: Model
+    toolbox: Toolbox
+    tools: tuple[str, ...]
+    record: Callable[[Event], object]
+    messages: list[ChatMessage] = field(default_factory=list)
+    max_steps: int = 14
+    checks_effects: bool = False
+
+    def __post_init__(self) -> None:
+        self._acting: Acting = acting_for(self.model.card)
+        self._specs = self.toolbox.specs(self.tools)
+
+    @property
+    def tainted(self) -> bool:
+        """Whether it has seen text from outside the run's own instructions."""
+        return any(not message.trusted for message in self.messages)
+
+    def hear(self, text: str, *, trusted: bool = True) -> None:
+        self.messages.append(ChatMessage("user", text, trusted=trusted))
+
+    async def work(self, task: str, *, trusted: bool = True, purpose: str = "act") -> str:
+        """Think, act, observe, until it answers without a tool call: its report or answer."""
+        self.hear(task, trusted=trusted)
+        for _ in range(self.max_steps):
+            turn = await self._turn(purpose)
+            if not turn.calls:
+                return turn.text
+            for call in turn.calls:
+                await self._act(call)
+        self.hear(LAST_STEP)
+        return (await self._turn(purpose, last=True)).text
+
+    async def ask(self, question: str, form: type[F], *, purpose: str, trusted: bool = True) -> F:
+        """A reply in a fixed form. Raises MalformedOutput after a bounded number of repairs."""
+        self.hear(question, trusted=trusted)
+        schema = schema_of(form)
+        reply, value = await self._readable(purpose, (), schema, lambda reply: _validate(form, reply))
+        self.messages.append(ChatMessage("assistant", reply.text))
+        return value
+
+    async def _turn(self, purpose: str, *, last: bool = False) -> Turn:
+        tools, schema = self._acting.offer(() if last else self._specs)
+        reply, turn = await self._readable(purpose, tools, schema, self._acting.read)
+        self.messages.append(self._acting.said(reply))
+        return Turn(turn.text) if last else turn
+
+    async def _act(self, call: ToolCall) -> None:
+        if self.checks_effects and self.toolbox.effect(call.name) is Effect.OUTSIDE:
+            problems = await self._check(call)
+            if problems:
+                self.messages.append(self._acting.result(call, HELD_BACK.format(problems=problems), True))
+                return
+        result = await self.toolbox.call(self.name, self.tools, call, tainted=self.tainted)
+        self.messages.append(self._acting.result(call, result.text, result.trusted))
+
+    async def _check(self, call: ToolCall) -> str:
+        """Its own second look at a call, beside the conversation: the problems, or nothing."""
+        said = max(i for i, message in enumerate(self.messages) if message.role == "assistant")
+        aside = replace(self, messages=[*self.messages[:said], ChatMessage("assistant", self.messages[said].content)])
+        question = CHECK_EFFECT.format(call=f"{call.name}({call.arguments})")
+        return problem_lines(await aside.ask(question, Review, purpose="check"))
+
+    def fresh(self) -> Agent:
+        """The same agent with nothing in mind but its instructions and the request: for bids and reviews."""
+        first = next((i for i, message in enumerate(self.messages) if message.role != "system"), 0)
+        return replace(self, messages=self.messages[: first + 1])
+
+    async def _readable(
+        self,
+        purpose: str,
+        tools: tuple[dict[str, Any], ...],
+        schema: dict[str, Any] | None,
+        read: Callable[[Reply], T],
+    ) -> tuple[Reply, T]:
+        """Call the model until its reply can be read, at most 1 + REPAIRS times."""
+        attempt = 0
+        while True:
+            attempt += 1
+            reply = await self._call(purpose, tools, schema)
+            try:
+                return reply, read(reply)
+            except MalformedOutput as error:
+                final = attempt > REPAIRS
+                self.record(OutputRejected(self.name, str(error), attempt, final))
+                if final:
+                    raise MalformedOutput(f"{self.name}: no readable reply in {attempt} attempts: {error}") from error
+                if reply.text.strip():
+                    self.messages.append(ChatMessage("assistant", reply.text))
+                self.hear(f"That reply could not be used: {error}. Reply again, in the form asked for.")
+
+    async def _call(self, purpose: str, tools: tuple[dict[str, Any], ...], schema: dict[str, Any] | None) -> Reply:
+        self.messages, left_out = memory.within(self.messages, self.model.card.context_window, REPLY_ROOM)
+        if left_out:
+            self.record(Noted(self.name, "context_cut", f"{left_out} oldest messages left out to fit the window"))
+        return await self.model.chat(Request(self.name, tuple(self.messages), tools, schema, purpose=purpose))
+
+
+def problem_lines(review: Review) -> str:
+    """The problems as lines that an agent can be sent; empty when there are none."""
+    if review.ok:
+        return ""
+    return "\n".join(f"* {p.about}: {p.reason}" for p in review.problems) or "* it: is not right yet"
+
+
+def _validate(form: type[F], reply: Reply) -> F:
+    value = read_json(reply.text)
+    try:
+        return form.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise MalformedOutput(f"{place or form.__name__}: {first['msg']}") from error

@@ -1,0 +1,67 @@
+"""What agents are asked for in a fixed form. The classes' names and docstrings are part of what a model sees."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, Field
+
+
+class Form(BaseModel):
+    """A reply in a fixed form: JSON that obeys `schema_of(cls)`."""
+
+
+F = TypeVar("F", bound=Form)
+
+
+class PlannedTask(Form):
+    id: str = Field(description="short name, lower case, letters, digits and _")
+    goal: str = Field(description="what to do, understandable on its own")
+    role: str = Field(description="which role does it")
+    needs: list[str] = Field(default=[], description="ids of the subtasks whose results it needs")
+
+
+class Plan(Form):
+    """The subtasks, in an order in which each comes after those it needs."""
+
+    subtasks: list[PlannedTask] = Field(min_length=1, max_length=12)
+
+
+class Problem(Form):
+    about: str = Field(description="the name of the finding, or the subtask, that is wrong or missing")
+    reason: str
+
+
+class Review(Form):
+    """Is it right? Problems only where something is wrong or missing."""
+
+    ok: bool
+    problems: list[Problem] = Field(default=[], max_length=8)
+
+
+class Redo(Form):
+    subtask: str
+    about: str = ""
+    reason: str
+
+
+class Decision(Form):
+    """Done, or which subtasks to do again. An empty answer hands in the last report as it is."""
+
+    done: bool
+    answer: str = ""
+    redo: list[Redo] = Field(default=[], max_length=8)
+
+
+class Bid(Form):
+    """What it would take: the tokens you expect to use, and how sure you are to get it right (0 to 1)."""
+
+    take: bool
+    price: float = Field(ge=0)
+    confidence: float = Field(default=0.5, ge=0, le=1)
+
+
+@cache
+def schema_of(form: type[Form]) -> dict[str, Any]:
+    return form.model_json_schema()

@@ -1,0 +1,17 @@
+"""The seam: what an engine is. Foreign frameworks plug in here, with our models and tools underneath theirs."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from agents.workspace import Workspace
+
+
+class Engine(Protocol):
+    """`offers` says why a team is not offered ("" when it is). `run` does the case and returns the answer; every
+    model call goes through the workspace's models and every tool call through its toolbox. It raises LimitReached
+    and ModelError as they come."""
+
+    def offers(self, team: str) -> str: ...
+
+    async def run(self, team: str, work: Workspace) -> str: ...

@@ -1,0 +1,41 @@
+"""Short-term memory: the conversation, kept within the model's context window."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from traces.kernel import ChatMessage
+
+
+@lru_cache(maxsize=65536)
+def tokens_in(text: str) -> int:
+    """About how many tokens a text has: a token is about four characters of English (OpenAI's rule of thumb).
+    Used where a model has not counted for us: to keep within a window, and by simulated models."""
+    return (len(text) + 3) // 4
+
+
+def size(message: ChatMessage) -> int:
+    return 4 + tokens_in(message.content) + sum(8 + tokens_in(call.arguments) for call in message.tool_calls)
+
+
+def within(messages: list[ChatMessage], window: int | None, reply: int) -> tuple[list[ChatMessage], int]:
+    """The conversation shortened to fit `window` tokens with room for `reply`, and how many messages were left out.
+
+    System messages and the first other one (the task) stay; then the newest that fit, never starting with a tool
+    result whose call was left out.
+    """
+    if window is None:
+        return messages, 0
+    room = window - reply
+    if sum(map(size, messages)) <= room:
+        return messages, 0
+    keep = 1 + next((i for i, m in enumerate(messages) if m.role != "system"), 0)
+    head, tail = messages[:keep], messages[keep:]
+    room -= sum(map(size, head))
+    start = len(tail)
+    while start > 0 and size(tail[start - 1]) <= room:
+        start -= 1
+        room -= size(tail[start])
+    while start < len(tail) and tail[start].role == "tool":
+        start += 1
+    return head + tail[start:], start

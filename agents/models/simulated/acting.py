@@ -1,0 +1,207 @@
+"""How a simulated model acts: read what came back, note it, take the next step of the plan, report when done."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from agents.models.model import Request
+from agents.models.simulated import noise
+from agents.models.simulated.index import Index, skill_of
+from agents.models.simulated.profile import Profile
+from agents.models.simulated.view import View, note
+from tasks import templates
+from tasks.case import Step
+from tasks.reading import Known, arguments_for, read
+from traces.kernel import Fault, ToolCall
+
+TRIES = 3
+UNKNOWN = "unknown"
+
+
+@dataclass
+class Draft:
+    """A reply in the making."""
+
+    lines: list[str] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    fault: Fault | None = None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+class Actor:
+    """One decision: `act()` turns a view into a draft. An instance is used once."""
+
+    def __init__(self, request: Request, view: View, profile: Profile, rng: random.Random) -> None:
+        self.view, self.profile, self.rng = view, profile, rng
+        self.index: Index = view.index
+        self.tools = {spec["function"]["name"]: spec["function"]["parameters"] for spec in request.tools}
+        self.tokens = view.tokens
+        self.draft = Draft()
+
+    def act(self) -> Draft:
+        self._read_results()
+        blocked: set[str] = set()
+        while True:
+            step = self._next(blocked)
+            if step is None:
+                return self._finish()
+            if step.tool is None:
+                self._conclude(step)
+            elif step.tool in self.tools and self.view.attempts.get(step.id, 0) < TRIES:
+                return self._call(step)
+            else:
+                blocked.add(step.id)
+                self._give_up(step)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def _read_results(self) -> None:
+        for call, result in self.view.results:
+            step = self.index.steps.get(call.id.rpartition(".")[0])
+            if step is None:
+                continue
+            for name, known in read(step, result).items():
+                if self.draft.fault is None and self._strikes(step, ("says_not_does",), share=0.2):
+                    known = Known(noise.wrong_fact(step, name, self.rng), known.source)
+                    self.draft.fault = noise.fault("says_not_does", step.id, f"misread {name}")
+                self._note(name, known)
+
+    def _note(self, name: str, known: Known) -> None:
+        self.view.believe(name, known)
+        self.draft.lines.append(note(name, known))
+
+    # --- choosing ----------------------------------------------------------------------------------------------
+
+    def _next(self, blocked: set[str]) -> Step | None:
+        """The first step at hand that is not done, or the one that must be done before it."""
+        for step in self.index.steps_in(self.view.scope):
+            if step.id not in blocked and not self._done(step):
+                return self._first_needed(step, blocked)
+        return None
+
+    def _done(self, step: Step) -> bool:
+        return all(name in self.view.beliefs for name in step.facts)
+
+    def _first_needed(self, step: Step, blocked: set[str]) -> Step:
+        for name in sorted(self.index.needs[step.id]):
+            if name not in self.view.beliefs:
+                producer = self.index.producer[name]
+                if producer.id not in blocked and skill_of(producer) != "act":
+                    return self._first_needed(producer, blocked)
+                self._give_up(producer)
+        return step
+
+    def _give_up(self, step: Step) -> None:
+        """What cannot be found out here is said to be unknown, not made up."""
+        for name in step.facts:
+            if name not in self.view.beliefs:
+                self._note(name, Known(UNKNOWN))
+
+    # --- doing -------------------------------------------------------------------------------------------------
+
+    def _strikes(self, step: Step, modes: tuple[str, ...], share: float = 1.0) -> str:
+        rate = share * self.profile.error_rate(skill_of(step), self.tokens, len(self.tools))
+        return noise.strike(self.profile, rate, modes, self.rng)
+
+    def _conclude(self, step: Step) -> None:
+        beliefs = self.view.beliefs
+        mode = "" if self.draft.fault else self._strikes(step, ("disobeys_task", "ignores", "says_not_does"))
+        for name, fact in step.facts.items():
+            misled = any(str(beliefs[g]) != self.index.truth(g) for g in fact.given)
+            if mode or misled:
+                value = noise.wrong_fact(step, name, self.rng)
+            else:
+                value = fact.value
+            sources = [beliefs[g].source for g in fact.given if beliefs[g].source]
+            self._note(name, Known(value, sources[0] if sources else ""))
+        if mode:
+            self.draft.fault = noise.fault(mode, step.id, f"concluded {', '.join(step.facts)} wrongly")
+
+    def _call(self, step: Step) -> Draft:
+        assert step.tool is not None
+        mode = "" if self.draft.fault else self._strikes(step, self._modes_at(step))
+        if mode == "ends_early":
+            self.draft.fault = noise.fault(mode, step.id, "stopped before the work was done")
+            return self._finish(early=True)
+        tool, arguments, name = step.tool, self._arguments(step), step.id
+        if mode in ("repeats_step", "loses_history", "resets"):
+            call = self.view.calls[0 if mode == "resets" else -1]
+            tool, arguments = call.name, msgspec.json.decode(call.arguments)
+            name = call.id.rpartition(".")[0]
+        elif mode == "derails":
+            tool, arguments, name = "search", {"query": f"background of {self.index.case.title}"}, "aside"
+        elif mode == "disobeys_role":
+            tool, name = f"{step.tool}_as_admin", "aside"
+        elif mode:
+            arguments = self._careless(step, arguments)
+        if mode:
+            self.draft.fault = noise.fault(mode, step.id, f"called {tool} instead of the step as it should be")
+        return self._emit(tool, arguments, name)
+
+    def _modes_at(self, step: Step) -> tuple[str, ...]:
+        modes = ["disobeys_task", "says_not_does", "disobeys_role", "ends_early"]
+        if self.view.calls:
+            modes += ["repeats_step", "loses_history", "resets"]
+        if "search" in self.tools:
+            modes.append("derails")
+        needs = self.index.needs[step.id]
+        if needs - self.view.own:
+            modes.append("ignores")
+        if any(str(self.view.beliefs.get(name)) == UNKNOWN for name in needs):
+            modes.append("doesnt_ask")
+        return tuple(modes)
+
+    def _arguments(self, step: Step) -> dict[str, Any]:
+        assert step.tool is not None
+        return arguments_for(step.args, self.view.beliefs, self.tools[step.tool])
+
+    def _careless(self, step: Step, arguments: dict[str, Any]) -> dict[str, Any]:
+        assert step.tool is not None
+        if step.tempting is not None and step.tempting.args:
+            tempting = {**step.args, **step.tempting.args}
+            return arguments_for(tempting, self.view.beliefs, self.tools[step.tool])
+        return noise.wrong_arguments(arguments, self.rng)
+
+    def _emit(self, tool: str, arguments: dict[str, Any], name: str) -> Draft:
+        attempt = self.view.attempts.get(name, 0) + 1
+        goal = self.index.subtasks[self.index.subtask_of[name]].goal if name in self.index.subtask_of else "look around"
+        self.draft.lines.append(f"Next: {goal}" if attempt == 1 else f"Once more: {goal}")
+        self.draft.calls.append(ToolCall(f"{name}.{attempt}", tool, msgspec.json.encode(arguments).decode()))
+        return self.draft
+
+    # --- reporting ---------------------------------------------------------------------------------------------
+
+    def _finish(self, *, early: bool = False) -> Draft:
+        if not early and not self.draft.fault and self.tools and "search" in self.tools:
+            last = next(reversed(self.index.steps.values()))
+            if self._strikes(last, ("unaware_of_end",), share=0.3):
+                self.draft.fault = noise.fault("unaware_of_end", last.id, "went on after the end")
+                return self._emit("search", {"query": f"more about {self.index.case.title}"}, "aside")
+        if self.index.final in self.view.scope:
+            self.draft.lines = [self._answer()]
+        else:
+            self.draft.lines = self._report()
+        return self.draft
+
+    def _report(self) -> list[str]:
+        names = [n for step in self.index.steps_in(self.view.scope) for n in step.facts if n in self.view.beliefs]
+        if len(names) > 1 and not self.draft.fault and self._withholds():
+            gone = self.rng.choice(names)
+            names.remove(gone)
+            self.draft.fault = noise.fault("withholds", self.index.producer[gone].id, f"left out {gone}")
+        return [note(name, self.view.beliefs[name]) for name in names] or ["Nothing found."]
+
+    def _withholds(self) -> bool:
+        step = next(iter(self.index.steps.values()))
+        return bool(self._strikes(step, ("withholds",), share=self.profile.mix.get("withholds", 0) / 100))
+
+    def _answer(self) -> str:
+        facts = {name: self.view.beliefs.get(name, Known(UNKNOWN)) for name in self.index.answer_facts}
+        return str(templates.fill(self.index.case.answer, facts)).strip()

@@ -1,0 +1,146 @@
+"""How a simulated model fills in the forms that it is asked for: a plan, a review, a decision, a bid."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from agents.models.simulated.acting import UNKNOWN
+from agents.models.simulated.index import Index, skill_of
+from agents.models.simulated.profile import Profile
+from agents.models.simulated.view import View, parse
+from tasks import templates
+from tasks.reading import Known
+from traces.kernel import Fault
+
+Filled = tuple[dict[str, Any], Fault | None]
+
+TOKENS_PER_STEP = 900
+
+
+def plan(view: View, profile: Profile, rng: random.Random) -> Filled:
+    """The case's subtasks; an error leaves one out, or forgets what one needs."""
+    subtasks = [
+        {"id": s.id, "goal": s.goal, "role": s.role, "needs": list(s.needs)} for s in view.index.subtasks.values()
+    ]
+    if len(subtasks) < 2 or rng.random() >= profile.plan_error:
+        return {"subtasks": subtasks}, None
+    victim = rng.randrange(len(subtasks) - 1)
+    name = str(subtasks[victim]["id"])
+    if rng.random() < 0.5:
+        del subtasks[victim]
+        for subtask in subtasks:
+            subtask["needs"] = [need for need in subtask["needs"] if need != name]
+        return {"subtasks": subtasks}, Fault("disobeys_task", name, "left a subtask out of the plan")
+    for subtask in subtasks[:-1]:
+        subtask["needs"] = [need for need in subtask["needs"] if need != name]
+    return {"subtasks": subtasks}, Fault("ignores", name, "forgot who needs the result of this subtask")
+
+
+def review(view: View, profile: Profile, rng: random.Random) -> Filled:
+    """What is wrong in the work at hand, as far as it notices: better in others' work than in its own, and better
+    with the right value in sight."""
+    own = any(message.role == "assistant" for message in view.messages)
+    chance = profile.check.own if own else profile.check.other
+    wrong = _wrong(view)
+    problems, missed = [], []
+    for name, reason in wrong:
+        sighted = name in view.index.steps or view.in_sight(view.index.truth(name))
+        if rng.random() < chance * (1.0 if sighted else profile.check.blind):
+            problems.append({"about": name, "reason": reason})
+        else:
+            missed.append(name)
+    if not wrong and rng.random() < profile.check.false_alarm:
+        able = [n for n in view.beliefs if skill_of(view.index.producer[n]) != "act"]
+        if able:
+            name = rng.choice(sorted(able))
+            problems.append({"about": name, "reason": "does not look right"})
+            return {"ok": False, "problems": problems}, Fault("wrong_check", name, "found fault with what is right")
+    fault = Fault("incomplete_check", missed[0], f"overlooked {', '.join(missed)}") if missed else None
+    return {"ok": not problems, "problems": problems[:8]}, fault
+
+
+def _wrong(view: View) -> list[tuple[str, str]]:
+    """Facts that are wrong or missing in the work at hand, roots before what rests on them."""
+    index = view.index
+    text = view.messages[-1].content
+    pending = "about to call" in text
+    complete = index.final in view.scope and not pending
+    delivered, due = _delivered(view), _facts_due(view)
+    found: dict[str, str] = {}
+    for step in index.steps.values():
+        for name, fact in step.facts.items():
+            belief = view.beliefs.get(name)
+            if belief is not None and belief.value != fact.value:
+                found[name] = "is not known" if belief.value == UNKNOWN else f"{belief.value} does not follow"
+            elif complete and name in index.answer_facts and belief is None and fact.value not in delivered:
+                found[name] = "is wrong or missing in the answer"
+            elif name in due and belief is None:
+                found[name] = "is missing"
+    if pending:
+        found.update(_wrong_call(index, text))
+    return [(n, r) for n, r in found.items() if not any(n in index.rests_on(o) for o in found if o != n)]
+
+
+def _wrong_call(index: Index, text: str) -> dict[str, str]:
+    """The acting steps whose arguments, as they should be, do not stand in the call that is about to be made."""
+    truths = {name: Known(index.truth(name)) for name in index.producer}
+    found = {}
+    for step in index.steps.values():
+        if step.tool and skill_of(step) == "act" and f"call {step.tool}(" in text:
+            numbers = [v for v in templates.fill(step.args, truths).values() if str(v).replace(".", "").isdigit()]
+            if any(f"{float(v):g}" not in text for v in numbers):
+                found[step.id] = "the call does not say what was worked out"
+    return found
+
+
+def _facts_due(view: View) -> set[str]:
+    """What a delivery that is not the final answer must report."""
+    if view.index.final in view.scope:
+        return set()
+    return {name for step in view.index.steps_in(view.scope) for name in step.facts}
+
+
+def _delivered(view: View) -> str:
+    """The text under review: after "Delivered:" in somebody else's words, or its own last reply."""
+    text = view.messages[-1].content
+    if "Delivered:\n" in text:
+        return text.partition("Delivered:\n")[2].partition("\n\nIt rests on:")[0]
+    return next((m.content for m in reversed(view.messages) if m.role == "assistant"), text)
+
+
+def decide(view: View, profile: Profile, rng: random.Random) -> Filled:
+    """Done, unless the review names a problem or a finding is missing that it notices is missing."""
+    index = view.index
+    last = parse(view.messages[-1].content)
+    redo = []
+    for name in last.problems:
+        for fact in index.facts_about(name)[:1]:
+            redo.append({"subtask": _subtask_of(view, fact), "about": fact, "reason": "the review found fault with it"})
+    reported = {name for name, known in last.notes if known.value != UNKNOWN}
+    named = {item["about"] for item in redo}
+    for name, step in index.producer.items():
+        due = name not in reported and index.subtask_of[step.id] != index.final and name not in named
+        if due and rng.random() < profile.check.other:
+            redo.append({"subtask": _subtask_of(view, name), "about": name, "reason": "nobody has found this out"})
+    return {"done": not redo, "answer": "", "redo": redo[:8]}, None
+
+
+def _subtask_of(view: View, fact: str) -> str:
+    """The subtask that finds it out; the final one where the plan at hand does not have that."""
+    subtask = view.index.subtask_of[view.index.producer[fact].id]
+    planned = any(f"[report: {subtask}]" in message.content for message in view.messages)
+    return subtask if planned else view.index.final
+
+
+def bid(view: View, profile: Profile, rng: random.Random) -> Filled:
+    """What it expects to use, from the number of steps, and how sure it is, from its skill at them."""
+    steps = view.index.steps_in(view.scope)
+    rate = 1.0
+    for step in steps:
+        rate *= 1 - profile.error[skill_of(step)]
+    price = TOKENS_PER_STEP * (1 + len(steps)) * rng.uniform(0.8, 1.2)
+    return {"take": True, "price": round(price), "confidence": round(rate * rng.uniform(0.9, 1.0), 3)}, None
+
+
+FORMS = {"Plan": plan, "Review": review, "Decision": decide, "Bid": bid}

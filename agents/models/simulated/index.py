@@ -1,0 +1,79 @@
+"""A case's reference plan, arranged for quick questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import networkx as nx
+
+from tasks.case import Case, Skill, Step, Subtask
+from tasks.templates import names_in
+
+_SKILL_OF_TOOL: dict[str, Skill] = {"search": "retrieve", "query_database": "lookup", "run_python": "compute"}
+
+
+class Index:
+    """Steps and subtasks by name; which step finds which fact; which facts rest on which."""
+
+    def __init__(self, case: Case) -> None:
+        order = list(nx.lexicographical_topological_sort(case.graph(), key=[s.id for s in case.plan].index))
+        self.case = case
+        self.subtasks: dict[str, Subtask] = {s.id: s for s in sorted(case.plan, key=lambda s: order.index(s.id))}
+        self.final = order[-1]
+        self.steps: dict[str, Step] = {step.id: step for s in self.subtasks.values() for step in s.steps}
+        self.subtask_of: dict[str, str] = {step.id: s.id for s in self.subtasks.values() for step in s.steps}
+        self.producer: dict[str, Step] = {name: step for step in self.steps.values() for name in step.facts}
+        self.needs: dict[str, frozenset[str]] = {s.id: frozenset(uses(s)) for s in self.steps.values()}
+        self.answer_facts = names_in(case.answer)
+
+    def truth(self, fact: str) -> str:
+        return self.producer[fact].facts[fact].value
+
+    def rests_on(self, fact: str) -> set[str]:
+        """The facts that were worked out from `fact`, directly or not, leaving out what was done (acts)."""
+        found: set[str] = set()
+        todo = [fact]
+        while todo:
+            name = todo.pop()
+            for step in self.steps.values():
+                if name in self.needs[step.id] and skill_of(step) != "act":
+                    new = set(step.facts) - found
+                    found |= new
+                    todo.extend(new)
+        return found
+
+    def steps_in(self, scope: Iterable[str]) -> list[Step]:
+        scope = set(scope)
+        return [step for step in self.steps.values() if self.subtask_of[step.id] in scope]
+
+    def facts_about(self, name: str) -> list[str]:
+        """The facts that a complaint about `name` (a fact, step or subtask) is about."""
+        if name in self.producer:
+            return [name]
+        if name in self.steps:
+            return list(self.steps[name].facts)
+        if name in self.subtasks:
+            return [fact for step in self.subtasks[name].steps for fact in step.facts]
+        return []
+
+
+def uses(step: Step) -> set[str]:
+    return names_in(step.args) | {given for fact in step.facts.values() for given in fact.given}
+
+
+def skill_of(step: Step) -> Skill:
+    """The skill that a step takes: as the case says, or by its tool."""
+    if step.skill is not None:
+        return step.skill
+    return "decide" if step.tool is None else _SKILL_OF_TOOL.get(step.tool, "act")
+
+
+_INDEXES: dict[int, Index] = {}
+
+
+def index_of(case: Case) -> Index:
+    """The index of a case, made once."""
+    found = _INDEXES.get(id(case))
+    if found is None or found.case is not case:
+        found = _INDEXES[id(case)] = Index(case)
+    return found

@@ -1,0 +1,117 @@
+"""What a simulated model sees: everything it believes comes out of the messages that it was sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from msgspec import Struct
+
+from agents import memory
+from agents.models.simulated.index import Index, skill_of
+from tasks.reading import Known
+from traces.kernel import ChatMessage, ToolCall
+
+_NOTE = re.compile(r"^- (\w+): (.+?)(?: \[([\w.-]+#\d+)\])?$", re.MULTILINE)
+_PROBLEM = re.compile(r"^\* (\w+): ", re.MULTILINE)
+_SUBTASK = re.compile(r"^\[subtask: (\w+)\]", re.MULTILINE)
+_HELD_BACK = "Held back by your own check"
+
+
+class Parsed(Struct, frozen=True):
+    notes: tuple[tuple[str, Known], ...]
+    problems: tuple[str, ...]
+    subtask: str
+
+
+@lru_cache(maxsize=65536)
+def parse(text: str) -> Parsed:
+    """The notes ("- name: value [source]"), problems ("* name: reason") and subtask that a message holds."""
+    notes = tuple((m[1], Known(m[2], m[3] or "")) for m in _NOTE.finditer(text)) if "- " in text else ()
+    problems = tuple(m[1] for m in _PROBLEM.finditer(text)) if "* " in text else ()
+    subtasks = _SUBTASK.findall(text) if "[subtask: " in text else []
+    return Parsed(notes, problems, subtasks[-1] if subtasks else "")
+
+
+def note(name: str, known: Known) -> str:
+    return f"- {name}: {known.value}" + (f" [{known.source}]" if known.source else "")
+
+
+class View:
+    """beliefs: fact → what was last said of it, unless it was disputed since or rests on something that changed.
+    attempts: step → its calls in sight. results: what the newest calls gave back, not yet read.
+    scope: the subtasks at hand. own: facts that it noted itself."""
+
+    def __init__(self, messages: Sequence[ChatMessage], index: Index) -> None:
+        self.index = index
+        self.messages = messages
+        self.beliefs: dict[str, Known] = {}
+        self.own: set[str] = set()
+        self.attempts: dict[str, int] = {}
+        self.results: list[tuple[ToolCall, str]] = []
+        self.calls: list[ToolCall] = []
+        self.scope: tuple[str, ...] = tuple(index.subtasks)
+        for message in messages:
+            self._take(message)
+
+    def _take(self, message: ChatMessage) -> None:
+        if message.role == "assistant":
+            self._said(message)
+        elif message.role == "tool":
+            self._result(message)
+        elif message.role == "user":
+            self._told(parse(message.content))
+
+    def _said(self, message: ChatMessage) -> None:
+        self.results = []
+        for name, known in parse(message.content).notes:
+            if name in self.index.producer:
+                self.believe(name, known)
+                self.own.add(name)
+        for call in message.tool_calls:
+            step, _, attempt = call.id.rpartition(".")
+            self.attempts[step] = max(self.attempts.get(step, 0), int(attempt) if attempt.isdigit() else 1)
+            self.calls.append(call)
+
+    def _result(self, message: ChatMessage) -> None:
+        call = next((c for c in reversed(self.calls) if c.id == message.tool_call_id), None)
+        if message.trusted and message.content.startswith(_HELD_BACK):
+            for name in parse(message.content).problems:
+                self.dispute(name)
+        elif call is not None:
+            self.results.append((call, message.content))
+
+    def _told(self, parsed: Parsed) -> None:
+        if parsed.subtask in self.index.subtasks:
+            self.scope = (parsed.subtask,)
+        for name in parsed.problems:
+            self.dispute(name)
+        for name, known in parsed.notes:
+            if name in self.index.producer:
+                self.believe(name, known)
+                self.own.discard(name)
+
+    def believe(self, name: str, known: Known) -> None:
+        """Take a fact as known; what rested on another value of it is no longer."""
+        before = self.beliefs.get(name)
+        if before is not None and before.value != known.value:
+            for later in self.index.rests_on(name):
+                self.beliefs.pop(later, None)
+        self.beliefs[name] = known
+
+    def dispute(self, name: str) -> None:
+        """Somebody says that this is wrong: it must be found out again, and so must what rests on it. What was done
+        stays done."""
+        for fact in self.index.facts_about(name):
+            if skill_of(self.index.producer[fact]) == "act":
+                continue
+            for gone in {fact} | self.index.rests_on(fact):
+                self.beliefs.pop(gone, None)
+
+    def in_sight(self, value: str) -> bool:
+        return any(value in message.content for message in self.messages)
+
+    @property
+    def tokens(self) -> int:
+        return sum(map(memory.size, self.messages))

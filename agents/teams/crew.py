@@ -1,0 +1,75 @@
+"""What teams of several agents share: planning the subtasks, agents on duty, and passing work around."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+from agents.agent import Agent, problem_lines
+from agents.asking import Plan, PlannedTask, Review
+from agents.workspace import Workspace
+
+PLAN = """Split the job for this request into subtasks. These roles can be given one:
+{roster}
+The last subtask must be to write the final answer, and it needs the results of the others."""
+
+ASSIGNMENT = "[subtask: {id}] {goal}"
+FOUND = "\n\nWhat others found:\n{reports}"
+SENT_BACK = "[subtask: {id}] was sent back:\n{problems}\nPut that right and report again."
+REVIEW = """[subtask: {id}] {goal}
+Check this delivery against the request and what it rests on. Is it right and complete?
+
+Delivered:
+{delivery}"""
+
+
+async def plan(work: Workspace, planner: Agent, workers: Iterable[Agent]) -> list[PlannedTask]:
+    """The planner's subtasks, tidied: ids that can be quoted, needs that exist and come first, roles that are here."""
+    workers = list(workers)
+    roster = "\n".join(
+        f"- {role}: uses {', '.join(tools) or 'no tools'}" for role, tools in {a.role: a.tools for a in workers}.items()
+    )
+    planned = await planner.ask(PLAN.format(roster=roster), Plan, purpose="plan")
+    return tidy(planned.subtasks, {agent.role for agent in workers}, workers[0].role)
+
+
+def tidy(tasks: list[PlannedTask], here: set[str], default: str) -> list[PlannedTask]:
+    known: dict[str, PlannedTask] = {}
+    for task in tasks:
+        name = re.sub(r"\W+", "_", task.id.lower()).strip("_") or f"task_{len(known) + 1}"
+        if name in known:
+            name = f"{name}_{len(known) + 1}"
+        needs = [need for need in task.needs if need in known]
+        role = task.role if task.role in here else default
+        known[name] = PlannedTask(id=name, goal=task.goal, role=role, needs=needs)
+    return list(known.values())
+
+
+def assignment(task: PlannedTask, reports: dict[str, str]) -> str:
+    """What a worker is told: the subtask, and what those it rests on have found."""
+    found = "\n".join(reports[need] for need in task.needs if need in reports)
+    return ASSIGNMENT.format(id=task.id, goal=task.goal) + (FOUND.format(reports=found) if found else "")
+
+
+@asynccontextmanager
+async def on_duty(work: Workspace, agents: Iterable[Agent]) -> AsyncIterator[asyncio.TaskGroup]:
+    """While inside, these agents answer what reaches their inboxes, one message at a time each."""
+    async with asyncio.TaskGroup() as group:
+        duties = [group.create_task(_serve(work, agent)) for agent in agents]
+        yield group
+        for duty in duties:
+            duty.cancel()
+
+
+async def _serve(work: Workspace, agent: Agent) -> None:
+    while True:
+        message = await work.bus.receive(agent.name)
+        if message.kind == "review":
+            review = await agent.fresh().ask(message.content, Review, purpose="review", trusted=message.trusted)
+            problems = problem_lines(review)
+            kind, text = ("problems", problems) if problems else ("accepted", "Right and complete.")
+        else:
+            kind, text = "report", await agent.work(message.content, trusted=message.trusted)
+        work.bus.reply(message, agent.name, text, kind=kind, trusted=not agent.tainted)

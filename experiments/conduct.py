@@ -1,0 +1,196 @@
+"""Conducting an experiment: worker processes, their progress, a heartbeat, stopping, and the result."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import IO, Any
+
+import msgspec
+import psutil
+from experiments.outcome import Outcome
+from msgspec import Struct, field
+
+from agents.models import table as models
+from experiments import plan as plans
+from experiments.plan import Plan
+from experiments.worker import Done
+from traces import home
+from traces.errors import HeadcountError
+from traces.home import ExperimentFolder, Status
+
+HEARTBEAT_S = 1.0
+
+
+class Progress(Struct):
+    """How far an experiment is. `outcomes` are those of the finished runs, as they came."""
+
+    total: int
+    outcomes: list[Outcome] = field(default_factory=list)
+    digests: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        return len(self.outcomes)
+
+    @property
+    def digest(self) -> str:
+        """Of all events of all runs apart from wall times: equal for equal plans on a simulated model."""
+        whole = "".join(self.digests[run] for run in sorted(self.digests))
+        return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
+
+
+class Stopped(HeadcountError):
+    """The experiment was asked to stop; what was done so far is kept."""
+
+    exit_code = 130
+
+
+class WorkerLost(HeadcountError):
+    """A worker process ended before its share was done."""
+
+
+def prepare(plan: Plan) -> ExperimentFolder:
+    """Check the plan and give it a folder. Raises InputError, and makes nothing, where the plan is wrong."""
+    scenario = plans.check(plan)
+    if not models.simulated(plan.model):
+        models.resolve(plan.model, plan.api_base)
+    plan = msgspec.structs.replace(plan, scenario=str(scenario.folder), workers=_workers(plan))
+    folder = home.experiment_folder(home.new_id()).create()
+    folder.write_plan(
+        {
+            "id": folder.id,
+            "created": time.time(),
+            "command": plans.command_line(msgspec.structs.replace(plan, scenario=_shown(scenario.name, plan))),
+            "scenario": scenario.name,
+            "simulated": models.simulated(plan.model),
+            "total": len(plans.trials(plan, scenario)),
+            "plan": msgspec.to_builtins(plan),
+        }
+    )
+    return folder
+
+
+def _shown(name: str, plan: Plan) -> str:
+    from tasks.scenario import shipped
+
+    return name if name in shipped() else plan.scenario
+
+
+def _workers(plan: Plan) -> int:
+    if plan.workers:
+        return plan.workers
+    return max(1, min(8, os.cpu_count() or 1)) if models.simulated(plan.model) else 1
+
+
+def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lambda progress: None) -> Progress:
+    """Run the experiment to its end in worker processes; `watch` is called about once a second and at the end.
+
+    Raises Stopped when asked to (stop file or KeyboardInterrupt) and WorkerLost; what was done stays recorded.
+    """
+    plan = msgspec.convert(folder.read_plan()["plan"], Plan)
+    progress = Progress(int(folder.read_plan()["total"]))
+    workers = [_spawn(folder, share, plan.workers) for share in range(plan.workers)]
+    state, message = "failed", "the coordinator failed"
+    try:
+        _follow(folder, workers, progress, watch)
+        state, message = "finished", ""
+    except (Stopped, KeyboardInterrupt) as stopped:
+        state, message = "stopped", "stopped by request"
+        raise Stopped(f"stopped after {progress.done} of {progress.total} runs") from stopped
+    except WorkerLost as lost:
+        message = str(lost)
+        raise
+    finally:
+        _end(workers)
+        _index(folder)
+        _beat(folder, state, progress, message)
+    watch(progress)
+    return progress
+
+
+def _spawn(folder: ExperimentFolder, share: int, of: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "experiments.worker", folder.id, str(share), str(of)]
+    environment = {**os.environ, "HEADCOUNT_HOME": str(folder.path.parent.parent)}
+    with folder.log_file.open("ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment)
+
+
+def _follow(
+    folder: ExperimentFolder,
+    workers: list[subprocess.Popen[bytes]],
+    progress: Progress,
+    watch: Callable[[Progress], object],
+) -> None:
+    """Read what the workers tell, until all have ended well."""
+    with selectors.DefaultSelector() as selector:
+        for worker in workers:
+            selector.register(_pipe(worker), selectors.EVENT_READ, (worker, bytearray()))
+        beat = 0.0
+        while selector.get_map():
+            for key, _ in selector.select(HEARTBEAT_S / 4):
+                worker, buffer = key.data
+                if not _read(worker, buffer, progress):
+                    selector.unregister(key.fileobj)
+                    _ended_well(worker, folder)
+            if time.monotonic() - beat > HEARTBEAT_S:
+                beat = time.monotonic()
+                _beat(folder, "running", progress)
+                watch(progress)
+            if folder.stop_requested():
+                raise Stopped
+
+
+def _pipe(worker: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert worker.stdout is not None
+    return worker.stdout
+
+
+def _read(worker: subprocess.Popen[bytes], buffer: bytearray, progress: Progress) -> bool:
+    """Take in what a worker has written; False at its end."""
+    data = os.read(_pipe(worker).fileno(), 1 << 16)
+    buffer += data
+    *lines, rest = bytes(buffer).split(b"\n")
+    buffer[:] = rest
+    for line in lines:
+        done = msgspec.json.decode(line, type=Done)
+        progress.outcomes.append(done.outcome)
+        progress.digests[done.outcome.run] = done.digest
+    return bool(data)
+
+
+def _ended_well(worker: subprocess.Popen[bytes], folder: ExperimentFolder) -> None:
+    code = worker.wait()
+    if code:
+        last = folder.log_file.read_text(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+        raise WorkerLost(f"a worker {how}: {last[0]} (all of it: {folder.log_file})")
+
+
+def _end(workers: list[subprocess.Popen[bytes]]) -> None:
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    for worker in workers:
+        try:
+            worker.wait(2)
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            worker.wait()
+        _pipe(worker).close()
+
+
+def _beat(folder: ExperimentFolder, state: Any, progress: Progress, message: str = "") -> None:
+    me = psutil.Process()
+    folder.write_status(Status(me.pid, me.create_time(), state, progress.done, progress.total, time.time(), message))
+
+
+def _index(folder: ExperimentFolder) -> None:
+    from traces.store import Store
+
+    Store(folder.path.parent.parent).index(folder.id)

@@ -1,0 +1,114 @@
+"""What an experiment is to be: which teams, on which cases, how often, with what."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from agents import table
+from agents.models import table as models
+from tasks import scenario as scenarios
+from tasks.scenario import Scenario
+from traces.errors import InputError
+from traces.kernel import Budget
+
+
+class Plan(Struct, frozen=True, omit_defaults=True):
+    """`trials` is how often each team does each case, every time with another seed. `cases`: a number (the first so
+    many), a list of ids, or None for all. `budget` overrides the scenario's, field by field, for each run.
+    `workers`: processes; 0 picks by the model."""
+
+    scenario: str
+    teams: tuple[str, ...] = ("solo", "supervisor", "market")
+    engines: tuple[str, ...] = ("native",)
+    model: str = models.DEFAULT
+    api_base: str | None = None
+    cases: int | tuple[str, ...] | None = None
+    trials: int = 5
+    seed: int = 1
+    budget: Budget = Budget()
+    workers: int = 0
+
+
+class Trial(Struct, frozen=True):
+    """One run to be: number `run` of the experiment."""
+
+    run: int
+    team: str
+    engine: str
+    case: str
+    trial: int
+
+
+def check(plan: Plan) -> Scenario:
+    """The plan's scenario, after everything in the plan has been looked at. Raises InputError at the first mistake."""
+    scenario = scenarios.load(plan.scenario)
+    if plan.trials < 1:
+        raise InputError(f"--trials: {plan.trials} is too few: give at least 1")
+    if not plan.teams:
+        raise InputError("--teams: give at least one team")
+    case_ids(plan, scenario)
+    for engine in plan.engines:
+        for team in plan.teams:
+            why = table.engine(engine)().offers(team)
+            if why:
+                raise InputError(f"team {team!r} on engine {engine!r}: {why}")
+    if models.simulated(plan.model):
+        models.resolve(plan.model)
+    return scenario
+
+
+def case_ids(plan: Plan, scenario: Scenario) -> list[str]:
+    ids = [case.id for case in scenario.cases]
+    if plan.cases is None:
+        return ids
+    if isinstance(plan.cases, int):
+        if plan.cases < 1:
+            raise InputError(f"--cases: {plan.cases} is too few: give at least 1")
+        return ids[: plan.cases]
+    return [scenario.case(name).id for name in plan.cases]
+
+
+def trials(plan: Plan, scenario: Scenario) -> list[Trial]:
+    """Every run of the experiment, in order: trial by trial and case by case, so that an experiment that is cut
+    short has done the same for each team."""
+    todo = [
+        (team, engine, case, trial)
+        for trial in range(plan.trials)
+        for case in case_ids(plan, scenario)
+        for engine in plan.engines
+        for team in plan.teams
+    ]
+    return [Trial(run, *one) for run, one in enumerate(todo)]
+
+
+def budget_of(plan: Plan, scenario: Scenario) -> Budget:
+    """The budget of each run: the scenario's, with what the plan overrides."""
+    own = {k: v for k, v in msgspec.structs.asdict(plan.budget).items() if v is not None}
+    return msgspec.structs.replace(scenario.file.budget.kernel(), **own)
+
+
+def command_line(plan: Plan) -> str:
+    """The command that does the same."""
+    default = Plan(plan.scenario)
+    words = ["headcount", "compare", plan.scenario, "--teams", ",".join(plan.teams)]
+    options: list[tuple[str, Any, Any]] = [
+        ("--engines", ",".join(plan.engines), ",".join(default.engines)),
+        ("--model", plan.model, None),
+        ("--api-base", plan.api_base, None),
+        ("--cases", ",".join(plan.cases) if isinstance(plan.cases, tuple) else plan.cases, None),
+        ("--trials", plan.trials, None),
+        ("--seed", plan.seed, default.seed),
+        ("--workers", plan.workers, default.workers),
+        ("--max-tokens", plan.budget.tokens, None),
+        ("--max-cost", plan.budget.cost_usd, None),
+        ("--max-seconds", plan.budget.seconds, None),
+        ("--max-calls", plan.budget.calls, None),
+    ]
+    for option, value, unless in options:
+        if value is not None and value != unless:
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    return shlex.join(words)

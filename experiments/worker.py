@@ -1,0 +1,91 @@
+"""A worker: a process that does its share of an experiment's runs and says so, a line for each.
+
+python -m experiments.worker EXPERIMENT SHARE OF     (runs SHARE, SHARE + OF, SHARE + 2·OF, ...)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+
+import msgspec
+from experiments.outcome import Outcome
+from msgspec import Struct
+
+from agents.models import table as models
+from experiments import plan as plans
+from experiments.plan import Plan, Trial
+from experiments.trial import Bench, run_trial
+from traces import clock, home
+from traces.errors import HeadcountError
+from traces.journal import Journal
+from traces.recorder import Recorder
+
+# How many runs of a real model are under way at once, so that a server with several slots is kept busy.
+AT_ONCE = {"local": 2}
+AT_ONCE_ELSEWHERE = 4
+
+
+class Done(Struct, frozen=True):
+    """A run is over. `digest` is that of its events apart from wall times."""
+
+    outcome: Outcome
+    digest: str
+
+
+def do(plan: Plan, todo: Iterable[Trial], journal: Journal, tell: Callable[[Done], object]) -> None:
+    """Do these runs: under the virtual clock one after the other, each from time 0; else several at once."""
+    bench = Bench(plan)
+    if models.simulated(plan.model):
+        for trial in todo:
+            tell(clock.run(_one(trial, bench, journal), virtual=True))
+    else:
+        clock.run(_together(list(todo), bench, journal, tell), virtual=False)
+
+
+async def _one(trial: Trial, bench: Bench, journal: Journal) -> Done:
+    recorder = Recorder(trial.run, journal)
+    outcome = await run_trial(trial, bench, recorder)
+    return Done(outcome, recorder.digest)
+
+
+async def _together(todo: list[Trial], bench: Bench, journal: Journal, tell: Callable[[Done], object]) -> None:
+    places = asyncio.Semaphore(AT_ONCE.get(bench.plan.model, AT_ONCE_ELSEWHERE))
+
+    async def one(trial: Trial) -> None:
+        async with places:
+            tell(await _one(trial, bench, journal))
+
+    async with asyncio.TaskGroup() as group:
+        for trial in todo:
+            group.create_task(one(trial))
+
+
+def main(experiment: str, share: int, of: int) -> None:
+    """Work until the share is done, the coordinator is gone, or SIGTERM comes: the journal ends with a whole event."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    parent = os.getppid()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    folder = home.find_experiment(experiment)
+    plan = msgspec.convert(folder.read_plan()["plan"], Plan)
+    scenario = plans.check(plan)
+
+    def tell(done: Done) -> None:
+        os.write(1, msgspec.json.encode(done) + b"\n")
+        if os.getppid() != parent:
+            sys.exit("the experiment's coordinator is gone")
+
+    with Journal(folder.journal_file(share)) as journal:
+        do(plan, plans.trials(plan, scenario)[share::of], journal, tell)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    except HeadcountError as error:
+        sys.exit(str(error))

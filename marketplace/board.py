@@ -1,0 +1,163 @@
+"""The board: postings, and the rules by which they change hands.
+
+posted ──> open ──> awarded ──> delivered ──> settled
+             ^          ^            │
+             │          └─ sent back ┘
+             └── (what it needs is accepted)          posted, open, awarded, delivered ──> withdrawn, expired
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from marketplace.mechanisms import Award, Mechanism
+from traces.errors import InputError
+from traces.kernel import (
+    BidMade,
+    Event,
+    TaskAwarded,
+    TaskClosed,
+    TaskDelivered,
+    TaskOpened,
+    TaskPosted,
+    TaskReviewed,
+)
+
+
+class State(StrEnum):
+    POSTED = "posted"
+    OPEN = "open"
+    AWARDED = "awarded"
+    DELIVERED = "delivered"
+    SETTLED = "settled"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+_ENDED = {State.SETTLED, State.WITHDRAWN, State.EXPIRED}
+LEGAL: dict[State, set[State]] = {
+    State.POSTED: {State.OPEN, State.WITHDRAWN, State.EXPIRED},
+    State.OPEN: {State.AWARDED, State.WITHDRAWN, State.EXPIRED},
+    State.AWARDED: {State.DELIVERED, State.OPEN, State.WITHDRAWN, State.EXPIRED},
+    State.DELIVERED: {State.SETTLED, State.AWARDED, State.WITHDRAWN, State.EXPIRED},
+    State.SETTLED: set(),
+    State.WITHDRAWN: set(),
+    State.EXPIRED: set(),
+}
+
+
+class IllegalTransition(InputError):
+    """A posting was asked to do what its state does not allow."""
+
+
+class Bidder(Protocol):
+    """Somebody who bids on postings and does the work it is awarded."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def bid(self, posting: Posting) -> BidMade | None:
+        """A sealed bid, or None to pass."""
+        ...
+
+
+@dataclass
+class Posting:
+    """A piece of work on the board. `needs` are the postings that must be accepted before it opens."""
+
+    id: str
+    goal: str
+    role: str
+    needs: tuple[str, ...] = ()
+    state: State = State.POSTED
+    holder: str = ""
+    delivery: str = ""
+    attempts: int = 0
+    bids: list[BidMade] = field(default_factory=list)
+
+
+class Board:
+    """The postings of one run. Every change is recorded; an illegal one raises IllegalTransition."""
+
+    def __init__(self, record: Callable[[Event], object], mechanism: Mechanism, mechanism_name: str) -> None:
+        self._record = record
+        self._mechanism, self._mechanism_name = mechanism, mechanism_name
+        self.postings: dict[str, Posting] = {}
+
+    def post(self, posting: Posting, *, by: str) -> None:
+        """Put work on the board; it opens at once if it needs nothing. What it needs must be posted before it."""
+        if posting.id in self.postings:
+            raise InputError(f"posting {posting.id!r} is already on the board")
+        missing = [need for need in posting.needs if need not in self.postings]
+        if missing:
+            raise InputError(f"posting {posting.id!r} needs {missing[0]!r}, which is not on the board")
+        self.postings[posting.id] = posting
+        self._record(TaskPosted(posting.id, posting.goal, posting.role, posting.needs, by))
+        self._open_ready()
+
+    def in_state(self, *states: State) -> list[Posting]:
+        return [posting for posting in self.postings.values() if posting.state in states]
+
+    @property
+    def done(self) -> bool:
+        return all(posting.state in _ENDED for posting in self.postings.values())
+
+    def award(self, posting_id: str, bids: Iterable[BidMade]) -> Award:
+        """Close the bidding: the mechanism picks the winner. Raises InputError where nobody bid."""
+        posting = self._move(posting_id, State.AWARDED)
+        posting.bids = list(bids)
+        if not posting.bids:
+            posting.state = State.OPEN
+            raise InputError(f"nobody bid for {posting_id!r}")
+        for bid in posting.bids:
+            self._record(bid)
+        award = self._mechanism(posting.bids)
+        posting.holder = award.agent
+        self._record(TaskAwarded(posting_id, award.agent, award.price, self._mechanism_name, award.reason))
+        return award
+
+    def deliver(self, posting_id: str, agent: str, content: str) -> None:
+        posting = self.postings[posting_id]
+        if posting.holder != agent:
+            raise IllegalTransition(f"{posting_id!r} is held by {posting.holder or 'nobody'}, not by {agent}")
+        self._move(posting_id, State.DELIVERED)
+        posting.delivery = content
+        posting.attempts += 1
+        self._record(TaskDelivered(posting_id, agent, content, posting.attempts))
+
+    def accept(self, posting_id: str, *, by: str, reason: str = "") -> None:
+        """Settle a delivery; what needed only this opens."""
+        self._move(posting_id, State.SETTLED)
+        self._record(TaskReviewed(posting_id, by, True, reason))
+        self._record(TaskClosed(posting_id, State.SETTLED.value))
+        self._open_ready()
+
+    def send_back(self, posting_id: str, *, by: str, reason: str) -> None:
+        """Back to its holder, to do better."""
+        if self.postings[posting_id].state is not State.DELIVERED:
+            raise IllegalTransition(f"{posting_id!r} is {self.postings[posting_id].state}: nothing to send back")
+        self._move(posting_id, State.AWARDED)
+        self._record(TaskReviewed(posting_id, by, False, reason))
+
+    def close(self, posting_id: str, state: State, reason: str) -> None:
+        """Take a posting off the board: `State.WITHDRAWN` or `State.EXPIRED`."""
+        self._move(posting_id, state)
+        self._record(TaskClosed(posting_id, state.value, reason))
+
+    def _open_ready(self) -> None:
+        for posting in self.in_state(State.POSTED):
+            if all(self.postings[need].state is State.SETTLED for need in posting.needs):
+                self._move(posting.id, State.OPEN)
+                self._record(TaskOpened(posting.id))
+
+    def _move(self, posting_id: str, state: State) -> Posting:
+        if posting_id not in self.postings:
+            raise IllegalTransition(f"no posting {posting_id!r} on the board")
+        posting = self.postings[posting_id]
+        if state not in LEGAL[posting.state]:
+            raise IllegalTransition(f"{posting_id!r} is {posting.state}: it cannot become {state}")
+        posting.state = state
+        return posting

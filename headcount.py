@@ -67,11 +67,13 @@ def compare(
         workers=workers,
     )
     folder, progress = _run_plan(plan, quiet=json)
+    from agents.models import table as models
     from experiments import report
 
-    result = report.result(folder.id, progress.outcomes, progress.digest)
-    print(report.as_json(result) if json else "", end="\n" if json else "")
-    if not json:
+    result = report.result(folder.id, progress.outcomes, progress.digest, models.simulated(model))
+    if json:
+        print(report.as_json(result))
+    else:
         report.show(result, plan)
 
 
@@ -197,9 +199,9 @@ def _run_plan(plan: Plan, *, quiet: bool) -> tuple[ExperimentFolder, Progress]:
 
 def main(arguments: list[str] | None = None) -> Any:
     """The command `headcount`. A HeadcountError becomes one line on stderr and its exit code."""
-    from agents.models.quiet import quiet
+    from agents.models import quiet
 
-    quiet()
+    quiet.environment()
     try:
         return cli(arguments, standalone_mode=True)
     except HeadcountError as error:

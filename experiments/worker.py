@@ -16,6 +16,7 @@ import msgspec
 from experiments.outcome import Outcome
 from msgspec import Struct
 
+from agents.models import quiet
 from agents.models import table as models
 from experiments import plan as plans
 from experiments.plan import Plan, Trial
@@ -67,6 +68,7 @@ async def _together(todo: list[Trial], bench: Bench, journal: Journal, tell: Cal
 
 def main(experiment: str, share: int, of: int) -> None:
     """Work until the share is done, the coordinator is gone, or SIGTERM comes: the journal ends with a whole event."""
+    quiet.environment()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))

@@ -11,7 +11,7 @@ import msgspec
 from agents.models.model import Request
 from agents.models.simulated import noise
 from agents.models.simulated.index import Index, skill_of
-from agents.models.simulated.profile import Profile
+from agents.models.simulated.profile import Mode, Profile
 from agents.models.simulated.view import View, note
 from tasks import templates
 from tasks.case import Step
@@ -70,7 +70,7 @@ class Actor:
             for name, known in read(step, result).items():
                 if self.draft.fault is None and self._strikes(step, ("says_not_does",), share=0.2):
                     known = Known(noise.wrong_fact(step, name, self.rng), known.source)
-                    self.draft.fault = noise.fault("says_not_does", step.id, f"misread {name}")
+                    self.draft.fault = Fault("says_not_does", step.id, f"misread {name}")
                 self._note(name, known)
 
     def _note(self, name: str, known: Known) -> None:
@@ -106,29 +106,26 @@ class Actor:
 
     # --- doing -------------------------------------------------------------------------------------------------
 
-    def _strikes(self, step: Step, modes: tuple[str, ...], share: float = 1.0) -> str:
+    def _strikes(self, step: Step, modes: tuple[Mode, ...], share: float = 1.0) -> Mode | None:
         rate = share * self.profile.error_rate(skill_of(step), self.tokens, len(self.tools))
         return noise.strike(self.profile, rate, modes, self.rng)
 
     def _conclude(self, step: Step) -> None:
         beliefs = self.view.beliefs
-        mode = "" if self.draft.fault else self._strikes(step, ("disobeys_task", "ignores", "says_not_does"))
+        mode = None if self.draft.fault else self._strikes(step, ("disobeys_task", "ignores", "says_not_does"))
         for name, fact in step.facts.items():
             misled = any(str(beliefs[g]) != self.index.truth(g) for g in fact.given)
-            if mode or misled:
-                value = noise.wrong_fact(step, name, self.rng)
-            else:
-                value = fact.value
+            value = noise.wrong_fact(step, name, self.rng) if mode or misled else fact.value
             sources = [beliefs[g].source for g in fact.given if beliefs[g].source]
             self._note(name, Known(value, sources[0] if sources else ""))
         if mode:
-            self.draft.fault = noise.fault(mode, step.id, f"concluded {', '.join(step.facts)} wrongly")
+            self.draft.fault = Fault(mode, step.id, f"concluded {', '.join(step.facts)} wrongly")
 
     def _call(self, step: Step) -> Draft:
         assert step.tool is not None
-        mode = "" if self.draft.fault else self._strikes(step, self._modes_at(step))
+        mode = None if self.draft.fault else self._strikes(step, self._modes_at(step))
         if mode == "ends_early":
-            self.draft.fault = noise.fault(mode, step.id, "stopped before the work was done")
+            self.draft.fault = Fault(mode, step.id, "stopped before the work was done")
             return self._finish(early=True)
         tool, arguments, name = step.tool, self._arguments(step), step.id
         if mode in ("repeats_step", "loses_history", "resets"):
@@ -142,11 +139,11 @@ class Actor:
         elif mode:
             arguments = self._careless(step, arguments)
         if mode:
-            self.draft.fault = noise.fault(mode, step.id, f"called {tool} instead of the step as it should be")
+            self.draft.fault = Fault(mode, step.id, f"called {tool} instead of the step as it should be")
         return self._emit(tool, arguments, name)
 
-    def _modes_at(self, step: Step) -> tuple[str, ...]:
-        modes = ["disobeys_task", "says_not_does", "disobeys_role", "ends_early"]
+    def _modes_at(self, step: Step) -> tuple[Mode, ...]:
+        modes: list[Mode] = ["disobeys_task", "says_not_does", "disobeys_role", "ends_early"]
         if self.view.calls:
             modes += ["repeats_step", "loses_history", "resets"]
         if "search" in self.tools:
@@ -182,7 +179,7 @@ class Actor:
         if not early and not self.draft.fault and self.tools and "search" in self.tools:
             last = next(reversed(self.index.steps.values()))
             if self._strikes(last, ("unaware_of_end",), share=0.3):
-                self.draft.fault = noise.fault("unaware_of_end", last.id, "went on after the end")
+                self.draft.fault = Fault("unaware_of_end", last.id, "went on after the end")
                 return self._emit("search", {"query": f"more about {self.index.case.title}"}, "aside")
         if self.index.final in self.view.scope:
             self.draft.lines = [self._answer()]
@@ -195,7 +192,7 @@ class Actor:
         if len(names) > 1 and not self.draft.fault and self._withholds():
             gone = self.rng.choice(names)
             names.remove(gone)
-            self.draft.fault = noise.fault("withholds", self.index.producer[gone].id, f"left out {gone}")
+            self.draft.fault = Fault("withholds", self.index.producer[gone].id, f"left out {gone}")
         return [note(name, self.view.beliefs[name]) for name in names] or ["Nothing found."]
 
     def _withholds(self) -> bool:

@@ -115,8 +115,10 @@ def decide(view: View, profile: Profile, rng: random.Random) -> Filled:
     last = parse(view.messages[-1].content)
     redo = []
     for name in last.problems:
-        for fact in index.facts_about(name)[:1]:
-            redo.append({"subtask": _subtask_of(view, fact), "about": fact, "reason": "the review found fault with it"})
+        redo += [
+            {"subtask": _subtask_of(view, fact), "about": fact, "reason": "the review found fault with it"}
+            for fact in index.facts_about(name)[:1]
+        ]
     reported = {name for name, known in last.notes if known.value != UNKNOWN}
     named = {item["about"] for item in redo}
     for name, step in index.producer.items():

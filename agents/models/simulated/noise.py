@@ -7,25 +7,18 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from agents.models.simulated.profile import Profile
+from agents.models.simulated.profile import Mode, Profile
 from tasks.case import Step
-from traces.kernel import Fault
-
-MODES = frozenset(
-    ["disobeys_task", "disobeys_role", "repeats_step", "loses_history", "unaware_of_end", "resets", "doesnt_ask", "derails", "withholds", "ignores", "says_not_does", "ends_early", "incomplete_check", "wrong_check"]
-)
-# Modes that leave the work right but cost turns; the others corrupt it.
-COSTLY = frozenset({"disobeys_role", "repeats_step", "loses_history", "unaware_of_end", "resets", "derails"})
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 
-def strike(profile: Profile, rate: float, possible: Iterable[str], rng: random.Random) -> str:
-    """The mode that strikes, or "" for none: `rate` is the chance of any, the profile's mix says of which."""
+def strike(profile: Profile, rate: float, possible: Iterable[Mode], rng: random.Random) -> Mode | None:
+    """The mode that strikes, or None: `rate` is the chance of any, the profile's mix says of which."""
     if rng.random() >= rate:
-        return ""
+        return None
     modes = [mode for mode in possible if profile.mix.get(mode, 0) > 0]
-    return rng.choices(modes, [profile.mix[mode] for mode in modes])[0] if modes else ""
+    return rng.choices(modes, [profile.mix[mode] for mode in modes])[0] if modes else None
 
 
 def wrong_value(value: str, rng: random.Random) -> str:
@@ -66,7 +59,3 @@ def wrong_arguments(arguments: dict[str, Any], rng: random.Random) -> dict[str, 
         rng.shuffle(words)
         return {**arguments, key: " ".join(words[: max(1, len(words) // 3)])}
     return {**arguments, key: wrong_value(arguments[key], rng)}
-
-
-def fault(mode: str, step: str = "", detail: str = "") -> Fault | None:
-    return Fault(mode, step, detail) if mode else None

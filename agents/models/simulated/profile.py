@@ -4,12 +4,29 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
 from tasks import yamlfile
 from tasks.case import Skill, Strict
 from traces.errors import InputError
+
+# Failure modes of MAST (Cemri et al. 2025, "Why Do Multi-Agent LLM Systems Fail?"), by short names.
+Mode = Literal[
+    "disobeys_task",
+    "disobeys_role",
+    "repeats_step",
+    "loses_history",
+    "unaware_of_end",
+    "resets",
+    "doesnt_ask",
+    "derails",
+    "withholds",
+    "ignores",
+    "says_not_does",
+    "ends_early",
+]
 
 FOLDER = Path(__file__).parent / "profiles"
 
@@ -55,7 +72,7 @@ class Profile(Strict):
     per_1k_context: float = Field(ge=0)
     per_extra_tool: float = Field(ge=0)
     check: Check
-    mix: dict[str, float] = {}
+    mix: dict[Mode, float] = Field(default={})
     verbosity: float = Field(gt=0)
     speed: Speed
     price: Price

@@ -1,0 +1,114 @@
+"""What the command line lists: experiments, runs, scenarios, teams, models, and what works here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from experiments.report import ago, as_json, money
+
+STATES = {"ok": "green", "missing": "yellow", "off": "dim"}
+
+
+def show(what: str, *, json: bool) -> None:
+    """Print a listing. Raises InputError for what is neither a kind of thing nor an experiment."""
+    listings = {"experiments": _experiments, "scenarios": _scenarios, "teams": _teams, "models": _models}
+    rows = listings[what]() if what in listings else _runs(what)
+    if json:
+        print(as_json(rows))
+        return
+    if not rows:
+        print("Nothing here yet. Start with: headcount compare billing_support")
+        return
+    table = Table(box=None)
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)
+
+
+def _experiments() -> list[dict[str, Any]]:
+    from traces.store import Store
+
+    return [
+        {
+            "experiment": row.id,
+            "scenario": row.scenario,
+            "state": row.state,
+            "runs": f"{row.done}/{row.total}",
+            "when": ago(row.created),
+            "command": row.command,
+        }
+        for row in Store().experiments()
+    ]
+
+
+def _runs(name: str) -> list[dict[str, Any]]:
+    from traces import home
+    from traces.store import Store
+
+    return [
+        {
+            "run": row.run,
+            "case": row.case_id,
+            "team": row.team,
+            "trial": row.trial,
+            "status": row.status,
+            "success": row.success,
+            "tokens": row.tokens,
+            "cost": money(row.cost_usd),
+            "latency_s": round(row.latency_s, 2),
+            "messages": row.messages,
+        }
+        for row in Store().runs(home.find_experiment(name).id)
+    ]
+
+
+def _scenarios() -> list[dict[str, Any]]:
+    from tasks import scenario
+
+    found = [scenario.load(name) for name in scenario.shipped()]
+    return [{"scenario": s.name, "cases": len(s.cases), "title": s.file.title, "folder": str(s.folder)} for s in found]
+
+
+def _teams() -> list[dict[str, Any]]:
+    from agents import table
+
+    return [{"team": name, "what": (table.team(name).__doc__ or "").splitlines()[0]} for name in table.TEAMS]
+
+
+def _models() -> list[dict[str, Any]]:
+    from agents.models.simulated import profile
+
+    rows = [
+        {
+            "model": f"sim:{name}",
+            "what": found.note or "simulated",
+            "window": found.context_window,
+            "input $/M": found.price.input,
+            "output $/M": found.price.output,
+        }
+        for name, found in ((name, profile.load(name)) for name in profile.names())
+    ]
+    local = {"model": "local", "what": "SmolLM2-135M-Instruct, runs on this machine"}
+    other = {"model": "PROVIDER/NAME", "what": "any model that LiteLLM knows; see docs/models.md"}
+    empty = {"window": None, "input $/M": None, "output $/M": None}
+    return [*rows, {**local, **empty}, {**other, **empty}]
+
+
+def show_doctor(*, deep: bool, json: bool) -> None:
+    from experiments import doctor
+
+    checks = doctor.checks(deep=deep)
+    if json:
+        print(as_json(checks))
+        return
+    table = Table(box=None, show_header=False)
+    for check in checks:
+        row = msgspec.structs.asdict(check)
+        table.add_row(row["name"], f"[{STATES.get(row['state'], '')}]{row['state']}", row["detail"], row["how"])
+    Console().print(table)

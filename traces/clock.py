@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -14,8 +15,19 @@ class Deadlock(RuntimeError):
     """Every task waits for another: nothing is ready, and no timer will ever fire."""
 
 
+class _Timer(asyncio.TimerHandle):
+    """A timer that keeps its place among those of the same time: asyncio's own order there is the heap's."""
+
+    __slots__ = ("order",)
+    order: int
+
+    def __lt__(self, other: Any) -> bool:
+        return (self.when(), self.order) < (other.when(), other.order)
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time jumps to the next timer when nothing is ready.
+    """An event loop whose time jumps to the next timer when nothing is ready. Timers of one time fire in the order
+    in which they were set.
 
     Nothing outside the process may be waited for under it: a thread or socket would be outrun by the clock.
     """
@@ -23,9 +35,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
+        self._timers = 0
 
     def time(self) -> float:
         return self._now
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        timer = _Timer(when, callback, args, self, context)
+        self._timers += 1
+        timer.order = self._timers
+        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]
+        return timer
 
     def advance(self, seconds: float) -> None:
         """Move the clock without sleeping: for a framework that calls a model synchronously."""

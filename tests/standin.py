@@ -1,0 +1,162 @@
+"""A stand-in for a model server: OpenAI's chat-completion protocol on 127.0.0.1, with scripted replies and faults.
+
+    with Standin([Fault(429), text("hello")]) as server:
+        model = Hosted("openai/standin", api_base=server.url, api_key="none")
+
+Each request takes the next entry of the script; the last one stays for all that follow.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Good:
+    """A well-formed completion."""
+
+    content: str | None = "hello"
+    tool_calls: tuple[tuple[str, str], ...] = ()
+    finish_reason: str = "stop"
+    usage: dict[str, Any] | None = field(
+        default_factory=lambda: {
+            "prompt_tokens": 100,
+            "completion_tokens": 20,
+            "total_tokens": 120,
+            "prompt_tokens_details": {"cached_tokens": 40},
+        }
+    )
+
+    def body(self, model: str) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": self.content}
+        if self.tool_calls:
+            message["tool_calls"] = [
+                {"id": f"call_{i}", "type": "function", "function": {"name": name, "arguments": arguments}}
+                for i, (name, arguments) in enumerate(self.tool_calls)
+            ]
+        choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
+        body = {"id": "x", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]}
+        return body if self.usage is None else {**body, "usage": self.usage}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error status with OpenAI's error object."""
+
+    status: int
+    message: str = "as scripted"
+    code: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Status 200 and this body, whatever it is."""
+
+    body: bytes
+
+
+class Cut:
+    """The connection is closed in the middle of the body."""
+
+
+class Hang:
+    """No answer at all, until the server is closed."""
+
+
+Step = Good | Fault | Raw | Cut | Hang
+
+
+def text(content: str) -> Good:
+    return Good(content=content)
+
+
+def call(name: str, arguments: str) -> Good:
+    return Good(content=None, tool_calls=((name, arguments),), finish_reason="tool_calls")
+
+
+class Standin:
+    """`requests` are the bodies received so far, `keys` their Authorization headers."""
+
+    def __init__(self, script: Sequence[Step] = (Good(),), models: Sequence[str] = ("standin",)) -> None:
+        self.script = list(script)
+        self.models = list(models)
+        self.requests: list[dict[str, Any]] = []
+        self.keys: list[str] = []
+        self.closing = threading.Event()
+        self._lock = threading.Lock()
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def next_step(self, request: dict[str, Any], key: str) -> Step:
+        with self._lock:
+            self.requests.append(request)
+            self.keys.append(key)
+            return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+    def __enter__(self) -> Standin:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]})
+
+        def do_POST(self) -> None:
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            step = server.next_step(request, self.headers.get("Authorization", ""))
+            match step:
+                case Good():
+                    self.send(200, step.body(request["model"]))
+                case Fault():
+                    error = {"error": {"message": step.message, "type": "scripted", "code": step.code}}
+                    self.send(step.status, error, step.headers)
+                case Raw():
+                    self.send_bytes(200, step.body)
+                case Cut():
+                    self.send_bytes(200, b'{"id": "x", "cho', declared=1000)
+                    self.close_connection = True
+                case Hang():
+                    server.closing.wait()
+                    self.close_connection = True
+
+        def send(self, status: int, body: dict[str, Any], headers: Sequence[tuple[str, str]] = ()) -> None:
+            self.send_bytes(status, json.dumps(body).encode(), headers)
+
+        def send_bytes(
+            self, status: int, body: bytes, headers: Sequence[tuple[str, str]] = (), declared: int | None = None
+        ) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body) if declared is None else declared))
+            for name, value in headers:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+    return Handler

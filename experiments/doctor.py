@@ -1,0 +1,223 @@
+"""What works on this machine, and how to get what does not. Quick: nothing heavy is imported, nothing is started."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from agents.models import endpoint, local
+from traces.errors import HeadcountError
+
+INSTALL = local.INSTALL
+_WAIT_S = 1.5
+
+KEYS = (
+    "ANTHROPIC_API_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AZURE_API_KEY",
+    "COHERE_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "FIREWORKS_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GROQ_API_KEY",
+    "MISTRAL_API_KEY",
+    "OPENAI_API_KEY",
+    "OPENROUTER_API_KEY",
+    "TOGETHERAI_API_KEY",
+    "XAI_API_KEY",
+)
+
+
+class Finding(Struct, frozen=True):
+    """One part of Headcount. `missing` is something that the main job needs, `off` something optional. `how` says
+    how to get it; empty where it works."""
+
+    name: str
+    state: Literal["ok", "missing", "off"]
+    detail: str
+    how: str = ""
+
+
+def checks(*, deep: bool = False) -> list[Finding]:
+    """Look at everything, in under two seconds or so; `deep` also asks the local model a question."""
+    return [
+        _python(),
+        *_dependencies(),
+        _simulated(),
+        _local(deep),
+        _hosted(),
+        _own_server(),
+        _python_sandbox(),
+        _retrieval(),
+        _browser(),
+        _ray(),
+        _gpu(),
+    ]
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if (3, 11) <= sys.version_info[:2] < (3, 14):
+        return Finding("Python", "ok", version)
+    return Finding("Python", "missing", version, "use Python 3.11, 3.12 or 3.13")
+
+
+def _dependencies() -> list[Finding]:
+    """Those that Headcount fixes to one version."""
+    try:
+        lines = importlib.metadata.requires("headcount") or []
+    except importlib.metadata.PackageNotFoundError:
+        return [Finding("headcount", "missing", "not installed", ".venv/bin/pip install --no-deps -e .")]
+    fixed = [re.fullmatch(r"([\w.-]+)==([\w.]+)", line) for line in lines]
+    return [_dependency(match[1], match[2]) for match in fixed if match]
+
+
+def _dependency(name: str, wanted: str) -> Finding:
+    try:
+        found = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, "missing", "not installed", INSTALL)
+    if found != wanted:
+        return Finding(name, "missing", f"{found}, but {wanted} is wanted", INSTALL)
+    return Finding(name, "ok", found)
+
+
+def _simulated() -> Finding:
+    from agents.models.simulated import profile
+
+    return Finding("simulated models", "ok", ", ".join(f"sim:{name}" for name in profile.names()))
+
+
+def _local(deep: bool) -> Finding:
+    name = "local model"
+    try:
+        file = local.weights()
+        detail = f"{file.name}, {file.stat().st_size / 1e6:.0f} MB"
+        return Finding(name, "ok", f"{detail}; {_question()}" if deep else detail)
+    except HeadcountError as error:
+        return Finding(name, "off", str(error), INSTALL)
+
+
+def _question() -> str:
+    from agents.models.model import Request
+    from traces.kernel import ChatMessage
+
+    request = Request("doctor", (ChatMessage("user", "What is a credit note?"),), max_tokens=16)
+    reply = asyncio.run(local.Local().chat(request))
+    return f"answered {reply.usage.output_tokens} tokens in {reply.usage.latency_s:.1f} s"
+
+
+def _hosted() -> Finding:
+    """Names of variables, never what is in them."""
+    keys = [name for name in KEYS if os.environ.get(name)]
+    if keys:
+        return Finding("hosted models", "ok", "keys set: " + ", ".join(keys))
+    return Finding("hosted models", "off", "no provider's key is set", "set e.g. OPENAI_API_KEY in the environment")
+
+
+def _own_server() -> Finding:
+    name, variable = "own model server", endpoint.BASE_VARIABLE
+    base = os.environ.get(variable, "").rstrip("/")
+    if not base:
+        return Finding(name, "off", f"{variable} is not set", f"set {variable}=http://HOST:PORT/v1 (docs/models.md)")
+    try:
+        served = _models_at(base)
+    except _NoAnswer as error:
+        return Finding(name, "off", f"{base}: {error}", f"start the server, or correct {variable}")
+    return Finding(name, "ok", f"{base} serves {', '.join(served) or 'no model'}")
+
+
+class _NoAnswer(Exception):
+    pass
+
+
+def _models_at(base: str) -> list[str]:
+    import httpx
+
+    headers = {"Authorization": f"Bearer {os.environ.get(endpoint.KEY_VARIABLE) or 'none'}"}
+    try:
+        response = httpx.get(f"{base}/models", headers=headers, timeout=_WAIT_S)
+        response.raise_for_status()
+        body: Any = response.json()
+        return [str(model["id"]) for model in body["data"]]
+    except httpx.HTTPStatusError as error:
+        raise _NoAnswer(f"status {error.response.status_code} for /models") from None
+    except httpx.TimeoutException:
+        raise _NoAnswer(f"no answer within {_WAIT_S:g} s") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _NoAnswer(f"no connection ({error})") from None
+    except (ValueError, KeyError, TypeError):
+        raise _NoAnswer("does not speak OpenAI's protocol at /models") from None
+
+
+def _python_sandbox() -> Finding:
+    name = "Python sandbox"
+    if importlib.util.find_spec("pydantic_monty") is None:
+        return Finding(name, "missing", "pydantic-monty is not installed", INSTALL)
+    return Finding(name, "ok", "pydantic-monty: a subset of Python, without files, network or processes")
+
+
+def _retrieval() -> Finding:
+    name = "retrieval"
+    absent = [package for package in ("lancedb", "wordllama") if importlib.util.find_spec(package) is None]
+    if absent:
+        return Finding(name, "missing", f"not installed: {', '.join(absent)}", INSTALL)
+    spec = importlib.util.find_spec("wordllama")
+    folders = [Path(folder) for folder in (spec.submodule_search_locations if spec else None) or ()]
+    weights = [file for folder in folders for file in (folder / "weights").glob("*.safetensors")]
+    if not weights:
+        return Finding(name, "missing", "wordllama has no weights in its package", INSTALL)
+    return Finding(name, "ok", f"LanceDB with embeddings from {weights[0].name}")
+
+
+def _browser() -> Finding:
+    """Only the tests of the app need one."""
+    name = "browser for tests"
+    if importlib.util.find_spec("playwright") is None:
+        return Finding(name, "off", "playwright is not installed", "install the dev dependencies (make test)")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None and not _playwrights_own():
+        return Finding(name, "off", "no Chromium", ".venv/bin/playwright install chromium")
+    return Finding(name, "ok", found or "Playwright's Chromium")
+
+
+def _playwrights_own() -> bool:
+    caches = {
+        "darwin": Path.home() / "Library/Caches/ms-playwright",
+        "win32": Path.home() / "AppData/Local/ms-playwright",
+    }
+    default = caches.get(sys.platform, Path.home() / ".cache/ms-playwright")
+    folder = Path(os.environ.get("PLAYWRIGHT_BROWSERS_PATH") or default)
+    return any(folder.glob("chromium*"))
+
+
+def _ray() -> Finding:
+    try:
+        return Finding("Ray", "ok", importlib.metadata.version("ray"))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding("Ray", "off", "not installed; optional", '.venv/bin/pip install "ray==2.60.0"')
+
+
+def _gpu() -> Finding:
+    name, how = "CUDA GPU", "serve a model on a machine that has one (docs/models.md)"
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return Finding(name, "off", "none on this machine", how)
+    query = [command, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(query, capture_output=True, text=True, timeout=_WAIT_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return Finding(name, "off", "nvidia-smi does not answer", how)
+    return Finding(name, "ok", "; ".join(listed.stdout.split("\n")).strip("; ") or "none listed")

@@ -1,0 +1,109 @@
+"""What doctor tells a user about the machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from standin import Standin
+
+from agents.models import local
+from experiments import doctor
+from experiments.doctor import Finding
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*doctor.KEYS, "HEADCOUNT_API_BASE", "HEADCOUNT_API_KEY"]:
+        monkeypatch.delenv(name, raising=False)
+
+
+def finding(name: str, *, deep: bool = False) -> Finding:
+    return next(f for f in doctor.checks(deep=deep) if f.name == name)
+
+
+def test_every_part_is_there_once_and_what_is_not_ok_says_how_to_get_it() -> None:
+    found = doctor.checks()
+    names = [f.name for f in found]
+    assert len(names) == len(set(names))
+    assert {"Python", "litellm", "duckdb", "simulated models", "local model", "hosted models", "retrieval"} <= set(
+        names
+    )
+    assert all(f.detail for f in found)
+    assert all(bool(f.how) == (f.state != "ok") for f in found)
+
+
+def test_the_locked_environment_misses_nothing_that_the_main_job_needs() -> None:
+    assert [f for f in doctor.checks() if f.state == "missing"] == []
+
+
+def test_it_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; from experiments import doctor; doctor.checks()\n"
+        "heavy = {'litellm', 'crewai', 'lancedb', 'wordllama', 'xllamacpp', 'duckdb', 'streamlit', 'ray', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
+
+
+def test_a_wrong_version_is_said_beside_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: ["msgspec==0.0.1", "nonesuch-package==1.0"])
+    wrong, absent = finding("msgspec"), finding("nonesuch-package")
+    assert wrong.state == absent.state == "missing"
+    assert wrong.detail.endswith("but 0.0.1 is wanted")
+    assert absent.detail == "not installed"
+
+
+def test_keys_are_named_but_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert finding("hosted models").state == "off"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "topsecret")
+    told = finding("hosted models")
+    assert (told.state, told.detail) == ("ok", "keys set: ANTHROPIC_API_KEY")
+    assert "topsecret" not in repr(doctor.checks())
+
+
+def test_the_own_server_is_asked_for_its_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert finding("own model server").state == "off"
+    with Standin(models=["qwen", "llama"]) as server:
+        monkeypatch.setenv("HEADCOUNT_API_BASE", server.url + "/")
+        told = finding("own model server")
+    assert (told.state, told.detail) == ("ok", f"{server.url} serves qwen, llama")
+    told = finding("own model server")
+    assert told.state == "off"
+    assert "no connection" in told.detail
+
+
+@pytest.mark.parametrize("address", ["not an address", "http://", "localhost:8000"])
+def test_a_wrong_address_is_a_finding_and_no_traceback(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADCOUNT_API_BASE", address)
+    told = finding("own model server")
+    assert told.state == "off"
+    assert "HEADCOUNT_API_BASE" in told.how
+
+
+def test_the_local_model_answers_a_question() -> None:
+    told = finding("local model", deep=True)
+    assert told.state == "ok"
+    assert "answered" in told.detail
+
+
+def test_a_missing_local_model_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "FILE", "nowhere.gguf")
+    told = finding("local model", deep=True)
+    assert told.state == "off"
+    assert "nowhere.gguf is missing" in told.detail
+
+
+def test_a_gpu_that_does_not_answer_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = tmp_path / "nvidia-smi"
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    command.write_text("#!/bin/sh\necho 'NVIDIA H100, 81559 MiB'\n")
+    command.chmod(0o755)
+    assert finding("CUDA GPU") == Finding("CUDA GPU", "ok", "NVIDIA H100, 81559 MiB")
+    command.write_text("#!/bin/sh\nexit 9\n")
+    assert finding("CUDA GPU").state == "off"

@@ -33,6 +33,7 @@ PATIENCE_S = 30.0
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "400MB", "threads": 2}
 _BUFFER = 16 << 20  # DuckDB's own bound for one line of JSON
+_BUSY = ("set lock on", "Conflicting lock", "being used by another process", "different configuration")
 _one_at_a_time = threading.RLock()
 
 
@@ -86,6 +87,15 @@ def signature(folder: ExperimentFolder, state: str) -> str:
 
 def load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str) -> Indexed:
     """Load an experiment's journals in place of what the index holds of it, as one transaction."""
+    import duckdb
+
+    try:
+        return _load(path, folder, row, signed)
+    except duckdb.Error as error:
+        raise TraceError(f"{folder.path}: the journals cannot be loaded into {path}: {error}") from None
+
+
+def _load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str) -> Indexed:
     with tempfile.TemporaryDirectory(prefix=".index-", dir=path.parent) as scratch:
         sources, damaged, longest = _sources(folder, Path(scratch))
         with opened(path, write=True) as con:
@@ -131,7 +141,7 @@ def _connect(path: Path, write: bool, fresh: bool = False) -> DuckDBPyConnection
             con = duckdb.connect(path, read_only=not write, config=_CONFIG)
             break
         except duckdb.Error as error:
-            if "lock" not in str(error) and "different configuration" not in str(error):
+            if not any(sign in str(error) for sign in _BUSY):
                 raise _cannot_open(path, error) from None
             if time.monotonic() > patience:
                 raise TraceError(f"{path}: another process keeps the index open: {error}") from None
@@ -162,8 +172,8 @@ def _is_damage(error: Exception) -> bool:
     """Whether an error during a query means that the file is not sound, rather than the query."""
     import duckdb
 
-    kinds = (duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)
-    return isinstance(error, kinds) or (isinstance(error, duckdb.IOException) and "orrupt" in str(error))
+    kinds = (duckdb.IOException, duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException)
+    return isinstance(error, kinds) or (type(error) is duckdb.Error and "orrupt" in str(error))
 
 
 def _sources(folder: ExperimentFolder, scratch: Path) -> tuple[list[str], list[Damage], int]:

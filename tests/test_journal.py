@@ -1,0 +1,146 @@
+"""The journal keeps what it was given, and says where it is damaged."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from traces import journal
+from traces.errors import TraceError
+from traces.journal import Journal
+from traces.kernel import Noted, Record
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+
+
+def records(count: int, text: str = "x") -> list[Record]:
+    return [Record(0, seq, seq * 0.5, 1000.0 + seq, Noted("a", "note", text)) for seq in range(count)]
+
+
+def written(path: Path, some: list[Record]) -> bytes:
+    with Journal(path) as log:
+        for record in some:
+            log.append(record)
+    return path.read_bytes()
+
+
+def read(path: Path) -> list[Record]:
+    return [record for record, _ in journal.read(path)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("journals")
+
+
+@given(st.lists(texts, max_size=5))
+def test_what_was_appended_is_read_back(folder: Path, some: list[str]) -> None:
+    path = folder / "journal-0.jsonl"
+    path.unlink(missing_ok=True)
+    given_records = [records(1, text)[0] for text in some]
+    content = written(path, given_records)
+    assert read(path) == given_records
+    assert journal.check(path) is None
+    assert [set(msgspec.json.decode(line)) for line in content.splitlines()] == [
+        {"run", "seq", "t", "wall", "event", "crc"} for _ in some
+    ]
+
+
+@given(st.data())
+def test_a_damaged_end_costs_only_the_events_it_hit(folder: Path, data: st.DataObject) -> None:
+    path = folder / "journal-1.jsonl"
+    path.unlink(missing_ok=True)
+    path.with_name("journal-1.jsonl.damaged").unlink(missing_ok=True)
+    some = records(6)
+    content = written(path, some)
+    at = data.draw(st.integers(0, len(content) - 1))
+    tail = data.draw(st.sampled_from([b"", b"\0" * 50, b"\xff\n{}\n", b'{"run":0}\n']) | st.binary(max_size=60))
+    damaged = content[:at] + tail
+    path.write_bytes(damaged)
+    whole = damaged[: len(content)] if damaged.startswith(content) else damaged
+    kept = sum(whole.startswith(content[: end + 1]) for end in range(len(content)) if content[end : end + 1] == b"\n")
+    assert read(path) == some[:kept]
+
+    damage = journal.check(path)
+    with Journal(path) as log:  # opening it again cuts the end off, says so, and keeps the bytes
+        assert log.repaired == damage
+        log.append(some[0])
+    assert read(path) == [*some[:kept], some[0]]
+    if damage is not None:
+        assert damage.lost_bytes == len(damaged) - damage.offset
+        assert path.with_name("journal-1.jsonl.damaged").read_bytes() == damaged[damage.offset :]
+
+
+@given(st.integers(0), st.integers(1, 255))
+def test_one_garbled_byte_is_noticed(folder: Path, where: int, flip: int) -> None:
+    path = folder / "journal-2.jsonl"
+    path.unlink(missing_ok=True)
+    some = records(4)
+    content = bytearray(written(path, some))
+    at = where % len(content)
+    content[at] ^= flip
+    path.write_bytes(content)
+    before = content[:at].count(b"\n")
+    assert read(path) == some[:before]
+    damage = journal.check(path)
+    assert damage is not None
+    assert str(path) in str(damage)
+
+
+def test_a_journal_is_followed_while_it_grows(tmp_path: Path) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    assert journal.tail(path) == ([], 0)
+    some = records(3)
+    with Journal(path) as log:
+        log.append(some[0])
+        first, offset = journal.tail(path)
+        log.append(some[1])
+        with open(path, "ab") as torn:  # half a line, as seen in the middle of a write
+            torn.write(b'{"run":0,')
+        second, after = journal.tail(path, offset)
+        assert journal.tail(path, after) == ([], after)
+    assert [journal.decode(line) for line in first + second] == some[:2]
+
+
+_WRITER = """
+import sys
+from pathlib import Path
+from traces.journal import Journal
+from traces.kernel import Noted, Record
+log = Journal(Path(sys.argv[1]))
+for seq in range(10_000_000):
+    log.append(Record(0, seq, 0.0, 0.0, Noted("a", "note", "x" * (seq % 500))))
+    if seq % 100 == 0:
+        log.sync()
+        print(seq, flush=True)
+"""
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    command = [sys.executable, "-c", _WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent) as child:
+        assert child.stdout is not None
+        acknowledged = [int(child.stdout.readline()) for _ in range(20)][-1]
+        while_it_writes = len(read(path))
+        os.kill(child.pid, signal.SIGKILL)
+    after = read(path)
+    assert acknowledged < while_it_writes <= len(after)
+    assert [record.seq for record in after] == list(range(len(after)))
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match=r"nowhere.*No such file"):
+        list(journal.read(tmp_path / "nowhere.jsonl"))
+    with pytest.raises(TraceError, match="cannot be written"):
+        Journal(tmp_path / "no" / "folder.jsonl")
+    with pytest.raises(TraceError, match="this version cannot read"):
+        journal.decode(b'{"run":0,"seq":0,"t":0,"wall":0,"event":{"type":"from_the_future"}}')

@@ -1,0 +1,1 @@
+"""Speed beside the peers, run by hand or nightly: `python -m benchmarks.NAME [--json]`."""

@@ -1,0 +1,166 @@
+"""What tracing costs: recording an event, indexing journals, opening a long run.
+
+Peers: recording, msgspec's encoder and one os.write a line (no order, checksum, digest or sync); indexing, DuckDB's
+read_json of the same files into a table, as they stand; opening a run, the same query on that table.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.report import Figure, main
+from traces import clock
+from traces.home import ExperimentFolder, Status, experiment_folder
+from traces.journal import Journal
+from traces.kernel import (
+    Budget,
+    Chat,
+    ChatMessage,
+    Chunk,
+    Evaluated,
+    Event,
+    Message,
+    MessageSent,
+    Record,
+    Run,
+    RunFinished,
+    RunStarted,
+    ToolExecuted,
+    Usage,
+)
+from traces.recorder import Recorder
+from traces.store import Store
+
+EVENTS = 200_000
+SHORT = 50  # events of an ordinary run
+LONG = 2_000  # events of the run that is opened
+_WORDS = (
+    "invoice",
+    "contract",
+    "refund",
+    "credit",
+    "note",
+    "policy",
+    "clause",
+    "term",
+    "account",
+    "customer",
+    "paid",
+    "due",
+    "amount",
+    "annual",
+)
+_READ = (
+    "read_json(?, format = 'newline_delimited', columns = {run: 'INTEGER', seq: 'INTEGER', t: 'DOUBLE', "
+    "wall: 'DOUBLE', event: 'JSON'})"
+)
+
+
+def run_events(count: int, seed: int) -> list[Event]:
+    """A run of `count` events, about 450 bytes each in a journal."""
+    rng = random.Random(seed)
+
+    def text(words: int) -> str:
+        return " ".join(rng.choices(_WORDS, k=words))
+
+    turn: list[Callable[[int], Event]] = [
+        lambda n: Chat("ann", "act", "sim", n, (ChatMessage("user", text(25)),), text(20), Usage(300, 40, 0, 1, 900)),
+        lambda n: ToolExecuted("ann", "search", f"c{n}", "read", {"query": text(4)}, True, text(20),
+                               chunks=(Chunk(f"doc#{n}", "doc", "Terms", n, text(25), 0.5),)),
+        lambda n: MessageSent(Message(n, "ann", "say", text(25), to="bob")),
+    ]  # fmt: skip
+    run = Run("bench", f"case{seed % 20}", "solo", "native", "sim", seed, seed, Budget(), "virtual", True)
+    middle = [turn[n % 3](n) for n in range(count - 3)]
+    end = RunFinished("completed", "done", "answer", Usage(300, 40, 0, 1, 900), 9.0, count // 3)
+    return [RunStarted(run, "please"), *middle, Evaluated(True, 1.0, ()), end]
+
+
+def recording(folder: Path) -> Figure:
+    events = run_events(2_000, 1)
+
+    def bare() -> None:
+        encode, fd = msgspec.json.Encoder().encode, os.open(folder / "bare.jsonl", os.O_WRONLY | os.O_CREAT)
+        for n in range(EVENTS):
+            os.write(fd, encode(Record(0, n, 0.0, 0.0, events[n % 2_000])) + b"\n")
+        os.close(fd)
+
+    async def ours() -> None:
+        with Journal(folder / "ours.jsonl") as log:
+            recorder = Recorder(0, log)
+            for n in range(EVENTS):
+                recorder.record(events[n % 2_000])
+
+    value = EVENTS / _seconds(lambda: clock.run(ours(), virtual=True))
+    return Figure("record: events a second", value, "events/s", EVENTS / _seconds(bare))
+
+
+def experiment(home: Path) -> ExperimentFolder:
+    """One finished experiment of EVENTS events; its last run is the long one."""
+    folder = experiment_folder("20260101-000000-0000", home).create()
+    folder.write_plan({"scenario": "bench"})
+    runs = (EVENTS - LONG) // SHORT
+    for worker in (0, 1):
+        with Journal(folder.journal_file(worker), fsync_every=60) as log:
+            for run in range(worker, runs, 2):
+                _append(log, run, run_events(SHORT, run))
+            if worker:
+                _append(log, runs, run_events(LONG, runs))
+    folder.write_status(Status(0, 0.0, "finished", runs + 1, runs + 1, time.time()))
+    return folder
+
+
+def indexing(home: Path, folder: ExperimentFolder) -> Iterator[Figure]:
+    import duckdb
+
+    files = [str(path) for path in folder.journals()]
+    store = Store(home)
+    value = EVENTS / _seconds(lambda: store.refresh())
+    with duckdb.connect(home / "bare.duckdb") as con:
+        baseline = EVENTS / _seconds(lambda: con.execute(f"CREATE TABLE bare AS SELECT * FROM {_READ}", [files]))
+    yield Figure("index: events a second", value, "events/s", baseline)
+    yield opening(home, store, folder.id, (EVENTS - LONG) // SHORT)
+
+
+def opening(home: Path, store: Store, experiment: str, run: int) -> Figure:
+    import duckdb
+
+    def ours() -> None:
+        assert len(store.events(experiment, run)) == LONG
+
+    def bare() -> None:
+        with duckdb.connect(home / "bare.duckdb", read_only=True) as con:
+            rows = con.execute("SELECT * FROM bare WHERE run = ? ORDER BY seq", [run]).fetchall()
+        assert len(rows) == LONG
+
+    p95 = [statistics.quantiles([_seconds(work) * 1000 for _ in range(40)], n=20)[-1] for work in (ours, bare)]
+    return Figure(f"open a run of {LONG:,} events, decoded: p95", p95[0], "ms", p95[1])
+
+
+def measure() -> Iterator[Figure]:
+    with tempfile.TemporaryDirectory() as scratch:
+        home = Path(scratch)
+        yield recording(home)
+        yield from indexing(home, experiment(home))
+
+
+def _append(log: Journal, run: int, events: list[Event]) -> None:
+    for seq, event in enumerate(events):
+        log.append(Record(run, seq, seq * 0.1, time.time(), event))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main(measure, "What tracing costs.")

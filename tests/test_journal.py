@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -135,6 +136,23 @@ def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     after = read(path)
     assert acknowledged < while_it_writes <= len(after)
     assert [record.seq for record in after] == list(range(len(after)))
+
+
+def test_an_event_that_finds_no_room_is_not_left_torn(tmp_path: Path) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    some = records(3)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Journal(path) as log:
+        log.append(some[0])
+        for room in (20, 0):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, hard))
+            try:
+                with pytest.raises(TraceError, match="cannot be written"):
+                    log.append(some[1])
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        log.append(some[2])
+    assert read(path) == [some[0], some[2]]
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

@@ -66,8 +66,13 @@ class Journal:
     def write(self, body: bytes) -> None:
         """Write one event that is already encoded: a record's JSON without its closing brace."""
         line = b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
-        if os.write(self._fd, line) != len(line):
-            raise TraceError(f"{self.path}: the disk is full: an event was cut")
+        try:
+            written = os.write(self._fd, line)
+        except OSError as error:
+            raise TraceError(f"{self.path}: cannot be written: {error.strerror}") from None
+        if written != len(line):
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)  # what follows must not join a torn line
+            raise TraceError(f"{self.path}: cannot be written: no room for a whole event")
         self._dirty = True
         if time.monotonic() - self._synced >= self._every:
             self.sync()

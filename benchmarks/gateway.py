@@ -71,7 +71,7 @@ async def _compare(base: str) -> list[Figure]:
     for at_once in (1, 8):
         pairs = [(await _batch(ours, at_once), await _batch(bare, at_once)) for _ in range(BATCHES)]
         value, baseline = (statistics.median(side) for side in zip(*pairs, strict=True))
-        figures.append(Figure(f"gateway.call.{at_once}_at_once", value, "ms", baseline))
+        figures.append(Figure(f"gateway: one call, {at_once} at once", value, "ms", baseline))
     return figures
 
 

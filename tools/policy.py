@@ -1,18 +1,31 @@
-"""Which outside effects are allowed: rules of the scenario, then an approver."""
+"""Which outside effects are allowed: rules of the scenario first, then an approver."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict
 
 
 class Bound(BaseModel):
+    """What an argument must be for a rule to fit: within `min` and `max` (both included), or one of a list."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     min: float | None = None
     max: float | None = None
     one_of: tuple[str | float, ...] | None = None
+
+    def fits(self, value: Any) -> bool:
+        if self.one_of is not None and value not in self.one_of:
+            return False
+        if self.min is None and self.max is None:
+            return True
+        if not isinstance(value, int | float):
+            return False
+        return (self.min is None or value >= self.min) and (self.max is None or value <= self.max)
 
 
 class Rule(BaseModel):
@@ -26,3 +39,50 @@ class Rule(BaseModel):
     when: dict[str, Bound] = {}
     untrusted: bool = False
     reason: str = ""
+
+    def fits(self, tool: str, arguments: dict[str, Any], tainted: bool) -> bool:
+        if self.tool != tool or (self.decision == "allow" and tainted and not self.untrusted):
+            return False
+        return all(name in arguments and bound.fits(arguments[name]) for name, bound in self.when.items())
+
+
+class Decision(Struct, frozen=True):
+    """`approver` is `policy:<rule>`, `simulated:<rule>` or a person's name."""
+
+    approved: bool
+    approver: str
+    reason: str
+
+
+class Approver(Protocol):
+    async def decide(self, agent: str, tool: str, arguments: dict[str, Any], reason: str) -> Decision: ...
+
+
+class SimulatedApprover:
+    """Stands in for a person in batch: rules of the same form as the policy's; what none of them allows is denied."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+
+    async def decide(self, agent: str, tool: str, arguments: dict[str, Any], reason: str) -> Decision:
+        for number, rule in enumerate(self._rules, 1):
+            if rule.fits(tool, arguments, tainted=False):
+                return Decision(rule.decision == "allow", f"simulated:rule {number}", rule.reason or rule.decision)
+        return Decision(False, "simulated:default", "no rule of the approver allows it")
+
+
+class Gate:
+    """Decides on every call of a tool with an outside effect: by the first rule that fits, else by the approver."""
+
+    def __init__(self, rules: Sequence[Rule], approver: Approver) -> None:
+        self._rules, self._approver = rules, approver
+
+    async def decide(self, agent: str, tool: str, arguments: dict[str, Any], *, tainted: bool) -> Decision:
+        for number, rule in enumerate(self._rules, 1):
+            if rule.fits(tool, arguments, tainted):
+                if rule.decision == "ask":
+                    return await self._approver.decide(agent, tool, arguments, rule.reason)
+                allowed = rule.decision == "allow"
+                return Decision(allowed, f"policy:rule {number}", rule.reason or f"the policy says {rule.decision}")
+        reason = "no rule fits" + (", and the context holds untrusted text" if tainted else "")
+        return await self._approver.decide(agent, tool, arguments, reason)

@@ -1,0 +1,95 @@
+"""Which tools there are: the built-in ones, and a scenario's own; and the world that a trial's tools work on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import re
+import sqlite3
+import traceback
+from functools import cache, lru_cache
+from pathlib import Path
+from types import ModuleType
+
+from tools import retrieval, sandbox, sql
+from tools.tool import Retriever, Tool, World
+from traces.errors import ScenarioError
+
+
+@cache
+def builtin() -> dict[str, Tool]:
+    """search, query_database and run_python."""
+    return {tool.name: tool for tool in (retrieval.tool(), sql.tool(), sandbox.tool())}
+
+
+def load(folder: Path) -> dict[str, Tool]:
+    """The built-in tools and those of the scenario's tools.py, by name. Raises ScenarioError where that is broken."""
+    path = folder / "tools.py"
+    if not path.is_file():
+        return dict(builtin())
+    module = load_module(path)
+    own = [value.__tool__ for value in vars(module).values() if isinstance(getattr(value, "__tool__", None), Tool)]
+    return {**builtin(), **{tool.name: tool for tool in own}}
+
+
+def load_module(path: Path) -> ModuleType:
+    """A scenario's Python file, loaded by its path under a name of its own."""
+    name = f"scenario_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a user's file raises is told with its place
+        raise ScenarioError(str(path), f"{type(error).__name__}: {error}", line=_line_in(path, error)) from error
+    return module
+
+
+def _line_in(path: Path, error: Exception) -> int | None:
+    if isinstance(error, SyntaxError):
+        return error.lineno
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return frames[-1].lineno if frames else None
+
+
+def world(
+    folder: Path, database: str | None, setup: str = "", retriever: Retriever | None = None, results: int = 4
+) -> World:
+    """A fresh world: the scenario's database as its SQL file makes it, after the case's `setup`."""
+    db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    if database:
+        path = folder / database
+        db.deserialize(_template(path, path.stat().st_mtime_ns))
+    if setup:
+        _execute(db, setup, f"{folder} (a case's setup)")
+    return World(db, retriever, results)
+
+
+@lru_cache(maxsize=64)
+def _template(path: Path, changed: int) -> bytes:
+    db = sqlite3.connect(":memory:")
+    _execute(db, path.read_text(encoding="utf-8"), str(path))
+    return db.serialize()
+
+
+def _execute(db: sqlite3.Connection, script: str, place: str) -> None:
+    """Run a script, statement by statement, so that a mistake is told with its line."""
+    line, statement = 1, ""
+    for text in script.splitlines(keepends=True):
+        statement += text
+        if sqlite3.complete_statement(statement):
+            _statement(db, statement, place, line)
+            line += statement.count("\n")
+            statement = ""
+    if re.sub(r"--[^\n]*|/\*.*?\*/", "", statement, flags=re.DOTALL).strip():
+        _statement(db, statement, place, line)
+    db.commit()
+
+
+def _statement(db: sqlite3.Connection, statement: str, place: str, line: int) -> None:
+    try:
+        db.execute(statement)
+    except sqlite3.Error as error:
+        blank = statement[: len(statement) - len(statement.lstrip())].count("\n")
+        raise ScenarioError(place, f"SQL: {error}", line=line + blank) from error

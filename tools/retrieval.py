@@ -1,0 +1,147 @@
+"""Retrieval with LanceDB: vector and full-text search over the same chunks, fused by reciprocal rank."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tools import knowledge
+from tools.tool import Effect, Retriever, Tool, ToolOutput, World, from_function
+from traces.errors import InputError
+from traces.kernel import Chunk
+
+DEPTH = 20  # how many each of the two searches contributes
+FUSION_K = 60  # the constant of reciprocal rank fusion
+LAYOUT = 1  # goes up when the table's layout changes
+
+Embed = Callable[[Sequence[str]], list[list[float]]]
+
+
+class Knowledge(Retriever):
+    """A scenario's documents, searchable. Results are the same for the same query, and kept."""
+
+    def __init__(self, table: Any, embed: Embed, chunks: list[Chunk]) -> None:
+        self._table, self._embed = table, embed
+        self._chunks = {chunk.id: chunk for chunk in chunks}
+        self._kept = lru_cache(maxsize=8192)(self._search)
+
+    @classmethod
+    def open(
+        cls, folder: Path, chunk_chars: int, overlap_chars: int, cache: Path, embedding: str = "wordllama"
+    ) -> Knowledge:
+        """Open the documents of `folder`, indexing them under `cache` where that has not been done for this very
+        content. `embedding`: wordllama (local), or a LiteLLM embedding model's name. Two processes may do it at once.
+        """
+        chunks = [c for d in knowledge.read(folder) for c in knowledge.chunk(d, chunk_chars, overlap_chars)]
+        if not chunks:
+            raise InputError(f"{folder}: no documents (.md or .txt) to search")
+        content = msgspec.json.encode([LAYOUT, embedding, chunks])
+        place = cache / hashlib.blake2b(content, digest_size=8).hexdigest()
+        embed = _embedder(embedding)
+        if not place.is_dir():
+            _build(place, chunks, embed)
+        return cls(_connect(place).open_table("chunks"), embed, chunks)
+
+    def search(self, query: str, limit: int) -> list[Chunk]:
+        """The best chunks, best first. The score is the fused one: the sum of 1 / (60 + rank) over the searches that
+        found it (Cormack, Clarke & Büttcher 2009); ties go by id."""
+        return list(self._kept(query, limit))
+
+    def chunk(self, chunk_id: str) -> Chunk | None:
+        return self._chunks.get(chunk_id)
+
+    def chunks(self) -> list[Chunk]:
+        return list(self._chunks.values())
+
+    def _search(self, query: str, limit: int) -> tuple[Chunk, ...]:
+        if not query.strip():
+            return ()
+        vector = self._ids(self._table.search(self._embed([query])[0]))
+        text = self._ids(self._table.search(query, query_type="fts"))
+        fused = fuse(vector, text)[:limit]
+        return tuple(
+            msgspec.structs.replace(
+                self._chunks[chunk_id],
+                score=round(score, 6),
+                vector_rank=_rank(vector, chunk_id),
+                text_rank=_rank(text, chunk_id),
+            )
+            for chunk_id, score in fused
+        )
+
+    def _ids(self, query: Any) -> list[str]:
+        return [row["id"] for row in query.select(["id"]).limit(DEPTH).to_list()]
+
+
+def fuse(*rankings: Sequence[str]) -> list[tuple[str, float]]:
+    """Reciprocal rank fusion of rankings: (id, score), best first."""
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, chunk_id in enumerate(ranking, 1):
+            scores[chunk_id] = scores.get(chunk_id, 0.0) + 1 / (FUSION_K + rank)
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _rank(ranking: Sequence[str], chunk_id: str) -> int | None:
+    return ranking.index(chunk_id) + 1 if chunk_id in ranking else None
+
+
+def _build(place: Path, chunks: list[Chunk], embed: Embed) -> None:
+    """Build the table beside its place and move it there whole; whoever comes second finds it done."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=".building-"))
+    try:
+        from lancedb.index import FTS
+
+        vectors = embed([f"{c.title}\n{c.text}" for c in chunks])
+        rows = [{"id": c.id, "text": f"{c.title}\n{c.text}", "vector": v} for c, v in zip(chunks, vectors, strict=True)]
+        table = _connect(scratch).create_table("chunks", data=rows)
+        table.create_index("text", config=FTS())
+        scratch.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _connect(folder: Path) -> Any:
+    import lancedb
+
+    return lancedb.connect(str(folder))
+
+
+@cache
+def _embedder(name: str) -> Embed:
+    if name != "wordllama":
+        return lambda texts: _hosted(name, texts)
+    import wordllama
+
+    model = wordllama.WordLlama.load(cache_dir=Path(wordllama.__file__).parent, disable_download=True)
+    return lambda texts: [[float(x) for x in vector] for vector in model.embed(list(texts), norm=True)]
+
+
+def _hosted(name: str, texts: Sequence[str]) -> list[list[float]]:
+    import litellm
+
+    return [item["embedding"] for item in litellm.embedding(model=name, input=list(texts)).data]
+
+
+def search(world: World, query: str) -> ToolOutput:
+    """Search the documents (by meaning and by words). Gives the best passages, each headed by [its id] and title."""
+    if world.retriever is None:
+        return ToolOutput("there are no documents here")
+    chunks = world.retriever.search(query, world.results)
+    text = "\n\n".join(f"[{c.id}] {c.title}\n{c.text}" for c in chunks)
+    return ToolOutput(text or "nothing found", tuple(chunks))
+
+
+def tool() -> Tool:
+    return from_function(search, effect=Effect.READ, latency_s=0.15)

@@ -1,0 +1,154 @@
+"""The toolbox: the one way in which an agent's tool call is read, checked, allowed, run and recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from jsonschema import Draft202012Validator
+from msgspec import Struct
+
+from tools.policy import Decision, Gate
+from tools.tool import Effect, Tool, ToolError, ToolOutput, World
+from traces.clock import is_virtual
+from traces.kernel import ApprovalDecided, Chunk, EffectIntended, ToolCall, ToolExecuted
+from traces.recorder import Recorder
+
+LONGEST = 8000
+
+
+class ToolResult(Struct, frozen=True):
+    """What goes back to the agent. `trusted` is False for text from outside the run's own instructions."""
+
+    text: str
+    ok: bool
+    trusted: bool = False
+    chunks: tuple[Chunk, ...] = ()
+
+
+class Toolbox:
+    """The tools of one trial, over its world. Results longer than 8,000 characters are cut, and say so."""
+
+    def __init__(self, tools: dict[str, Tool], world: World, gate: Gate, recorder: Recorder) -> None:
+        self._tools, self._world, self._gate, self._recorder = tools, world, gate, recorder
+
+    def specs(self, names: Collection[str]) -> tuple[dict[str, Any], ...]:
+        """The named tools in the form that chat-completion APIs take."""
+        return tuple(self._tools[name].spec for name in names)
+
+    def effect(self, name: str) -> Effect | None:
+        """What the tool changes; None where there is no such tool."""
+        tool = self._tools.get(name)
+        return tool.effect if tool is not None else None
+
+    async def call(self, agent: str, allowed: Collection[str], call: ToolCall, *, tainted: bool) -> ToolResult:
+        """Run one call for an agent that may use `allowed`. `tainted`: its context holds untrusted text.
+
+        Never raises for what a model or a tool does wrong: that is a result with `ok` False that says what to do.
+        """
+        if call.name not in allowed or call.name not in self._tools:
+            return self._refuse(agent, call, "", {}, f"there is no tool {call.name!r} here; use: {', '.join(allowed)}")
+        tool = self._tools[call.name]
+        try:
+            arguments = _arguments(tool, call)
+        except ToolError as error:
+            return self._refuse(agent, call, tool.effect, {}, str(error))
+        if tool.effect is Effect.OUTSIDE:
+            decision = await self._decide(agent, call, arguments, tainted)
+            if not decision.approved:
+                return self._refuse(agent, call, tool.effect, arguments, f"not allowed: {decision.reason}")
+        return await self._run(agent, tool, call, arguments)
+
+    def _refuse(
+        self, agent: str, call: ToolCall, effect: Effect | str, arguments: dict[str, Any], why: str
+    ) -> ToolResult:
+        text = f"error: {why}"
+        self._recorder.record(
+            ToolExecuted(agent, call.name, call.id, str(effect), arguments, False, text, trusted=True)
+        )
+        return ToolResult(text, False, trusted=True)
+
+    async def _decide(self, agent: str, call: ToolCall, arguments: dict[str, Any], tainted: bool) -> Decision:
+        decision = await self._gate.decide(agent, call.name, arguments, tainted=tainted)
+        self._recorder.record(
+            ApprovalDecided(agent, call.name, call.id, decision.approver, decision.approved, decision.reason)
+        )
+        if decision.approved:
+            key = _key(self._recorder.run, call.name, call.id, arguments)
+            self._recorder.record(EffectIntended(agent, call.name, call.id, arguments, key))
+            self._recorder.sync()
+        return decision
+
+    async def _run(self, agent: str, tool: Tool, call: ToolCall, arguments: dict[str, Any]) -> ToolResult:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        if is_virtual():
+            await asyncio.sleep(tool.latency_s)
+            output, ok = _outcome(tool, self._world, arguments)
+        else:
+            output, ok = await asyncio.to_thread(_outcome, tool, self._world, arguments)
+        text = _cut(output.text)
+        self._recorder.record(
+            ToolExecuted(
+                agent,
+                tool.name,
+                call.id,
+                tool.effect.value,
+                arguments,
+                ok,
+                text,
+                round(loop.time() - started, 6),
+                output.chunks,
+                tool.trusted,
+            )
+        )
+        return ToolResult(text, ok, tool.trusted, output.chunks)
+
+
+def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any]:
+    try:
+        arguments: Any = msgspec.json.decode(call.arguments or "{}")
+    except msgspec.DecodeError as error:
+        raise ToolError(f"the arguments are not valid JSON: {error}") from None
+    if not isinstance(arguments, dict):
+        raise ToolError("the arguments must be a JSON object of names and values")
+    wrong = next(iter(_validator(tool).iter_errors(arguments)), None)
+    if wrong is not None:
+        place = ".".join(map(str, wrong.path))
+        raise ToolError(f"{place}: {wrong.message}" if place else wrong.message)
+    return arguments
+
+
+def _validator(tool: Tool) -> Draft202012Validator:
+    found = _VALIDATORS.get(id(tool))
+    if found is None or found[0] is not tool:
+        found = _VALIDATORS[id(tool)] = (tool, Draft202012Validator(tool.parameters))
+    return found[1]
+
+
+_VALIDATORS: dict[int, tuple[Tool, Draft202012Validator]] = {}
+
+
+def _outcome(tool: Tool, world: World, arguments: dict[str, Any]) -> tuple[ToolOutput, bool]:
+    try:
+        output = tool.function(world, **arguments)
+    except ToolError as error:
+        return ToolOutput(f"error: {error}"), False
+    except Exception as error:  # a tool of the user's may raise anything; the run goes on, and the trace shows it
+        return ToolOutput(f"error: the tool failed: {type(error).__name__}: {error}"), False
+    return (output if isinstance(output, ToolOutput) else ToolOutput(str(output))), True
+
+
+def _cut(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}\n(cut: {len(text) - LONGEST:,} more characters are not shown)"
+
+
+def _key(run: int, tool: str, call_id: str, arguments: dict[str, Any]) -> str:
+    """The same effect of the same run has the same key, so that it can be made once only."""
+    whole = msgspec.json.encode([run, tool, call_id, arguments], order="sorted")
+    return hashlib.blake2b(whole, digest_size=8).hexdigest()

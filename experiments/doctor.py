@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 
@@ -41,11 +41,11 @@ KEYS = (
 
 
 class Finding(Struct, frozen=True):
-    """One part of Headcount. `missing` is something that the main job needs, `off` something optional. `how` says
-    how to get it; empty where it works."""
+    """One part of Headcount. `state` is ok, missing (the main job needs it) or off (optional). `how` says how to get
+    it; empty where it works or there is nothing to do."""
 
     name: str
-    state: Literal["ok", "missing", "off"]
+    state: str
     detail: str
     how: str = ""
 
@@ -59,7 +59,7 @@ def checks(*, deep: bool = False) -> list[Finding]:
         _local(deep),
         _hosted(),
         _own_server(),
-        _python_sandbox(),
+        *_sandboxes(),
         _retrieval(),
         _browser(),
         _ray(),
@@ -162,11 +162,11 @@ def _models_at(base: str) -> list[str]:
         raise _NoAnswer("does not speak OpenAI's protocol at /models") from None
 
 
-def _python_sandbox() -> Finding:
-    name = "Python sandbox"
-    if importlib.util.find_spec("pydantic_monty") is None:
-        return Finding(name, "missing", "pydantic-monty is not installed", INSTALL)
-    return Finding(name, "ok", "pydantic-monty: a subset of Python, without files, network or processes")
+def _sandboxes() -> list[Finding]:
+    """Each is given a sum to work out."""
+    from tools.sandbox import sandboxes
+
+    return [Finding(found.name, found.state, found.detail, found.how) for found in sandboxes()]
 
 
 def _retrieval() -> Finding:

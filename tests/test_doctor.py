@@ -26,7 +26,7 @@ def finding(name: str, *, deep: bool = False) -> Finding:
     return next(f for f in doctor.checks(deep=deep) if f.name == name)
 
 
-def test_every_part_is_there_once_and_what_is_not_ok_says_how_to_get_it() -> None:
+def test_every_part_is_there_once_and_what_is_missing_says_how_to_get_it() -> None:
     found = doctor.checks()
     names = [f.name for f in found]
     assert len(names) == len(set(names))
@@ -34,7 +34,10 @@ def test_every_part_is_there_once_and_what_is_not_ok_says_how_to_get_it() -> Non
         names
     )
     assert all(f.detail for f in found)
-    assert all(bool(f.how) == (f.state != "ok") for f in found)
+    assert {f.state for f in found} <= {"ok", "missing", "off"}
+    assert not any(f.how for f in found if f.state == "ok")
+    assert all(f.how for f in found if f.state == "missing")
+    assert finding("sandbox: monty").state == "ok"
 
 
 def test_the_locked_environment_misses_nothing_that_the_main_job_needs() -> None:

@@ -53,8 +53,8 @@ class NativeCalls:
 
 
 class JsonActions:
-    """The model answers `{"thought", "action", "arguments", "answer"}`; "finish" ends with the answer. The tools are
-    described in the schema."""
+    """The model answers `{"thought", "next": {"action", "arguments"}}`; the action "finish" has an "answer" instead.
+    The tools are described in the schema."""
 
     def __init__(self) -> None:
         self._calls = 0
@@ -63,19 +63,20 @@ class JsonActions:
         return (), action_schema(specs)
 
     def read(self, reply: Reply) -> Turn:
-        action = read_json(reply.text)
+        whole = read_json(reply.text)
+        action = whole["next"] if isinstance(whole.get("next"), dict) else whole
         name = action.get("action")
         if not isinstance(name, str):
             raise MalformedOutput('the reply has no "action": give the name of a tool, or "finish"')
         if name == "finish":
-            answer = str(action.get("answer") or action.get("thought") or "").strip()
+            answer = str(action.get("answer") or whole.get("thought") or "").strip()
             if not answer:
                 raise MalformedOutput('the action "finish" needs an "answer"')
             return Turn(answer)
         self._calls += 1
         arguments = action.get("arguments") or {}
         return Turn(
-            str(action.get("thought", "")),
+            str(whole.get("thought", "")),
             (ToolCall(f"json-{self._calls}", name, msgspec.json.encode(arguments).decode()),),
         )
 
@@ -91,24 +92,39 @@ def acting_for(card: Card) -> Acting:
 
 
 def action_schema(specs: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    """One object schema for the next action. Arguments are the union of the tools' own: small models obey flat
-    schemas best, and each call is checked against its own tool before it runs."""
-    functions = [spec["function"] for spec in specs]
-    described = "; ".join(f"{f['name']}({', '.join(f['parameters'].get('properties', {}))})" for f in functions)
-    arguments = {k: v for f in functions for k, v in f["parameters"].get("properties", {}).items()}
+    """The schema of the next action: a closed object for each tool, so that a schema-constrained reply can only be a
+    call that the tool takes, and one to finish. Every text has an end, since small models ramble."""
+    tools = [_choice(f["name"], "arguments", _closed(f["parameters"])) for f in (spec["function"] for spec in specs)]
+    answer = {"type": "string", "maxLength": 2000}
+    described = "; ".join(f"{s['function']['name']}: {s['function']['description']}" for s in specs)
     return {
         "title": "Action",
-        "description": f"The next action: one of the tools {described}, or finish with the answer.",
+        "description": f"The next action: a tool, or finish with the answer. Tools: {described or 'none'}",
         "type": "object",
         "properties": {
-            "thought": {"type": "string", "maxLength": 300},
-            "action": {"type": "string", "enum": [*(f["name"] for f in functions), "finish"]},
-            "arguments": {"type": "object", "properties": arguments, "additionalProperties": False},
-            "answer": {"type": "string"},
+            "thought": {"type": "string", "maxLength": 200},
+            "next": {"anyOf": [*tools, _choice("finish", "answer", answer)]},
         },
-        "required": ["thought", "action"],
+        "required": ["thought", "next"],
         "additionalProperties": False,
     }
+
+
+def _choice(action: str, field: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {"action": {"type": "string", "enum": [action]}, field: schema},
+        "required": ["action", field],
+        "additionalProperties": False,
+    }
+
+
+def _closed(parameters: dict[str, Any]) -> dict[str, Any]:
+    properties = {
+        name: {"maxLength": 300, **schema} if schema.get("type") == "string" else schema
+        for name, schema in parameters.get("properties", {}).items()
+    }
+    return {**parameters, "properties": properties, "additionalProperties": False}
 
 
 def read_json(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from typing import IO, Any
 
 import msgspec
 import psutil
-from experiments.outcome import Outcome
 from msgspec import Struct, field
 
 from agents.models import table as models
 from experiments import plan as plans
+from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.worker import Done
 from traces import home
@@ -95,6 +95,7 @@ def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lamb
     """
     plan = msgspec.convert(folder.read_plan()["plan"], Plan)
     progress = Progress(int(folder.read_plan()["total"]))
+    _beat(folder, "running", progress)
     workers = [_spawn(folder, share, plan.workers) for share in range(plan.workers)]
     state, message = "failed", "the coordinator failed"
     try:
@@ -108,8 +109,8 @@ def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lamb
         raise
     finally:
         _end(workers)
-        _index(folder)
         _beat(folder, state, progress, message)
+        _index(folder)
     watch(progress)
     return progress
 

@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from experiments.outcome import Outcome
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import conduct, verdict
+from experiments import conduct
+from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.steps import describe, headline
+from experiments.verdict import Compared, TeamSummary, judge, summarise
 from traces.errors import InputError
 from traces.home import ExperimentFolder
 from traces.kernel import NANO, Record
@@ -54,12 +55,12 @@ class Result(msgspec.Struct, frozen=True):
     verdict_kind: str
     reason: str
     simulated: bool
-    teams: list[verdict.TeamSummary]
-    differences: list[Any]
+    teams: list[TeamSummary]
+    differences: tuple[Compared, ...]
 
 
 def result(experiment: str, outcomes: Sequence[Outcome], digest: str, simulated: bool) -> Result:
-    judged = verdict.judge(outcomes)
+    judged = judge(outcomes)
     return Result(
         experiment,
         digest,
@@ -67,8 +68,8 @@ def result(experiment: str, outcomes: Sequence[Outcome], digest: str, simulated:
         judged.kind,
         judged.reason,
         simulated,
-        verdict.summarise(outcomes),
-        list(judged.differences),
+        summarise(outcomes),
+        judged.differences,
     )
 
 

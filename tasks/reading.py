@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from msgspec import Struct
 
+from tasks import templates
 from tasks.case import Fact, Step
 
 # A search result is a sequence of blocks, each headed by "[source#position] Title".
@@ -53,3 +56,23 @@ def _blocks(result: str) -> tuple[tuple[str, str], ...]:
         return (("", result),)
     ends = [head.start() for head in heads[1:]] + [len(result)]
     return tuple((head.group(1), result[head.start() : end]) for head, end in zip(heads, ends, strict=True))
+
+
+def arguments_for(args: dict[str, Any], facts: Mapping[str, object], parameters: dict[str, Any]) -> dict[str, Any]:
+    """A step's arguments with its facts filled in; a number's text becomes a number where the tool's schema
+    (`parameters`) asks for one, if it can."""
+    filled: dict[str, Any] = templates.fill(args, dict(facts))
+    types = {name: prop.get("type") for name, prop in parameters.get("properties", {}).items()}
+    return {name: _number(value) if types.get(name) in _NUMBERS else value for name, value in filled.items()}
+
+
+_NUMBERS = ("number", "integer")
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.replace(",", "").strip()
+    if re.fullmatch(r"-?\d+", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?\d*\.\d+", text) else value

@@ -11,13 +11,15 @@ grader.py       the scenario's own graders        (functions named in a case's `
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks import yamlfile
+from tasks import graders, yamlfile
 from tasks.case import Case, Strict
+from tools import registry
 from tools.policy import Rule
 from traces.errors import InputError, ScenarioError
 from traces.kernel import Budget
@@ -121,12 +123,31 @@ def load(name: str) -> Scenario:
     if not paths:
         raise ScenarioError(str(folder / "cases"), "holds no case: add at least one .yaml file")
     cases = tuple(yamlfile.load(path, Case, id=path.stem) for path in paths)
+    _check_tools(folder, file)
+    custom = graders.custom_graders(folder)
     for path, case in zip(paths, cases, strict=True):
         _check_roles(path, case, file)
+        _check_graders(path, case, custom)
     for field, part in (("database", file.database), ("knowledge.folder", file.knowledge and file.knowledge.folder)):
         if part and not (folder / part).exists():
             raise ScenarioError(str(folder / "scenario.yaml"), f"there is no {part} in {folder}", field=field)
     return Scenario(name=folder.name, folder=folder, file=file, cases=cases)
+
+
+def _check_tools(folder: Path, file: ScenarioFile) -> None:
+    there = registry.load(folder)
+    for name, role in file.roles.items():
+        for index, tool in enumerate(role.tools):
+            if tool not in there:
+                why = f"no tool {tool!r}; there are: {', '.join(there)}"
+                raise yamlfile.error_at(folder / "scenario.yaml", ["roles", name, "tools", index], why)
+
+
+def _check_graders(path: Path, case: Case, custom: Mapping[str, graders.Grader]) -> None:
+    for index, expect in enumerate(case.expect):
+        problem = graders.problem_with(expect, custom)
+        if problem:
+            raise yamlfile.error_at(path, ["expect", index, "grader"], problem)
 
 
 def _check_roles(path: Path, case: Case, file: ScenarioFile) -> None:

@@ -42,7 +42,7 @@ def test_native_calls_come_through_as_they_are() -> None:
 
 def test_a_json_action_becomes_a_call_and_finish_an_answer() -> None:
     acting = JsonActions()
-    turn = acting.read(_reply('{"thought": "t", "action": "search", "arguments": {"query": "refund"}}'))
+    turn = acting.read(_reply('{"thought": "t", "next": {"action": "search", "arguments": {"query": "refund"}}}'))
     assert (turn.calls[0].name, turn.calls[0].arguments) == ("search", '{"query":"refund"}')
     assert acting.read(_reply('{"action": "finish", "answer": "30 days"}')).text == "30 days"
     assert acting.result(turn.calls[0], "found", False).role == "user"
@@ -57,8 +57,9 @@ def test_an_action_that_cannot_be_read_says_why(text: str) -> None:
 
 def test_the_action_schema_names_the_tools_and_finish() -> None:
     schema = action_schema((SPEC,))
-    assert schema["properties"]["action"]["enum"] == ["search", "finish"]
-    assert "search(query)" in schema["description"]
+    choices = schema["properties"]["next"]["anyOf"]
+    assert [choice["properties"]["action"]["enum"] for choice in choices] == [["search"], ["finish"]]
+    assert "search: Search." in schema["description"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""From a question to a verdict: plan the trials, run them, judge what came out."""

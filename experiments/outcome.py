@@ -1,0 +1,87 @@
+"""What a finished trial comes to, for the comparison."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from traces.kernel import NANO, Evaluated, Run, RunFinished
+from traces.rows import RunRow
+
+
+class Outcome(Struct, frozen=True):
+    """One finished trial. `latency_s` is on the run's clock: simulated for simulated models."""
+
+    run: int
+    team: str
+    engine: str
+    model: str
+    case: str
+    trial: int
+    success: bool
+    score: float
+    tokens: int
+    cost_nano_usd: int | None
+    latency_s: float
+    messages: int
+    calls: int
+    status: str
+    difficulty: str = ""
+    features: tuple[str, ...] = ()
+    simulated: bool = False
+
+    @classmethod
+    def of(cls, number: int, run: Run, evaluated: Evaluated, finished: RunFinished) -> Outcome:
+        usage = finished.usage
+        return cls(
+            number,
+            run.team,
+            run.engine,
+            run.model,
+            run.case,
+            run.trial,
+            evaluated.success,
+            evaluated.score,
+            usage.tokens,
+            usage.cost_nano_usd,
+            finished.latency_s,
+            finished.messages,
+            usage.calls,
+            finished.status,
+            run.difficulty,
+            run.features,
+            run.simulated,
+        )
+
+    @classmethod
+    def of_row(cls, row: RunRow) -> Outcome | None:
+        """The outcome of a run in the store; None for one that was never graded."""
+        if row.success is None or row.score is None:
+            return None
+        return cls(
+            row.run,
+            row.team,
+            row.engine,
+            row.model,
+            row.case_id,
+            row.trial,
+            row.success,
+            row.score,
+            row.tokens,
+            row.cost_nano_usd,
+            row.latency_s,
+            row.messages,
+            row.calls,
+            row.status,
+            row.difficulty,
+            row.features,
+            row.simulated,
+        )
+
+    @property
+    def cost_usd(self) -> float | None:
+        return None if self.cost_nano_usd is None else self.cost_nano_usd / NANO
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """What is compared with what: the team on its engine."""
+        return (self.team, self.engine)

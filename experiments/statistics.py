@@ -1,0 +1,151 @@
+"""Intervals and tests that know that trials of one case are not independent: the cases are the clusters."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from experiments.outcome import Outcome
+
+LEVEL = 0.95
+RESAMPLES = 20_000
+
+
+class Interval(Struct, frozen=True):
+    """An estimate with its interval at LEVEL."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Difference(Struct, frozen=True):
+    """How much more often A succeeds than B on the same cases and seeds (A minus B, from -1 to 1). `p` is that of no
+    difference; `cases` and `pairs` are what it rests on."""
+
+    value: float
+    low: float
+    high: float
+    p: float
+    cases: int
+    pairs: int
+
+
+def success_interval(outcomes: Sequence[Outcome]) -> Interval:
+    """The success rate with a Wilson interval for the effective number of trials.
+
+    With several trials of each case that number is n / design effect, adjusted for few clusters by
+    (z / t)² with (cases - 1) degrees of freedom: Korn & Graubard 1998, "Confidence intervals for proportions with
+    small expected number of positive counts estimated from survey data", Survey Methodology 24, with Wilson's interval
+    as Dean & Pagano 2015 recommend. Where all trials agree, the cases count, not the trials.
+    """
+    cases = _by_case(outcomes)
+    n, m = len(outcomes), len(cases)
+    rate = sum(o.success for o in outcomes) / n
+    low, high = _wilson(rate, _effective(cases, rate, n) if n > m > 1 else float(m if n > m else n))
+    return Interval(rate, min(low, rate), max(high, rate))
+
+
+def _effective(cases: dict[str, list[bool]], rate: float, n: int) -> float:
+    from scipy import stats
+
+    m = len(cases)
+    if rate in (0.0, 1.0):
+        return float(m)
+    means = np.array([np.mean(won) for won in cases.values()])
+    variance = float(np.var(means, ddof=1)) / m
+    effective = n if variance == 0 else min(float(n), rate * (1 - rate) / variance)
+    z, t = stats.norm.ppf((1 + LEVEL) / 2), stats.t.ppf((1 + LEVEL) / 2, m - 1)
+    return float(max(1.0, effective * (z / t) ** 2))
+
+
+def _wilson(rate: float, n: float) -> tuple[float, float]:
+    """Wilson 1927, for a number of trials that need not be whole."""
+    from scipy import stats
+
+    z = float(stats.norm.ppf((1 + LEVEL) / 2))
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def paired_difference(a: Sequence[Outcome], b: Sequence[Outcome], level: float = LEVEL) -> Difference | None:
+    """A's success minus B's over the trials that both did (same case, same trial). None where there are none.
+
+    The interval is Student's over the cases' mean differences; where no case shows any difference it is the rule of
+    three over the pairs (Hanley & Lippman-Hand 1983). `p` is that of the sign-flip permutation test over cases.
+    """
+    diffs = _differences(a, b)
+    if not diffs:
+        return None
+    pairs = sum(map(len, diffs.values()))
+    means = np.array([np.mean(d) for d in diffs.values()])
+    value, m = float(means.mean()), len(means)
+    if m == 1:
+        means = np.array(next(iter(diffs.values())), dtype=float)
+        m = len(means)
+    if float(np.ptp(means)) == 0:
+        half = min(1.0, 3 / m)
+        low, high, p = value - half, value + half, 1.0 if value == 0 else 2.0 ** (1 - m)
+    else:
+        from scipy import stats
+
+        half = float(stats.t.ppf((1 + level) / 2, m - 1) * means.std(ddof=1) / math.sqrt(m))
+        low, high, p = value - half, value + half, _sign_flip(means)
+    return Difference(value, max(-1.0, low), min(1.0, high), min(1.0, p), len(diffs), pairs)
+
+
+def _differences(a: Sequence[Outcome], b: Sequence[Outcome]) -> dict[str, list[int]]:
+    """Case → the differences of its trials, in order."""
+    other = {(o.case, o.trial): o.success for o in b}
+    diffs: dict[str, list[int]] = defaultdict(list)
+    for o in sorted(a, key=lambda o: (o.case, o.trial)):
+        if (o.case, o.trial) in other:
+            diffs[o.case].append(int(o.success) - int(other[o.case, o.trial]))
+    return diffs
+
+
+def _sign_flip(values: np.ndarray) -> float:
+    """Two-sided, exact up to 14 values, else from RESAMPLES seeded flips."""
+    from scipy import stats
+
+    found = stats.permutation_test(
+        (values,),
+        np.mean,
+        permutation_type="samples",
+        n_resamples=np.inf if len(values) <= 14 else RESAMPLES,
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    )
+    return float(found.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values, in the order given (Holm 1979)."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted, worst = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(order):
+        worst = max(worst, min(1.0, p_values[index] * (len(p_values) - rank)))
+        adjusted[index] = worst
+    return adjusted
+
+
+def cases_needed(difference: Difference, margin: float) -> int | None:
+    """About how many cases in all would shrink the interval so that it no longer holds both 0 and `margin`; None
+    where the difference shows no spread to go by. The half width falls with the square root of the cases."""
+    half = (difference.high - difference.low) / 2
+    distance = max(abs(difference.value), abs(margin - difference.value), margin / 2)
+    if half <= 0 or distance <= 0:
+        return None
+    return math.ceil(difference.cases * (half / distance) ** 2)
+
+
+def _by_case(outcomes: Sequence[Outcome]) -> dict[str, list[bool]]:
+    cases: dict[str, list[bool]] = defaultdict(list)
+    for outcome in outcomes:
+        cases[outcome.case].append(outcome.success)
+    return cases

@@ -1,0 +1,178 @@
+"""Graders: what the end of a run is judged by. Each is a function of the outcome and its own arguments.
+
+A case names them in `expect`; a scenario adds its own as functions in grader.py. All must pass for a success.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.case import Case, Expect
+from tools import registry
+from traces.kernel import Check, Chunk, Evaluated
+
+Grader = Callable[..., "bool | Check"]
+
+_CITATION = re.compile(r"\[([\w.-]+#\d+(?:\s*[,;]\s*[\w.-]+#\d+)*)\]")
+_NOT_FOUND = re.compile(
+    r"not (?:be )?(?:found|stated|given|disclosed|available|contained|covered|mentioned|answered|in the documents)"
+    r"|no (?:information|figure|document|source|mention|data)"
+    r"|(?:do|does) not (?:say|state|contain|give|mention|disclose)"
+    r"|cannot be (?:found|answered|determined)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: its answer, its database, and the chunks that can be cited."""
+
+    answer: str
+    db: sqlite3.Connection
+    chunk: Callable[[str], Chunk | None]
+
+
+def database(outcome: Outcome, *, sql: str, equals: list[list[Any]]) -> Check:
+    """The final state: `sql` gives exactly the rows of `equals`, in order. Numbers compare as numbers."""
+    try:
+        rows = [list(row) for row in outcome.db.execute(sql).fetchall()]
+    except sqlite3.Error as error:
+        return Check("database", False, f"the query fails: {error}")
+    same = len(rows) == len(equals) and all(_same_row(a, b) for a, b in zip(rows, equals, strict=True))
+    return Check("database", same, "" if same else f"expected {equals}, found {rows}")
+
+
+def mentions(outcome: Outcome, *, all: list[str] | None = None, any: list[str] | None = None) -> Check:
+    """The answer says every text of `all`, and at least one of `any`. Case, white space and thousands separators do
+    not count; "14 days" is not found inside "114 days"."""
+    missing = [text for text in all or [] if not says(outcome.answer, text)]
+    if any and not _any_said(outcome.answer, any):
+        missing.append(" or ".join(any))
+    return Check("mentions", not missing, f"missing: {', '.join(missing)}" if missing else "")
+
+
+def avoids(outcome: Outcome, *, any: list[str]) -> Check:
+    """The answer says none of these."""
+    said = [text for text in any if says(outcome.answer, text)]
+    return Check("avoids", not said, f"says: {', '.join(said)}" if said else "")
+
+
+def cites(outcome: Outcome, *, claim: str, support: str) -> Check:
+    """The answer makes the claim, and in the same paragraph or line cites a chunk that holds the `support` text."""
+    places = [part for part in re.split(r"\n+", outcome.answer) if says(_without_citations(part), claim)]
+    if not places:
+        return Check("cites", False, f"missing: {claim}")
+    for part in places:
+        for chunk_id in citations(part):
+            chunk = outcome.chunk(chunk_id)
+            if chunk is not None and says(chunk.text, support):
+                return Check("cites", True, f"{claim} [{chunk_id}]")
+    return Check("cites", False, f"no cited passage supports: {claim}")
+
+
+def valid_citations(outcome: Outcome) -> Check:
+    """Every citation is of a passage that exists."""
+    invented = [chunk_id for chunk_id in citations(outcome.answer) if outcome.chunk(chunk_id) is None]
+    return Check("valid_citations", not invented, f"no such passage: {', '.join(invented)}" if invented else "")
+
+
+def abstains(outcome: Outcome, *, about: list[str]) -> Check:
+    """A sentence that mentions one of the words of `about` says that the documents do not tell."""
+    for sentence in re.split(r"(?<=[.!?])\s+|\n+", outcome.answer):
+        if _NOT_FOUND.search(sentence) and _any_said(sentence, about):
+            return Check("abstains", True)
+    return Check("abstains", False, f"does not say that it found nothing about {' / '.join(about)}")
+
+
+BUILTIN: dict[str, Grader] = {
+    grader.__name__: grader for grader in (database, mentions, avoids, cites, valid_citations, abstains)
+}
+
+
+def custom_graders(folder: Path) -> dict[str, Grader]:
+    """The functions of the scenario's grader.py, by name."""
+    path = folder / "grader.py"
+    if not path.is_file():
+        return {}
+    module = registry.load_module(path)
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+    }
+
+
+def problem_with(expect: Expect, custom: Mapping[str, Grader]) -> str:
+    """What is wrong with a check as a case states it; "" when nothing is."""
+    graders = {**BUILTIN, **custom}
+    grader = graders.get(expect.grader)
+    if grader is None:
+        return f"no grader {expect.grader!r}; there are: {', '.join(graders)}"
+    signature = inspect.signature(grader)
+    try:
+        signature.bind(None, **expect.arguments)
+    except TypeError as error:
+        wanted = ", ".join(list(signature.parameters)[1:]) or "no arguments"
+        return f"{expect.grader}: {error}; it takes: {wanted}"
+    return ""
+
+
+def grade(case: Case, outcome: Outcome, custom: Mapping[str, Grader]) -> Evaluated:
+    """Every check of the case: success when all pass; the score is the weighted share that did."""
+    checks = tuple(_check(expect, outcome, custom) for expect in case.expect)
+    total = sum(check.weight for check in checks)
+    score = sum(check.weight for check in checks if check.passed) / total
+    return Evaluated(all(check.passed for check in checks), round(score, 6), checks)
+
+
+def _check(expect: Expect, outcome: Outcome, custom: Mapping[str, Grader]) -> Check:
+    grader = custom.get(expect.grader) or BUILTIN[expect.grader]
+    try:
+        found = grader(outcome, **expect.arguments)
+    except Exception as error:  # a user's grader may raise anything: the check fails, and says why
+        found = Check(expect.grader, False, f"the grader failed: {type(error).__name__}: {error}")
+    passed, detail = (found.passed, found.detail) if isinstance(found, Check) else (bool(found), "")
+    return Check(expect.name or expect.grader, passed, detail, expect.weight)
+
+
+def citations(text: str) -> list[str]:
+    """The chunk ids cited in a text: [source#3], or several as [a#1, b#2]."""
+    return [part.strip() for match in _CITATION.finditer(text) for part in re.split(r"[,;]", match.group(1))]
+
+
+def says(text: str, wanted: str) -> bool:
+    """Whether a text says something, as whole words and numbers."""
+    return re.search(rf"(?<![\w.]){re.escape(_plain(wanted))}(?!\w|[.,]\d)", _plain(text)) is not None
+
+
+def _any_said(text: str, wanted: Iterable[str]) -> bool:
+    return any(says(text, one) for one in wanted)
+
+
+def _plain(text: str) -> str:
+    text = text.replace("\u00a0", " ").replace("\u202f", " ").replace("**", "").replace("’", "'").casefold()
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _without_citations(text: str) -> str:
+    return _CITATION.sub("", text)
+
+
+def _same_row(found: list[Any], wanted: list[Any]) -> bool:
+    return len(found) == len(wanted) and all(_same(a, b) for a, b in zip(found, wanted, strict=True))
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if found is None or wanted is None:
+        return found is wanted
+    try:
+        return abs(float(found) - float(wanted)) < 0.005
+    except (TypeError, ValueError):
+        return str(found) == str(wanted)

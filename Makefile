@@ -1,0 +1,44 @@
+# make demo | test | app: everything sets itself up in .venv first. Needs Python 3.11 to 3.13, and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: demo test app lint lock bench clean
+
+demo: $(READY)
+	$(BIN)/headcount compare billing_support --teams solo,supervisor,market --model sim:medium
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+app: $(READY)
+	$(BIN)/headcount app
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	for name in bus trace retrieval gateway compare; do $(BIN)/python -m benchmarks.$$name; done
+
+# The lock holds no addresses, and not llama-cpp-python, which would compile for minutes: we take the model file alone.
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --no-header --override .lock-overrides.txt --quiet -o requirements.lock
+
+clean:
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v < (3, 14) or sys.exit("Headcount needs Python 3.11, 3.12 or 3.13, and %s is %d.%d: give another with make PYTHON=python3.12" % ((sys.executable,) + v))'
+	$(PYTHON) -m venv .venv
+	@if $(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9; then \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock && \
+	  $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .; \
+	else \
+	  $(BIN)/pip install --quiet --no-deps --require-hashes -r requirements.lock && \
+	  $(BIN)/pip install --quiet --no-deps --editable .; \
+	fi
+	@touch $(READY)

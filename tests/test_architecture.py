@@ -1,0 +1,42 @@
+"""The shape of the project: arrows go one way, names are ours, nothing heavy at start."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ["lancedb", "litellm", "crewai", "duckdb", "streamlit", "pandas", "scipy", "autogen_agentchat", "pyarrow"]
+
+
+def test_imports_go_one_way() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", ["agents", "experiments", "marketplace", "tasks", "tools", "traces", "ui"])
+def test_the_top_level_names_are_ours(name: str) -> None:
+    assert Path(importlib.import_module(name).__file__ or "").parent == ROOT / name
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import traces.kernel, traces.recorder, traces.home",
+        "import headcount; headcount.cli(['--help'], standalone_mode=False)",
+        "import tasks.scenario; tasks.scenario.load('market_brief')",
+    ],
+)
+def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
+    check = f"{code}\nimport sys; found = [n for n in {HEAVY} if n in sys.modules]; assert not found, found"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_tests_folder_is_flat() -> None:
+    """A package here would shadow the real one of its name."""
+    assert [p for p in (ROOT / "tests").iterdir() if p.is_dir() and p.name != "__pycache__"] == []
+    assert not (ROOT / "tests" / "__init__.py").exists()

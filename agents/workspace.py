@@ -42,7 +42,7 @@ class Workspace:
         words = roles.instructions(found, name, self.scenario)
         model = self.model_for(name, role)
         tools = roles.tools_of(role, self.scenario)
-        self.record(AgentCreated(name, role, model.card.name, found.prompt_version, words, tools))
+        self.record(AgentCreated(name, role, model.card.name, found.prompt_version, tools))
         self.bus.join(name)
         agent = Agent(name, role, model, self.toolbox, tools, self.record, checks_effects=checks_effects)
         agent.messages.append(ChatMessage("system", words))

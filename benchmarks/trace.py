@@ -74,7 +74,7 @@ def run_events(count: int, seed: int) -> list[Event]:
     turn: list[Callable[[int], Event]] = [
         lambda n: Chat("ann", "act", "sim", n, (ChatMessage("user", text(25)),), text(20), Usage(300, 40, 0, 1, 900)),
         lambda n: ToolExecuted("ann", "search", f"c{n}", "read", {"query": text(4)}, True, text(20),
-                               chunks=(Chunk(f"doc#{n}", "doc", "Terms", n, text(25), 0.5),)),
+                               chunks=(Chunk(f"doc#{n}", "doc", "Terms", n, 0.5, text(25)),)),
         lambda n: MessageSent(Message(n, "ann", "say", text(25), to="bob")),
     ]  # fmt: skip
     run = Run("bench", f"case{seed % 20}", "solo", "native", "sim", seed, seed, Budget(), "virtual", True)

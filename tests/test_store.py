@@ -72,7 +72,7 @@ def body(run: int) -> list[Event]:
              tool_calls=(ToolCall("c", "search", "{}"),), fault=Fault("derails")),
         Chat("bob", "act", "m", 0, ask, "text", Usage(1, 1, cost_nano_usd=None if run == 3 else 1, calls=1)),
         ToolExecuted("ann", "search", "c", "read", {"q": "x", "n": 1e-7, "big": 10**30, "none": None}, True, "found",
-                     0.1, (Chunk("d#1", "d", "t", 1, "one", 0.5, 1, 2), Chunk("e#2", "e", "t", 2, "two", 0.25))),
+                     0.1, (Chunk("d#1", "d", "t", 1, 0.5, "one", 1, 2), Chunk("e#2", "e", "t", 2, 0.25, "two"))),
         BidMade("p1", "ann", 12.5, 0.5),
         TaskReviewed("p1", "bob", True, "fine"),
     ]  # fmt: skip

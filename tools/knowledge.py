@@ -57,7 +57,7 @@ def chunk(document: Document, chunk_chars: int, overlap_chars: int) -> list[Chun
     if current:
         pieces.append(current)
     return [
-        Chunk(f"{document.source}#{n}", document.source, document.title, n, text, 0.0)
+        Chunk(f"{document.source}#{n}", document.source, document.title, n, text=text)
         for n, text in enumerate(pieces, 1)
     ]
 

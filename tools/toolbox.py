@@ -101,7 +101,7 @@ class Toolbox:
                 ok,
                 text,
                 round(loop.time() - started, 6),
-                output.chunks,
+                tuple(msgspec.structs.replace(chunk, text="") for chunk in output.chunks),
                 tool.trusted,
             )
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 PATIENCE_S = 30.0
+SLICE = 64 << 20
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "400MB", "threads": 2}
 _BUFFER = 16 << 20  # DuckDB's own bound for one line of JSON
@@ -103,7 +104,8 @@ def _load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str)
             con.execute("BEGIN")
             _forget(con, folder.id)
             _stage(con, sources, longest)
-            con.execute(_EVENTS, [folder.id])
+            for low, high in _slices(con, sources):
+                con.execute(_EVENTS, [folder.id, low, high])
             con.execute(_RUNS, {"experiment": folder.id})
             plan = msgspec.json.encode(row.plan).decode()
             values = [row.id, row.created, row.scenario, row.command, plan, row.state]
@@ -221,6 +223,14 @@ def _stage(con: DuckDBPyConnection, sources: list[str], longest: int) -> None:
         con.execute(_LAST_START)
 
 
+def _slices(con: DuckDBPyConnection, sources: list[str]) -> list[tuple[int, int]]:
+    """Ranges of runs, each of about SLICE bytes of journal: what is sorted at once must fit into memory."""
+    low, high = con.execute("SELECT coalesce(min(run), 0), coalesce(max(run), -1) + 1 FROM staged").fetchall()[0]
+    count = 1 + sum(Path(source).stat().st_size for source in sources) // SLICE
+    step = max(1, -(-(high - low) // count))
+    return [(start, min(start + step, high)) for start in range(low, high, step)]
+
+
 _READ = """
 INSERT INTO staged
 SELECT run, seq, t, wall, event, filename
@@ -246,7 +256,7 @@ SELECT ?, run, seq, t, wall, type, coalesce(j[1]->>'$', j[2]->>'$', j[3]->>'$'),
 FROM (
     SELECT *, event->>'$.type' AS type, json_extract(event, ['$.agent', '$.message.sender', '$.by',
         '$.usage.input_tokens', '$.usage.output_tokens', '$.usage.cost_nano_usd']) AS j
-    FROM staged
+    FROM staged WHERE run >= ? AND run < ?
 )
 ORDER BY run, seq
 """

@@ -87,14 +87,15 @@ class Budget(Struct, frozen=True, omit_defaults=True):
 
 
 class Chunk(Struct, frozen=True, omit_defaults=True):
-    """A retrieved piece of a document. `id` is `source#position`; scores are higher-is-better, ranks count from 1."""
+    """A retrieved piece of a document. `id` is `source#position`; scores are higher-is-better, ranks count from 1.
+    In a trace `text` is left out: it stands in the tool's result."""
 
     id: str
     source: str
     title: str
     position: int
-    text: str
-    score: float
+    score: float = 0.0
+    text: str = ""
     vector_rank: int | None = None
     text_rank: int | None = None
 
@@ -147,13 +148,13 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
 
 
 class AgentCreated(_Event, frozen=True, tag="create_agent"):
-    """`prompt_version` names the template (`researcher@1`) that `instructions` were made from."""
+    """`prompt_version` names the template (`researcher@1`) that its instructions were made from; they stand in its
+    first model call."""
 
     agent: str
     role: str
     model: str
     prompt_version: str = ""
-    instructions: str = ""
     tools: tuple[str, ...] = ()
 
 

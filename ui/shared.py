@@ -1,0 +1,108 @@
+"""What pages share: errors in words, badges, numbers, links, the choice of an experiment."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from traces.errors import HeadcountError
+from traces.rows import ExperimentRow
+from traces.store import Store
+
+# The menu's pages by their address; app.py fills it.
+PAGES: dict[str, Any] = {}
+
+log = logging.getLogger("headcount.app")
+
+# Okabe & Ito's colours: told apart by the colour-blind, and visible on light and dark.
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#B8860B", "#7F7F7F"]
+
+
+def guarded(page: Callable[[], None]) -> Callable[[], None]:
+    """A page on which an error is a sentence, never a traceback."""
+
+    @wraps(page)
+    def run() -> None:
+        try:
+            page()
+        except HeadcountError as error:
+            st.error(str(error))
+        except Exception as error:  # the reader is told, the log has the rest
+            log.exception("page %s", page.__module__)
+            st.error(f"This page failed: {type(error).__name__}. The app's log has the details.")
+
+    return run
+
+
+def badge(simulated: bool) -> None:
+    """Whether what is shown was simulated or measured."""
+    if simulated:
+        st.badge("simulated", color="orange", help="Answers, tokens, cost and latency come from a simulated model.")
+    else:
+        st.badge("measured", color="blue", help="These are calls to a real model.")
+
+
+def money(dollars: float | None) -> str:
+    """Dollars with four significant digits; an unknown price is said to be unknown."""
+    return "unknown" if dollars is None else f"${dollars:.4g}"
+
+
+def seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def ago(when: float) -> str:
+    passed = max(0.0, time.time() - when)
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if passed >= size:
+            count = int(passed // size)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def is_simulated(row: ExperimentRow) -> bool:
+    return bool(row.plan.get("simulated", False))
+
+
+def model_of(row: ExperimentRow) -> str:
+    return str(row.plan.get("plan", {}).get("model", "sim:medium"))
+
+
+def label(row: ExperimentRow) -> str:
+    return f"{row.scenario} · {model_of(row)} · {row.id}"
+
+
+def link(page: str, text: str, **query: str | int) -> None:
+    """A link to another page of the app."""
+    params = {name: str(value) for name, value in query.items()}
+    if page in PAGES:
+        st.page_link(PAGES[page], label=text, query_params=params)
+    else:
+        st.caption(f"{text}: /{page}?{urlencode(params)}")
+
+
+def choose_experiment() -> ExperimentRow | None:
+    """The experiment that the address names (`?experiment=`), else the newest, with a box to pick another. None, with
+    a hint, where there is none yet."""
+    by_id = {row.id: row for row in Store().experiments()}
+    if not by_id:
+        nothing_yet()
+        return None
+    asked = st.query_params.get("experiment")
+    if asked and asked not in by_id:
+        st.warning(f"There is no experiment {asked} here. These are there:")
+    picked = st.selectbox(
+        "Experiment", list(by_id), format_func=lambda name: label(by_id[name]), key="experiment", bind="query-params"
+    )
+    return by_id[picked] if picked else None
+
+
+def nothing_yet() -> None:
+    st.info("No experiment here yet. Launch one, or run `make demo` in a terminal.")
+    link("launch", "Launch an experiment")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from tools.toolbox import Toolbox
 
 from agents import memory
 from agents.acting import Acting, Turn, acting_for, read_json
 from agents.asking import F, Review, schema_of
 from agents.models.model import Model, Reply, Request
 from tools.tool import Effect
+from tools.toolbox import Toolbox
 from traces.errors import MalformedOutput
 from traces.kernel import ChatMessage, Event, Noted, OutputRejected, ToolCall
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tools.toolbox import Toolbox
-
 from agents import roles
 from agents.agent import Agent
 from agents.models.model import Model
 from marketplace.bus import Bus
 from tasks.case import Case
 from tasks.scenario import Scenario
+from tools.toolbox import Toolbox
 from traces.kernel import AgentCreated, AnswerHandedIn, ChatMessage, Event, Noted
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -99,23 +101,24 @@ def show(found: Result, plan: Plan) -> None:
 
 
 def _teams_table(found: Result, plan: Plan) -> Table:
-    real = "" if not found.simulated else " (simulated)"
-    table = Table(title=f"{plan.scenario} · {plan.model} · {found.experiment}{real}", title_justify="left")
-    table.add_column("team")
-    for name in ("runs", "success", "95 % interval", "tokens/run", "cost/run", "latency/run", "messages/run"):
-        table.add_column(name, justify="right")
+    kind = "simulated" if found.simulated else "measured"
+    table = Table(title=f"{plan.scenario} on {plan.model} ({kind})", title_justify="left", box=box.SIMPLE_HEAD)
+    table.pad_edge = False
+    table.add_column("team", no_wrap=True)
+    for name in ("runs", "success", "95 % interval", "tokens", "cost", "latency", "messages"):
+        table.add_column(name, justify="right", no_wrap=True)
     for team in found.teams:
-        label = team.team if team.engine == "native" else f"{team.team} on {team.engine}"
         table.add_row(
-            label,
+            team.name,
             f"{team.trials:,}",
             f"{team.success:.1%}",
-            f"{team.ci_low:.1%} to {team.ci_high:.1%}",
+            f"{100 * team.ci_low:.1f} to {100 * team.ci_high:.1f} %",
             f"{team.tokens:,.0f}",
             money(team.cost_usd),
             f"{team.latency_s:.1f} s",
             f"{team.messages:.1f}",
         )
+    table.caption = "tokens, cost, latency and messages: mean per run"
     return table
 
 
@@ -154,7 +157,7 @@ def show_steps(experiment: str, run: int, step: int | None, *, json: bool) -> No
     if json:
         print(as_json(shown))
         return
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=200)
     if step is not None:
         console.print("\n".join(describe(shown[0], records)), markup=False, highlight=False)
         return

@@ -10,14 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from experiments.outcome import Outcome
-from tools.toolbox import Toolbox
-
 from agents import table
 from agents.models import table as models
 from agents.models.model import Model
 from agents.models.wrappers import Meter, Metered, Recorded
 from agents.workspace import Workspace
+from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of
 from marketplace.bus import Bus
 from tasks import graders
@@ -27,6 +25,7 @@ from tasks.scenario import Scenario
 from tools import registry
 from tools.policy import Gate, SimulatedApprover
 from tools.tool import Retriever, Tool, World
+from tools.toolbox import Toolbox
 from traces import home
 from traces.clock import is_virtual
 from traces.errors import HeadcountError, LimitReached

@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable, Iterable
 
 import msgspec
-from experiments.outcome import Outcome
 from msgspec import Struct
 
 from agents.models import quiet
 from agents.models import table as models
 from experiments import plan as plans
+from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
 from experiments.trial import Bench, run_trial
 from traces import clock, home

@@ -84,6 +84,16 @@ class Actor:
         for step in self.index.steps_in(self.view.scope):
             if step.id not in blocked and not self._done(step):
                 return self._first_needed(step, blocked)
+        return self._missing_for_answer(blocked)
+
+    def _missing_for_answer(self, blocked: set[str]) -> Step | None:
+        """What the final answer must say, and nobody has told."""
+        if self.index.final not in self.view.scope:
+            return None
+        for step in self.index.steps.values():
+            due = self.index.answer_facts.intersection(step.facts) - self.view.beliefs.keys()
+            if due and step.id not in blocked and skill_of(step) != "act":
+                return self._first_needed(step, blocked)
         return None
 
     def _done(self, step: Step) -> bool:

@@ -73,7 +73,7 @@ def _wrong(view: View) -> list[tuple[str, str]]:
             belief = view.beliefs.get(name)
             if belief is not None and belief.value != fact.value:
                 found[name] = "is not known" if belief.value == UNKNOWN else f"{belief.value} does not follow"
-            elif complete and name in index.answer_facts and belief is None and fact.value not in delivered:
+            elif complete and name in index.answer_facts and fact.value not in delivered:
                 found[name] = "is wrong or missing in the answer"
             elif name in due and belief is None:
                 found[name] = "is missing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 from experiments.conduct import prepare
 from experiments.plan import Plan
@@ -14,13 +15,14 @@ def start(plan: Plan) -> str:
     """Start the experiment and return its id. Raises InputError, and starts nothing, where the plan is wrong."""
     folder = prepare(plan)
     with folder.log_file.open("ab") as log:
-        subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "headcount", "work", folder.id],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+    threading.Thread(target=process.wait, daemon=True).start()  # so that no zombie is left when it ends
     return folder.id
 
 

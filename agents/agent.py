@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 REPAIRS = 2
 REPLY_ROOM = 1024
+CIRCLES = 3
 
 HELD_BACK = "Held back by your own check, nothing was done.\n{problems}"
 CHECK_EFFECT = "Before you do it: you are about to call {call}. Is every value in it right, and is it allowed? Check."
@@ -45,6 +47,7 @@ class Agent:
     def __post_init__(self) -> None:
         self._acting: Acting = acting_for(self.model.card)
         self._specs = self.toolbox.specs(self.tools)
+        self._density = 1.0  # the model's own tokens for each that memory.size guesses
 
     @property
     def tainted(self) -> bool:
@@ -55,14 +58,20 @@ class Agent:
         self.messages.append(ChatMessage("user", text, trusted=trusted))
 
     async def work(self, task: str, *, trusted: bool = True, purpose: str = "act") -> str:
-        """Think, act, observe, until it answers without a tool call: its report or answer."""
+        """Think, act, observe, until it answers without a tool call: its report or answer. An agent that goes in
+        circles (the same call for the third time) is asked for what it has, as is one out of steps."""
         self.hear(task, trusted=trusted)
+        made: Counter[tuple[str, str]] = Counter()
         for _ in range(self.max_steps):
             turn = await self._turn(purpose)
             if not turn.calls:
                 return turn.text
             for call in turn.calls:
                 await self._act(call)
+            made.update((call.name, call.arguments) for call in turn.calls)
+            if max(made.values()) >= CIRCLES:
+                self.record(Noted(self.name, "in_circles", f"made the same call {CIRCLES} times"))
+                break
         self.hear(LAST_STEP)
         return (await self._turn(purpose, last=True)).text
 
@@ -125,10 +134,15 @@ class Agent:
                 self.hear(f"That reply could not be used: {error}. Reply again, in the form asked for.")
 
     async def _call(self, purpose: str, tools: tuple[dict[str, Any], ...], schema: dict[str, Any] | None) -> Reply:
-        self.messages, left_out = memory.within(self.messages, self.model.card.context_window, REPLY_ROOM)
+        window = self.model.card.context_window
+        room = None if window is None else int(window / self._density)
+        self.messages, left_out = memory.within(self.messages, room, REPLY_ROOM)
         if left_out:
             self.record(Noted(self.name, "context_cut", f"{left_out} oldest messages left out to fit the window"))
-        return await self.model.chat(Request(self.name, tuple(self.messages), tools, schema, purpose=purpose))
+        reply = await self.model.chat(Request(self.name, tuple(self.messages), tools, schema, purpose=purpose))
+        guessed = sum(map(memory.size, self.messages))
+        self._density = max(1.0, reply.usage.input_tokens / guessed if guessed else 1.0)
+        return reply
 
 
 def problem_lines(review: Review) -> str:

@@ -133,13 +133,22 @@ def test_what_the_policy_does_not_allow_is_not_done() -> None:
 
 
 def test_steps_are_bounded_and_then_it_must_answer() -> None:
-    bench = Bench([("price", {"item": "tea"})] * 3 + ["Enough."], max_steps=3)
+    lines: list[Line] = [("price", {"item": f"tea {n}"}) for n in range(3)]
+    bench = Bench([*lines, "Enough."], max_steps=3)
     assert bench.work() == "Enough."
     assert bench.model.requests[-1].tools == ()
 
 
+def test_an_agent_in_circles_is_asked_for_what_it_has() -> None:
+    bench = Bench([("price", {"item": "tea"})] * 3 + ["4 EUR, I think."])
+    assert bench.work() == "4 EUR, I think."
+    assert len(bench.of(ToolExecuted)) == 3
+    assert [e.kind for e in bench.of(Noted)] == ["in_circles"]
+
+
 def test_the_context_window_is_kept_and_the_cut_is_noted() -> None:
-    bench = Bench([("price", {"item": "tea"})] * 12 + ["Done."], window=1024 + 120)
+    lines: list[Line] = [("price", {"item": f"tea {n}"}) for n in range(12)]
+    bench = Bench([*lines, "Done."], window=1024 + 120)
     assert bench.work("Buy tea. " * 5) == "Done."
     assert any(e.kind == "context_cut" for e in bench.of(Noted))
     last = bench.model.requests[-1].messages

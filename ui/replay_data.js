@@ -1,0 +1,97 @@
+// What ui/replay_component.py packed, unpacked; and questions about it. Nothing here draws.
+
+const NOBODY = 0xffff;
+// Okabe & Ito's colours, in the order of the groups: message, model call, tool, market, run, note.
+const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"];
+const WRONG = "#D55E00";
+
+function unpack(data) {
+  const bytes = data.slice(); // a copy starts at offset 0, as the columns need
+  const size = new DataView(bytes.buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size)));
+  let at = 8 + size;
+  const column = (Type) => {
+    const values = new Type(bytes.buffer, at, head.count);
+    at += values.byteLength;
+    return values;
+  };
+  const trace = { ...head, size: bytes.length };
+  for (const [name, Type] of [
+    ["t", Float64Array], ["cost", Float64Array], ["lasted", Float32Array], ["tokens", Uint32Array],
+    ["length", Uint32Array], ["from", Uint16Array], ["to", Uint16Array], ["group", Uint8Array], ["wrong", Uint8Array],
+  ]) trace[name] = column(Type);
+  trace.text = bytes.subarray(at);
+  return prepared(trace);
+}
+
+function prepared(trace) {
+  const n = trace.count;
+  trace.ends = new Uint32Array(n);
+  trace.tokensBy = new Float64Array(n);
+  trace.costBy = new Float64Array(n);
+  trace.messagesBy = new Uint32Array(n);
+  trace.calls = trace.nodes.map(() => ({ steps: [], tokens: [] }));
+  trace.pairs = new Map();
+  let end = 0, tokens = 0, cost = 0, messages = 0;
+  for (let i = 0; i < n; i++) {
+    trace.ends[i] = end += trace.length[i];
+    trace.tokensBy[i] = tokens += trace.tokens[i];
+    trace.costBy[i] = cost += trace.cost[i]; // NaN, unknown, stays so
+    trace.messagesBy[i] = messages += trace.group[i] === 0 ? 1 : 0;
+    notePair(trace, i);
+    noteCall(trace, i);
+  }
+  return trace;
+}
+
+function notePair(trace, i) {
+  const from = trace.from[i], to = trace.to[i];
+  if (from === NOBODY || to === NOBODY) return;
+  const key = from * 65536 + to;
+  if (!trace.pairs.has(key)) trace.pairs.set(key, { from, to, steps: [] });
+  trace.pairs.get(key).steps.push(i);
+}
+
+function noteCall(trace, i) {
+  if (!trace.tokens[i] || trace.from[i] === NOBODY) return;
+  const calls = trace.calls[trace.from[i]];
+  calls.steps.push(i);
+  calls.tokens.push((calls.tokens.at(-1) || 0) + trace.tokens[i]);
+}
+
+// How many of the ascending `values` are at most `limit`.
+function countUpTo(values, limit) {
+  let low = 0, high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] <= limit) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function headline(trace, i) {
+  return new TextDecoder().decode(trace.text.subarray(trace.ends[i] - trace.length[i], trace.ends[i]));
+}
+
+// The steps that pass a filter; null for an agent or a group means any.
+function matching(trace, agent, group) {
+  const steps = [];
+  for (let i = 0; i < trace.count; i++) {
+    if (group !== null && trace.group[i] !== group) continue;
+    if (agent !== null && trace.from[i] !== agent && trace.to[i] !== agent) continue;
+    steps.push(i);
+  }
+  return Uint32Array.from(steps);
+}
+
+const whole = new Intl.NumberFormat("en-US");
+
+function dollars(nano) {
+  if (Number.isNaN(nano)) return "unknown cost";
+  return "$" + (nano === 0 ? "0" : (nano / 1e9).toPrecision(4).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""));
+}
+
+function clockTime(seconds) {
+  return seconds < 120 ? seconds.toFixed(2) + " s" : Math.floor(seconds / 60) + " min " + (seconds % 60).toFixed(0) + " s";
+}

@@ -102,7 +102,12 @@ def show(found: Result, plan: Plan) -> None:
 
 def _teams_table(found: Result, plan: Plan) -> Table:
     kind = "simulated" if found.simulated else "measured"
-    table = Table(title=f"{plan.scenario} on {plan.model} ({kind})", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=f"{plan.scenario} on {plan.model} ({kind})",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     table.pad_edge = False
     table.add_column("team", no_wrap=True)
     for name in ("runs", "success", "95 % interval", "tokens", "cost", "latency", "messages"):
@@ -112,7 +117,7 @@ def _teams_table(found: Result, plan: Plan) -> Table:
             team.name,
             f"{team.trials:,}",
             f"{team.success:.1%}",
-            f"{100 * team.ci_low:.1f} to {100 * team.ci_high:.1f} %",
+            f"{100 * team.ci_low:.0f} to {100 * team.ci_high:.0f} %",
             f"{team.tokens:,.0f}",
             money(team.cost_usd),
             f"{team.latency_s:.1f} s",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 from agents.models.simulated.acting import UNKNOWN
@@ -83,15 +84,18 @@ def _wrong(view: View) -> list[tuple[str, str]]:
 
 
 def _wrong_call(index: Index, text: str) -> dict[str, str]:
-    """The acting steps whose arguments, as they should be, do not stand in the call that is about to be made."""
+    """The acting steps with this tool, unless the call that is about to be made is one of them as it should be."""
     truths = {name: Known(index.truth(name)) for name in index.producer}
-    found = {}
-    for step in index.steps.values():
-        if step.tool and skill_of(step) == "act" and f"call {step.tool}(" in text:
-            numbers = [v for v in templates.fill(step.args, truths).values() if str(v).replace(".", "").isdigit()]
-            if any(f"{float(v):g}" not in text for v in numbers):
-                found[step.id] = "the call does not say what was worked out"
-    return found
+    acts = [s for s in index.steps.values() if s.tool and skill_of(s) == "act" and f"call {s.tool}(" in text]
+    if any(_says_all(templates.fill(step.args, truths).values(), text) for step in acts):
+        return {}
+    return {step.id: "the call does not say what was worked out" for step in acts}
+
+
+def _says_all(values: Iterable[Any], text: str) -> bool:
+    """Whether a call's text has every number and every short word of a step's arguments."""
+    shown = [f"{float(v):g}" if str(v).replace(".", "", 1).isdigit() else str(v) for v in values]
+    return all(value in text for value in shown if len(value) < 40)
 
 
 def _facts_due(view: View) -> set[str]:

@@ -6,7 +6,7 @@ READY := .venv/ready
 .PHONY: demo test app lint lock bench clean
 
 demo: $(READY)
-	$(BIN)/headcount compare billing_support --teams solo,supervisor,market --model sim:medium
+	$(BIN)/headcount compare billing_support --teams solo,supervisor,market --model sim:medium --trials 20
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -77,7 +77,7 @@ def paired_difference(a: Sequence[Outcome], b: Sequence[Outcome], level: float =
     """A's success minus B's over the trials that both did (same case, same trial). None where there are none.
 
     The interval is Student's over the cases' mean differences; where no case shows any difference it is the rule of
-    three over the pairs (Hanley & Lippman-Hand 1983). `p` is that of the sign-flip permutation test over cases.
+    three over the cases (Hanley & Lippman-Hand 1983). `p` is that of the sign-flip permutation test over cases.
     """
     diffs = _differences(a, b)
     if not diffs:

@@ -1,0 +1,129 @@
+"""Intervals and tests: right on published examples, honest about clusters, and never out of bounds."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from experiments.outcome import Outcome
+from experiments.statistics import cases_needed, holm, paired_difference, success_interval
+
+
+def outcome(case: str, trial: int, success: bool, team: str = "solo", **more: object) -> Outcome:
+    fields: dict[str, object] = {
+        "run": 0,
+        "team": team,
+        "engine": "native",
+        "model": "sim:medium",
+        "case": case,
+        "trial": trial,
+        "success": success,
+        "score": float(success),
+        "tokens": 100,
+        "cost_nano_usd": 1000,
+        "latency_s": 1.0,
+        "messages": 1,
+        "calls": 1,
+        "status": "completed",
+    }
+    return Outcome(**{**fields, **more})  # type: ignore[arg-type]
+
+
+def grid(won: dict[str, list[bool]], team: str = "solo") -> list[Outcome]:
+    return [outcome(case, trial, s, team) for case, trials in won.items() for trial, s in enumerate(trials)]
+
+
+@pytest.mark.parametrize(("won", "n"), [(81, 263), (15, 148), (0, 20), (1, 29), (29, 29)])
+def test_one_trial_of_each_case_gives_wilsons_interval(won: int, n: int) -> None:
+    """The cases of Newcombe 1998, table I, against scipy's own."""
+    found = success_interval([outcome(f"c{i}", 0, i < won) for i in range(n)])
+    wilson = stats.binomtest(won, n).proportion_ci(method="wilson")
+    assert (found.low, found.high) == pytest.approx((wilson.low, wilson.high), abs=1e-9)
+
+
+def test_trials_of_one_case_are_not_independent() -> None:
+    clustered = grid({f"c{i}": [i % 2 == 0] * 50 for i in range(20)})
+    spread = grid({f"c{i}": [(t + i) % 2 == 0 for t in range(50)] for i in range(20)})
+    wide, narrow = success_interval(clustered), success_interval(spread)
+    assert wide.value == narrow.value == 0.5
+    assert wide.high - wide.low > 4 * (narrow.high - narrow.low)
+
+
+def test_all_right_is_not_certain() -> None:
+    found = success_interval(grid({f"c{i}": [True] * 100 for i in range(20)}))
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert 0.8 < found.low < 0.9
+
+
+def test_intervals_of_clustered_data_cover_the_truth() -> None:
+    rng = random.Random(3)
+    covered = 0
+    for _ in range(400):
+        rates = [min(1.0, max(0.0, rng.gauss(0.7, 0.2))) for _ in range(24)]
+        found = success_interval(grid({f"c{i}": [rng.random() < p for _ in range(8)] for i, p in enumerate(rates)}))
+        covered += found.low <= 0.69 <= found.high  # the mean of the clipped distribution is 0.69
+    assert covered >= stats.binom.ppf(0.001, 400, 0.95)
+
+
+def test_no_difference_is_rarely_called_one() -> None:
+    rng = random.Random(5)
+    false = 0
+    for _ in range(200):
+        rates = [rng.random() for _ in range(20)]
+        a = grid({f"c{i}": [rng.random() < p for _ in range(4)] for i, p in enumerate(rates)}, "a")
+        b = grid({f"c{i}": [rng.random() < p for _ in range(4)] for i, p in enumerate(rates)}, "b")
+        difference = paired_difference(a, b)
+        assert difference is not None
+        false += difference.p < 0.05
+    assert false <= stats.binom.ppf(0.999, 200, 0.05)
+
+
+def test_only_shared_trials_are_paired() -> None:
+    a = [outcome("x", 0, True), outcome("x", 1, True), outcome("y", 0, True)]
+    b = [outcome("x", 0, False), outcome("z", 0, True)]
+    difference = paired_difference(a, b)
+    assert difference is not None
+    assert (difference.value, difference.pairs, difference.cases) == (1.0, 1, 1)
+    assert paired_difference(a, [outcome("z", 0, True)]) is None
+
+
+def test_a_clear_difference_is_found() -> None:
+    a = grid({f"c{i}": [True, True, i % 4 != 0] for i in range(20)}, "a")
+    b = grid({f"c{i}": [i % 3 == 0, False, True] for i in range(20)}, "b")
+    difference = paired_difference(a, b)
+    assert difference is not None
+    assert difference.low > 0
+    assert difference.p < 0.01
+
+
+@pytest.mark.parametrize(
+    ("given_", "adjusted"),
+    [([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]), ([0.2], [0.2]), ([], []), ([0.9, 0.8], [1.0, 1.0])],
+)
+def test_holm(given_: list[float], adjusted: list[float]) -> None:
+    assert holm(given_) == pytest.approx(adjusted)
+
+
+_WON = st.dictionaries(
+    st.text("abcdef", min_size=1, max_size=3), st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(_WON, _WON)
+def test_intervals_stay_in_bounds_and_hold_their_estimate(a: dict[str, list[bool]], b: dict[str, list[bool]]) -> None:
+    found = success_interval(grid(a))
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    difference = paired_difference(grid(a, "a"), grid(b, "b"))
+    if difference is not None:
+        assert -1 <= difference.low <= difference.value <= difference.high <= 1
+        assert 0 < difference.p <= 1
+        other = paired_difference(grid(b, "b"), grid(a, "a"))
+        assert other is not None
+        assert other.value == pytest.approx(-difference.value)
+        needed = cases_needed(difference, 0.05)
+        assert needed is None or needed >= 0

@@ -1,313 +1,281 @@
-// Steps through one run in the browser. Python sends the run's skeleton once; the settled step goes back to it.
-const ROW = 24, LANE = 16, LEFT = 96, SETTLE_MS = 150;
-const COLOURS = { chat: "#0072B2", execute_tool: "#009E73", message: "#E69F00", market: "#CC79A7", other: "#7F7F7F",
-  fault: "#D55E00" };
-const MARKET = new Set(["task_posted", "task_opened", "bid", "award", "delivery", "acceptance", "task_closed"]);
+// Stepping through a run. Python sends the run once; the step on which the reader settles goes back to it.
+// Text of a run enters the page by textContent or onto a canvas only.
+
+const SETTLE_MS = 150;
+const ROW = 28;
+const CALM = 5; // steps a second up to which a step is animated
+const MOVES = { ArrowRight: "next", j: "next", ArrowLeft: "back", k: "back", Home: "first", End: "last", " ": "play" };
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const root = parentElement.querySelector(".replay");
-  if (!root || !data) return;
-  if (root.replay && root.replay.id === data.id) return;
-  if (root.replay) root.replay.end();
-  root.replay = new Replay(root, data, (step) => setStateValue("step", step));
-  return () => { if (root.replay) { root.replay.end(); root.replay = null; } };
+  if (!root || !data) return undefined;
+  const tell = (step) => setStateValue("step", step);
+  const name = data.length + ":" + new TextDecoder().decode(data.subarray(0, 300));
+  if (root.replay && root.replay.name === name) {
+    root.replay.tell = tell;
+    root.replay.refresh(); // the theme may have changed
+  } else {
+    root.replay?.end();
+    root.replay = new Replay(root, name, unpack(data), tell);
+  }
+  return () => { root.replay?.end(); root.replay = null; };
 }
 
 class Replay {
-  constructor(root, data, settled) {
-    Object.assign(this, { root, data, settled, id: data.id, n: data.t.length, playing: false, over: false });
-    this.step = Math.max(0, Math.min(this.n - 1, data.step));
-    this.shown = Array.from({ length: this.n }, (_, i) => i);
-    this.graph = root.querySelector(".graph canvas");
-    this.time = root.querySelector(".time");
-    this.side = root.querySelector(".side");
-    this.count = root.querySelector(".count");
-    this.said = root.querySelector(".said");
-    this.style = getComputedStyle(root);
-    this.spots = this.squeeze();
-    this.sums();
-    this.controls();
-    this.watch = new ResizeObserver(() => { this.layout(); this.draw(); });
-    this.watch.observe(root);
-    this.layout();
-    this.go(this.step, true);
+  constructor(root, name, trace, tell) {
+    Object.assign(this, { root, name, trace, tell, playing: false, ended: false, animated: 0 });
+    this.is = Object.fromEntries([...root.querySelectorAll("[data-is]")].map((part) => [part.dataset.is, part]));
+    this.step = Math.max(0, Math.min(trace.count - 1, trace.start));
+    this.steps = matching(trace, null, null);
+    this.graph = new Graph(this.is.graph, this.is.notice, trace);
+    this.timeline = new Timeline(this.is.line, trace);
+    this.rows = [];
+    this.legend();
+    this.choices();
+    this.listen();
+    this.sizes = new ResizeObserver(() => this.refresh());
+    this.sizes.observe(root);
+    this.refresh();
+    this.reveal();
+    this.address();
   }
 
-  end() { this.over = true; this.playing = false; this.watch.disconnect(); clearTimeout(this.timer); }
-
-  // Where each step stands on the timeline, 0 to 1: in proportion to time, with long idle gaps shortened.
-  squeeze() {
-    const gaps = this.data.t.map((t, i) => (i ? t - this.data.t[i - 1] : 0));
-    const busy = gaps.filter((g) => g > 0).sort((a, b) => a - b);
-    const cap = busy.length ? 4 * busy[Math.floor(busy.length / 2)] + 1e-9 : 1;
-    let sum = 0;
-    const at = gaps.map((g) => (sum += Math.min(g, cap) + 0.02 * cap));
-    return at.map((x) => (sum ? x / sum : 0));
+  end() {
+    this.ended = true;
+    this.playing = false;
+    clearTimeout(this.timer);
+    this.sizes.disconnect();
+    this.listening.abort();
   }
 
-  sums() {
-    let tokens = 0, cost = 0, known = true;
-    this.tokens = []; this.cost = [];
-    for (let i = 0; i < this.n; i++) {
-      tokens += this.data.tokens[i];
-      if (this.data.cost[i] === null) known = false; else cost += this.data.cost[i];
-      this.tokens.push(tokens); this.cost.push(known ? cost : null);
-    }
+  // --- what is on the page -------------------------------------------------------------------------------------
+
+  legend() {
+    const entries = this.trace.groups.map((name, group) => ["dot", name, group]);
+    this.is.legend.replaceChildren(...entries.map(([kind, name, group]) => {
+      const entry = made("span"), dot = made("span", kind);
+      dot.style.setProperty("--kind", COLOURS[group]);
+      entry.append(dot, name);
+      return entry;
+    }), made("span", "flag", "▼ something went wrong"), made("span", "", "┊ ┊ idle time cut short"));
+    this.is.clock.textContent = this.trace.simulated ? "of simulated time" : "of the run";
   }
 
-  controls() {
-    const on = (name, event, what) => this.root.querySelector(`[data-do="${name}"]`).addEventListener(event, what);
-    on("first", "click", () => this.go(this.shown[0]));
-    on("last", "click", () => this.go(this.shown[this.shown.length - 1]));
-    on("back", "click", () => this.move(-1));
-    on("next", "click", () => this.move(1));
-    on("play", "click", () => this.toggle());
-    this.options("actor", ["everyone", ...this.data.actors]);
-    this.options("kind", ["every kind", ...new Set(this.data.kind)]);
-    on("actor", "change", () => this.filter());
-    on("kind", "change", () => this.filter());
-    this.root.addEventListener("keydown", (event) => this.key(event));
-    this.side.addEventListener("scroll", () => this.list());
-    this.side.addEventListener("click", (event) => {
-      const line = event.target.closest(".line");
-      if (line) this.go(Number(line.dataset.step));
+  choices() {
+    const fill = (select, any, names) => select.replaceChildren(...[any, ...names].map((name, i) => {
+      const option = made("option", "", name);
+      option.value = i ? String(i - 1) : "";
+      return option;
+    }));
+    fill(this.is.agent, "all", this.trace.nodes.map((node) => node.name));
+    fill(this.is.kind, "all", this.trace.groups);
+  }
+
+  listen() {
+    this.listening = new AbortController();
+    const on = (target, type, what) => target.addEventListener(type, what, { signal: this.listening.signal });
+    for (const button of this.root.querySelectorAll("[data-do]")) on(button, "click", () => this[button.dataset.do]());
+    on(document, "keydown", (event) => this.key(event));
+    on(this.is.agent, "change", () => this.filter());
+    on(this.is.kind, "change", () => this.filter());
+    on(this.is.axis, "change", () => { this.timeline.axis = this.is.axis.value; this.refresh(); });
+    on(this.is.list, "scroll", () => this.list());
+    on(this.is.list, "click", (event) => {
+      const row = event.target.closest(".row");
+      if (row) this.choose(Number(row.dataset.step));
     });
     const scrub = (event) => {
       if (!(event.buttons & 1)) return;
-      const box = this.time.getBoundingClientRect();
-      this.go(this.near((event.clientX - box.left - LEFT) / Math.max(1, box.width - LEFT - 8)));
+      const box = this.is.line.getBoundingClientRect();
+      this.choose(this.timeline.near(event.clientX - box.left, event.clientY - box.top, this.steps));
     };
-    this.time.addEventListener("pointerdown", scrub);
-    this.time.addEventListener("pointermove", scrub);
+    on(this.is.line, "pointerdown", (event) => { this.is.line.setPointerCapture(event.pointerId); scrub(event); });
+    on(this.is.line, "pointermove", scrub);
   }
 
-  options(name, texts) {
-    const select = this.root.querySelector(`[data-do="${name}"]`);
-    select.replaceChildren(...texts.map((text, i) => {
-      const option = document.createElement("option");
-      option.value = i ? text : "";
-      option.textContent = text;
-      return option;
-    }));
-  }
-
+  // Keys work on the whole page, except where they mean something else.
   key(event) {
-    if (event.target.tagName === "SELECT") return;
-    const moves = { ArrowRight: 1, j: 1, ArrowLeft: -1, k: -1 };
-    if (event.key in moves) this.move(moves[event.key]);
-    else if (event.key === " ") this.toggle();
-    else if (event.key === "Home") this.go(this.shown[0]);
-    else if (event.key === "End") this.go(this.shown[this.shown.length - 1]);
-    else return;
+    const target = event.composedPath()[0], tag = target.tagName;
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in MOVES)) return;
+    if (["INPUT", "TEXTAREA", "SELECT"].includes(tag) || target.isContentEditable) return;
+    const mine = this.root.contains(target) || target === document.body || target === document.documentElement;
+    if (!mine && (target.getAttribute?.("role") || ["BUTTON", "A", "SUMMARY", "CANVAS"].includes(tag))) return;
+    if (event.key === " " && tag === "BUTTON") return;
     event.preventDefault();
+    this[MOVES[event.key]]();
   }
 
-  filter() {
-    const of = (name) => this.root.querySelector(`[data-do="${name}"]`).value;
-    const actor = this.data.actors.indexOf(of("actor")), kind = of("kind");
-    const fits = (i) => (actor < 0 || this.data.from[i] === actor || this.data.to[i] === actor) &&
-      (!kind || this.data.kind[i] === kind);
-    this.shown = [];
-    for (let i = 0; i < this.n; i++) if (fits(i)) this.shown.push(i);
-    this.side.scrollTop = 0;
-    if (this.shown.length && !this.shown.includes(this.step)) this.go(this.shown[0]);
-    this.list(); this.draw();
-  }
+  // --- moving --------------------------------------------------------------------------------------------------
 
+  first() { if (this.steps.length) this.choose(this.steps[0]); }
+  last() { if (this.steps.length) this.choose(this.steps[this.steps.length - 1]); }
+  next() { this.pause(); this.move(1); }
+  back() { this.pause(); this.move(-1); }
+  choose(step) { if (step >= 0) { this.pause(); this.go(step); } }
+
+  // By so many steps, among those that pass the filter. False at the end.
   move(by) {
-    const at = this.shown.findIndex((i) => i >= this.step);
-    const here = at < 0 ? this.shown.length : at;
-    const exact = this.shown[here] === this.step;
-    const next = by > 0 ? (exact ? here + 1 : here) : here - 1;
-    if (next >= 0 && next < this.shown.length) this.go(this.shown[next]);
-    else this.playing = false;
+    const passed = countUpTo(this.steps, this.step), on = passed > 0 && this.steps[passed - 1] === this.step;
+    const position = by > 0 ? passed - 1 + by : passed - (on ? 1 : 0) + by;
+    const last = this.steps.length - 1, to = Math.max(0, Math.min(last, position));
+    if (last >= 0 && this.steps[to] !== this.step && (by > 0) === (this.steps[to] > this.step)) this.go(this.steps[to]);
+    return position <= last;
   }
 
-  near(x) {
-    let low = 0, high = this.n - 1;
-    while (low < high) {
-      const mid = (low + high) >> 1;
-      if (this.spots[mid] < x) low = mid + 1; else high = mid;
-    }
-    return low;
-  }
-
-  toggle() {
-    this.playing = !this.playing;
-    this.root.querySelector('[data-do="play"]').textContent = this.playing ? "Pause" : "Play";
-    if (!this.playing) return;
-    let owed = 0, last = performance.now();
+  play() {
+    if (this.playing) return this.pause();
+    if (!this.steps.length) return undefined;
+    if (this.step >= this.steps[this.steps.length - 1]) this.go(this.steps[0]);
+    this.playing = true;
+    this.root.classList.add("playing");
+    let last = performance.now(), owed = 0;
     const tick = (now) => {
-      if (this.over) return;
-      if (!this.playing) { this.root.querySelector('[data-do="play"]').textContent = "Play"; return; }
-      owed += (now - last) / 1000 * Number(this.root.querySelector('[data-do="speed"]').value);
+      if (!this.playing) return;
+      owed += (Math.max(0, now - last) / 1000) * Number(this.is.speed.value);
       last = now;
-      for (; owed >= 1 && this.playing; owed -= 1) this.move(1);
+      const due = Math.floor(owed);
+      owed -= due;
+      if (due && !this.move(due)) this.pause();
       requestAnimationFrame(tick);
     };
     requestAnimationFrame(tick);
+    return undefined;
   }
 
-  go(step, first) {
-    if (step === undefined) return;
+  pause() {
+    this.playing = false;
+    this.root.classList.remove("playing");
+  }
+
+  go(step) {
     this.step = step;
-    this.draw(); this.reveal(); this.list(); this.words();
+    this.animated = performance.now();
+    this.draw();
+    this.reveal();
     clearTimeout(this.timer);
-    if (first) return;
-    this.timer = setTimeout(() => {
-      const url = new URL(window.location);
-      url.searchParams.set("step", this.step);
-      window.history.replaceState(window.history.state, "", url);
-      this.settled(this.step);
-    }, SETTLE_MS);
+    this.timer = setTimeout(() => this.settle(), SETTLE_MS);
   }
 
-  words() {
-    const i = this.step, cost = this.cost[i];
-    const spent = cost === null ? "cost unknown" : `$${(cost / 1e9).toPrecision(4)}`;
-    this.count.textContent = `step ${i} of ${this.n - 1} · ${this.data.t[i].toFixed(2)} s · ` +
-      `${this.tokens[i].toLocaleString()} tokens · ${spent}`;
-    this.said.textContent = this.data.text[i];
-    this.root.dataset.step = i;
+  settle() {
+    this.address();
+    this.is.spoken.textContent = `Step ${this.step}: ${headline(this.trace, this.step)}`;
+    this.tell(this.step);
   }
 
-  reveal() {
-    const at = this.shown.indexOf(this.step), box = this.side;
-    if (at < 0) return;
-    if (at * ROW < box.scrollTop || (at + 1) * ROW > box.scrollTop + box.clientHeight)
-      box.scrollTop = Math.max(0, at * ROW - box.clientHeight / 2);
+  address() {
+    const url = new URL(window.location.href);
+    for (const part of ["experiment", "run"]) url.searchParams.set(part, this.trace[part]);
+    url.searchParams.set("step", this.step);
+    window.history.replaceState(window.history.state, "", url);
   }
 
-  // Only the lines in sight exist.
-  list() {
-    const from = Math.max(0, Math.floor(this.side.scrollTop / ROW) - 3);
-    const to = Math.min(this.shown.length, from + Math.ceil(this.side.clientHeight / ROW) + 6);
-    const end = document.createElement("div");
-    end.style.height = `${this.shown.length * ROW}px`;
-    const lines = [];
-    for (let at = from; at < to; at++) {
-      const i = this.shown[at], line = document.createElement("div");
-      line.className = i === this.step ? "line now" : "line";
-      line.dataset.step = i;
-      line.style.top = `${at * ROW}px`;
-      line.textContent = `${i}  ${this.data.text[i]}`;
-      lines.push(line);
+  filter() {
+    const chosen = (select) => (select.value === "" ? null : Number(select.value));
+    const agent = chosen(this.is.agent), group = chosen(this.is.kind);
+    this.steps = matching(this.trace, agent, group);
+    this.timeline.shown = null;
+    if (agent !== null || group !== null) {
+      this.timeline.shown = new Uint8Array(this.trace.count);
+      for (const i of this.steps) this.timeline.shown[i] = 1;
     }
-    this.side.replaceChildren(end, ...lines);
+    this.is.list.scrollTop = 0;
+    this.refresh();
+    this.reveal();
   }
 
-  layout() {
+  // --- drawing -------------------------------------------------------------------------------------------------
+
+  refresh() {
+    if (this.ended || !this.root.clientWidth) return;
+    const style = getComputedStyle(this.root), of = (name) => style.getPropertyValue(name).trim();
+    this.theme = { text: style.color, background: of("--st-background-color") || "#fff", font: style.fontFamily,
+      surface: of("--st-secondary-background-color") || "#eee" };
     const scale = window.devicePixelRatio || 1;
-    const fit = (canvas, height) => {
-      const width = canvas.clientWidth || 300;
-      canvas.width = width * scale; canvas.height = height * scale;
-      if (canvas === this.time) canvas.style.height = `${height}px`;
-      canvas.getContext("2d").setTransform(scale, 0, 0, scale, 0, 0);
-    };
-    fit(this.graph, this.graph.parentElement.clientHeight || 340);
-    fit(this.time, this.data.actors.length * LANE + 22);
-    this.places();
-    this.bitmap = this.timeline();
-  }
-
-  places() {
-    const width = this.graph.clientWidth, height = this.graph.clientHeight, n = this.data.actors.length;
-    const across = Math.max(40, width / 2 - 70), up = Math.max(40, height / 2 - 34);
-    this.at = this.data.actors.map((_, i) => {
-      const angle = -Math.PI / 2 + (2 * Math.PI * i) / n;
-      return n === 1 ? [width / 2, height / 2]
-        : [width / 2 + across * Math.cos(angle), height / 2 + up * Math.sin(angle)];
-    });
-  }
-
-  colour(i) {
-    const kind = this.data.kind[i];
-    if (this.data.fault[i]) return COLOURS.fault;
-    return COLOURS[MARKET.has(kind) ? "market" : kind] || COLOURS.other;
-  }
-
-  timeline() {
-    const canvas = document.createElement("canvas");
-    canvas.width = this.time.width; canvas.height = this.time.height;
-    const pen = canvas.getContext("2d"), scale = window.devicePixelRatio || 1;
-    pen.scale(scale, scale);
-    pen.font = "12px sans-serif";
-    const ink = this.style.color, width = this.time.clientWidth - LEFT - 8;
-    this.data.actors.forEach((name, lane) => {
-      pen.fillStyle = ink; pen.globalAlpha = 0.8;
-      pen.fillText(name, 0, lane * LANE + 12, LEFT - 8);
-      pen.globalAlpha = 0.12;
-      pen.fillRect(LEFT, lane * LANE + 8, width, 1);
-    });
-    pen.globalAlpha = 0.9;
-    const seen = new Set();
-    for (let i = 0; i < this.n; i++) {
-      const x = LEFT + this.spots[i] * width, key = `${x | 0}/${this.data.from[i]}/${this.colour(i)}`;
-      if (seen.has(key)) continue;
-      seen.add(key);
-      pen.fillStyle = this.colour(i);
-      pen.fillRect(x - 1.5, this.data.from[i] * LANE + 2, 3, LANE - 4);
-    }
-    return canvas;
+    this.graph.resize(scale);
+    this.timeline.resize(scale, this.theme);
+    this.is.space.style.height = `${this.steps.length * ROW}px`;
+    this.draw();
   }
 
   draw() {
-    this.drawTime(); this.drawGraph();
+    this.words();
+    this.list();
+    this.timeline.draw(this.step, this.theme);
+    this.animate();
   }
 
-  drawTime() {
-    const pen = this.time.getContext("2d"), width = this.time.clientWidth, height = this.time.clientHeight;
-    pen.clearRect(0, 0, width, height);
-    if (this.bitmap.width && this.bitmap.height) pen.drawImage(this.bitmap, 0, 0, width, height);
-    const x = LEFT + this.spots[this.step] * (width - LEFT - 8);
-    pen.fillStyle = this.style.color;
-    pen.fillRect(x - 1, 0, 2, this.data.actors.length * LANE + 2);
-    pen.font = "12px sans-serif"; pen.textAlign = x > width - 70 ? "right" : "left";
-    pen.fillText(`${this.data.t[this.step].toFixed(2)} s`, x, height - 5);
-    pen.textAlign = "left";
+  animate() {
+    const calm = !matchMedia("(prefers-reduced-motion: reduce)").matches && (!this.playing || Number(this.is.speed.value) <= CALM);
+    const progress = calm ? Math.min(1, (performance.now() - this.animated) / ANIMATE_MS) : 1;
+    this.graph.draw(this.step, progress, this.theme);
+    if (progress >= 1 || this.moving) return;
+    this.moving = true;
+    requestAnimationFrame(() => { this.moving = false; if (!this.ended) this.animate(); });
   }
 
-  // Who has spoken to whom so far, and what happens now. Only recorded pairs are drawn.
-  drawGraph() {
-    const pen = this.graph.getContext("2d"), width = this.graph.clientWidth, height = this.graph.clientHeight;
-    pen.clearRect(0, 0, width, height);
-    const counts = new Map();
-    for (let i = 0; i <= this.step; i++) {
-      if (this.data.to[i] < 0 || this.data.to[i] === this.data.from[i]) continue;
-      const key = this.data.from[i] * 1000 + this.data.to[i];
-      counts.set(key, (counts.get(key) || 0) + 1);
-    }
-    pen.strokeStyle = this.style.color;
-    for (const [key, count] of counts) {
-      pen.globalAlpha = 0.25; pen.lineWidth = Math.min(6, 1 + Math.log2(count));
-      this.arrow(pen, Math.floor(key / 1000), key % 1000, false);
-    }
-    const from = this.data.from[this.step], to = this.data.to[this.step];
-    pen.globalAlpha = 1;
-    if (to >= 0 && to !== from) {
-      pen.strokeStyle = pen.fillStyle = this.colour(this.step); pen.lineWidth = 3;
-      this.arrow(pen, from, to, true);
-    }
-    this.data.actors.forEach((name, i) => this.node(pen, name, i, i === from, i === to));
+  words() {
+    const { trace, step, is } = this, all = trace.count, some = this.steps.length;
+    this.root.dataset.step = step;
+    is.where.textContent = `step ${whole.format(step)} of 0–${whole.format(all - 1)}`;
+    if (some < all) is.where.textContent += ` · ${whole.format(some)} of ${whole.format(all)} shown`;
+    is.tokens.textContent = whole.format(trace.tokensBy[step]);
+    is.cost.textContent = dollars(trace.costBy[step]);
+    is.messages.textContent = whole.format(trace.messagesBy[step]);
+    is.time.textContent = clockTime(trace.t[step]);
+    const said = made("span", trace.wrong[step] ? "said wrong" : "said", headline(trace, step));
+    is.now.style.setProperty("--kind", COLOURS[trace.group[step]]);
+    is.now.replaceChildren(said);
   }
 
-  arrow(pen, from, to, head) {
-    const [x1, y1] = this.at[from], [x2, y2] = this.at[to];
-    const mx = (x1 + x2) / 2 + (y2 - y1) * 0.12, my = (y1 + y2) / 2 - (x2 - x1) * 0.12;
-    pen.beginPath(); pen.moveTo(x1, y1); pen.quadraticCurveTo(mx, my, x2, y2); pen.stroke();
-    if (!head) return;
-    const angle = Math.atan2(y2 - my, x2 - mx), tx = x2 - 20 * Math.cos(angle), ty = y2 - 20 * Math.sin(angle);
-    pen.beginPath(); pen.moveTo(tx, ty);
-    for (const turn of [2.7, -2.7]) pen.lineTo(tx + 14 * Math.cos(angle + turn), ty + 14 * Math.sin(angle + turn));
-    pen.fill();
+  reveal() {
+    const { list } = this.is, at = countUpTo(this.steps, this.step) - 1, top = at * ROW;
+    if (top >= list.scrollTop && top + ROW <= list.scrollTop + list.clientHeight) return;
+    list.scrollTop = Math.max(0, top - list.clientHeight / 2 + ROW / 2);
+    this.list();
   }
 
-  node(pen, name, i, acts, hears) {
-    const [x, y] = this.at[i];
-    pen.beginPath(); pen.arc(x, y, acts ? 15 : 11, 0, 7);
-    pen.fillStyle = acts ? this.colour(this.step) : hears ? "#E69F00" : "#7F7F7F"; pen.fill();
-    pen.fillStyle = this.style.color; pen.font = `${acts || hears ? "bold " : ""}13px sans-serif`;
-    pen.textAlign = "center"; pen.fillText(name, x, y + 30); pen.textAlign = "left";
+  // Only the rows in sight exist.
+  list() {
+    const { list } = this.is, from = Math.max(0, Math.floor(list.scrollTop / ROW));
+    const shown = Math.min(this.steps.length - from, Math.ceil(list.clientHeight / ROW) + 1);
+    while (this.rows.length < shown) this.rows.push(this.row());
+    this.rows.forEach((row, at) => {
+      row.hidden = at >= shown;
+      row.style.display = at >= shown ? "none" : "";
+      if (at < shown) this.write(row, from + at);
+    });
+    this.is.space.textContent = this.steps.length ? "" : "No step passes this filter.";
+    this.is.space.className = this.steps.length ? "" : "none";
   }
+
+  row() {
+    const row = made("div", "row");
+    row.setAttribute("role", "option");
+    row.append(...["number", "time", "dot", "words"].map((name) => made("span", name)));
+    this.is.list.append(row);
+    return row;
+  }
+
+  write(row, position) {
+    const { trace } = this, i = this.steps[position], here = i === this.step;
+    row.style.top = `${position * ROW}px`;
+    row.className = `row${here ? " here" : ""}${trace.wrong[i] ? " wrong" : ""}`;
+    row.setAttribute("aria-selected", String(here));
+    if (row.dataset.step === String(i)) return;
+    row.dataset.step = i;
+    const [number, time, dot, words] = row.children;
+    number.textContent = i;
+    time.textContent = clockTime(trace.t[i]);
+    dot.style.setProperty("--kind", COLOURS[trace.group[i]]);
+    dot.title = trace.groups[trace.group[i]];
+    words.textContent = words.title = headline(trace, i);
+  }
+}
+
+function made(tag, className = "", text = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.textContent = text;
+  return element;
 }

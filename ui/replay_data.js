@@ -7,7 +7,7 @@ const WRONG = "#D55E00";
 
 function unpack(data) {
   const bytes = data.slice(); // a copy starts at offset 0, as the columns need
-  const size = new DataView(bytes.buffer).getUint32(0, true);
+  const [size, start] = [0, 4].map((place) => new DataView(bytes.buffer).getUint32(place, true));
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size)));
   let at = 8 + size;
   const column = (Type) => {
@@ -15,7 +15,7 @@ function unpack(data) {
     at += values.byteLength;
     return values;
   };
-  const trace = { ...head, size: bytes.length };
+  const trace = { ...head, start };
   for (const [name, Type] of [
     ["t", Float64Array], ["cost", Float64Array], ["lasted", Float32Array], ["tokens", Uint32Array],
     ["length", Uint32Array], ["from", Uint16Array], ["to", Uint16Array], ["group", Uint8Array], ["wrong", Uint8Array],

@@ -1,0 +1,293 @@
+"""Everything that there is to see of one step. Text of a run is shown as plain text, never read as markup: markup
+could load an image from elsewhere, and with its address tell what was in the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+
+import msgspec
+import streamlit as st
+
+from traces import kernel as k
+from traces.kernel import NANO, Record
+from traces.prompts import prompt_at
+from ui import shared
+
+TITLES: dict[type[Any], str] = {
+    k.RunStarted: "Run starts",
+    k.AgentCreated: "Agent joins",
+    k.MessageSent: "Message",
+    k.Chat: "Model call",
+    k.OutputRejected: "Reply rejected",
+    k.EffectIntended: "Effect intended",
+    k.ApprovalDecided: "Approval",
+    k.ToolExecuted: "Tool call",
+    k.TaskPosted: "Task posted",
+    k.TaskOpened: "Task open for bids",
+    k.BidMade: "Bid",
+    k.TaskAwarded: "Award",
+    k.TaskDelivered: "Delivery",
+    k.TaskReviewed: "Acceptance",
+    k.TaskClosed: "Task closed",
+    k.AnswerHandedIn: "Answer handed in",
+    k.LimitHit: "Limit",
+    k.Noted: "Note",
+    k.Evaluated: "Evaluation",
+    k.RunFinished: "Run ends",
+}
+
+
+def show(records: Sequence[Record], step: int, simulated: bool) -> None:
+    """The step in full. `records` are those of its run, from its first."""
+    record = records[step]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"Step {step} · {TITLES[type(record.event)]}", anchor=False, width="content")
+        st.caption(f"at {record.t:.2f} s{' of simulated time' if simulated else ''}")
+    if isinstance(record.event, k.Chat):
+        _model_call(record.event, records, step)
+    else:
+        _body(record.event)
+
+
+def text(title: str, content: str, *, trusted: bool = True) -> None:
+    """A text of the run under a title of ours."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(title)
+        if not trusted:
+            st.badge("untrusted", color="orange", help="From outside the run's instructions: a document, a tool, mail.")
+    if content:
+        st.code(content, language=None, wrap_lines=True)
+    else:
+        st.caption("(empty)")
+
+
+def facts(values: dict[str, Any]) -> None:
+    """Names and short values, one below the other; those that are not set are left out."""
+    given = {name: value for name, value in values.items() if value not in ("", None, (), [], {})}
+    if not given:
+        return
+    width = max(map(len, given))
+    st.code("\n".join(f"{name:<{width}}  {_plain(v)}" for name, v in given.items()), language=None, wrap_lines=True)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def _pretty(arguments: str) -> str:
+    """JSON, indented; what is no JSON, as it came."""
+    try:
+        return json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
+    except ValueError:
+        return arguments
+
+
+# --- the model call ---------------------------------------------------------------------------------------------
+
+
+def _model_call(event: k.Chat, records: Sequence[Record], step: int) -> None:
+    usage = event.usage
+    facts(
+        {
+            "agent": event.agent,
+            "purpose": event.purpose,
+            "model": event.model,
+            "tokens": f"{usage.input_tokens:,} in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out",
+            "cost": shared.money(usage.cost_usd),
+            "latency": f"{usage.latency_s:.2f} s",
+            "ended by": event.finish_reason,
+            "tools offered": event.tools,
+        }
+    )
+    if event.fault:
+        st.warning("The simulated model was made to err here; the true label:")
+        facts({"mode": event.fault.mode, "step": event.fault.step, "detail": event.fault.detail})
+    if event.error:
+        st.error("The call failed:")
+        text("error", event.error)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _prompt(prompt_at(records[: step + 1], step), event.kept)
+    with right:
+        _reply(event)
+
+
+def _prompt(messages: Sequence[k.ChatMessage], kept: int) -> None:
+    st.markdown(f"**Prompt**: {len(messages)} messages, {len(messages) - kept} of them new in this call")
+    for number, message in enumerate(messages, 1):
+        new = ", new" if number > kept else ""
+        text(f"{number}. {message.role}{new}", message.content, trusted=message.trusted)
+        _calls(message.tool_calls)
+
+
+def _reply(event: k.Chat) -> None:
+    st.markdown("**Reply**")
+    if event.text or not event.tool_calls:
+        text("text", event.text)
+    _calls(event.tool_calls)
+
+
+def _calls(calls: Sequence[k.ToolCall]) -> None:
+    for call in calls:
+        st.caption("asks for a tool")
+        st.code(f"{call.name}\n{_pretty(call.arguments)}", language=None, wrap_lines=True)
+
+
+# --- all others -------------------------------------------------------------------------------------------------
+
+
+@singledispatch
+def _body(event: Any) -> None:
+    values = msgspec.to_builtins(event)
+    facts({name: value for name, value in values.items() if name != "type"})
+
+
+@_body.register
+def _(event: k.RunStarted) -> None:
+    run = msgspec.to_builtins(event.run)
+    budget = run.pop("budget")
+    facts({**run, **{f"budget: {name}": value for name, value in budget.items()}})
+    text("request", event.request)
+
+
+@_body.register
+def _(event: k.MessageSent) -> None:
+    message = event.message
+    facts(
+        {
+            "from": message.sender,
+            "to": message.to,
+            "topic": message.topic,
+            "kind": message.kind,
+            "number": message.id,
+            "reply to": message.reply_to,
+        }
+    )
+    text("content", message.content, trusted=message.trusted)
+
+
+@_body.register
+def _(event: k.OutputRejected) -> None:
+    facts({"agent": event.agent, "attempt": event.attempt, "final": event.final})
+    text("reason", event.reason)
+
+
+@_body.register
+def _(event: k.EffectIntended) -> None:
+    facts({"agent": event.agent, "tool": event.tool, "call": event.call_id, "idempotency key": event.key})
+    _arguments(event.arguments)
+
+
+@_body.register
+def _(event: k.ToolExecuted) -> None:
+    facts(
+        {
+            "agent": event.agent,
+            "tool": event.tool,
+            "effect": event.effect,
+            "ok": event.ok,
+            "latency": f"{event.latency_s:.2f} s",
+            "call": event.call_id,
+        }
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _arguments(event.arguments)
+        _chunks(event.chunks)
+    with right:
+        text("result", event.result, trusted=event.trusted)
+
+
+def _arguments(arguments: dict[str, Any]) -> None:
+    for name, value in arguments.items():
+        st.caption("argument")
+        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        st.code(f"{name}:\n{shown}", language=None, wrap_lines=True)
+
+
+def _chunks(chunks: Sequence[k.Chunk]) -> None:
+    if not chunks:
+        return
+    import pandas as pd
+
+    st.caption(f"{len(chunks)} passages were found; a higher score is better, rank 1 is the best")
+    rows = [
+        {
+            "place": place,
+            "passage": chunk.id,
+            "score": round(chunk.score, 4),
+            "vector rank": chunk.vector_rank,
+            "text rank": chunk.text_rank,
+            "title": chunk.title,
+        }
+        for place, chunk in enumerate(chunks, 1)
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+@_body.register
+def _(event: k.TaskPosted) -> None:
+    facts({"posting": event.posting, "for a": event.role, "needs": event.needs, "by": event.by})
+    text("goal", event.goal)
+
+
+@_body.register
+def _(event: k.TaskDelivered) -> None:
+    facts({"posting": event.posting, "agent": event.agent, "attempt": event.attempt})
+    text("content", event.content)
+
+
+@_body.register
+def _(event: k.AnswerHandedIn) -> None:
+    facts({"agent": event.agent})
+    text("content", event.content)
+
+
+@_body.register
+def _(event: k.Noted) -> None:
+    facts({"agent": event.agent, "kind": event.kind})
+    text("text", event.text)
+
+
+@_body.register
+def _(event: k.Evaluated) -> None:
+    import pandas as pd
+
+    (st.success if event.success else st.error)(
+        f"{'Success' if event.success else 'Failure'}: score {event.score:.2f}, "
+        f"{sum(check.passed for check in event.checks)} of {len(event.checks)} checks passed"
+    )
+    rows = [
+        {"check": c.name, "passed": "yes" if c.passed else "NO", "weight": c.weight, "detail": c.detail}
+        for c in event.checks
+    ]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+@_body.register
+def _(event: k.RunFinished) -> None:
+    usage = event.usage
+    facts(
+        {
+            "status": event.status,
+            "ended by": event.ended_by,
+            "tokens": f"{usage.input_tokens:,} in, {usage.output_tokens:,} out",
+            "model calls": usage.calls,
+            "cost": shared.money(None if usage.cost_nano_usd is None else usage.cost_nano_usd / NANO),
+            "latency": f"{event.latency_s:.2f} s",
+            "messages": event.messages,
+        }
+    )
+    text("answer", event.answer)
+    if event.error:
+        text("error", event.error)

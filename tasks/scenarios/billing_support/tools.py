@@ -25,7 +25,8 @@ def create_credit_note(world: World, invoice_id: str, amount: float, reason: Rea
         raise ToolError(f"only {left} of {invoice_id} can still be credited")
     number = 1001 + world.db.execute("SELECT count(*) FROM credit_notes WHERE id > 'CN-1000'").fetchone()[0]
     note = f"CN-{number}"
-    world.db.execute("INSERT INTO credit_notes VALUES (?, ?, ?, ?, '2026-09-15')", [note, invoice_id, str(wanted), reason])
+    values = [note, invoice_id, str(wanted), reason]
+    world.db.execute("INSERT INTO credit_notes VALUES (?, ?, ?, ?, '2026-09-15')", values)
     return f"created {note}: {wanted} on {invoice_id} ({reason})"
 
 

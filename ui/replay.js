@@ -217,7 +217,7 @@ class Replay {
   words() {
     const { trace, step, is } = this, all = trace.count, some = this.steps.length;
     this.root.dataset.step = step;
-    is.where.textContent = `step ${whole.format(step)} of 0–${whole.format(all - 1)}`;
+    is.where.textContent = `step ${whole.format(step)} / ${whole.format(all - 1)}`;
     if (some < all) is.where.textContent += ` · ${whole.format(some)} of ${whole.format(all)} shown`;
     is.tokens.textContent = whole.format(trace.tokensBy[step]);
     is.cost.textContent = dollars(trace.costBy[step]);

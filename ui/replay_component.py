@@ -72,9 +72,9 @@ def pack(experiment: str, run: int, records: Sequence[Record]) -> bytes:
     for record in records:
         if isinstance(record.event, k.AgentCreated):
             number(("agent", record.event.agent))
-    ends = [_ends(record.event) for record in records]
-    senders = [number(e.sender) for e in ends]
-    receivers = [number(e.to) for e in ends]
+    pairs = [ends(record.event) for record in records]
+    senders = [number(pair.sender) for pair in pairs]
+    receivers = [number(pair.to) for pair in pairs]
     lines = [_cut(headline(record)).encode() for record in records]
     started = next((r.event.run for r in records if isinstance(r.event, k.RunStarted)), None)
     header = {
@@ -158,42 +158,43 @@ def _agent(name: str) -> Node | None:
 
 
 @singledispatch
-def _ends(event: Any) -> Ends:
+def ends(event: Any) -> Ends:
+    """Whom the event names as acting and as acted upon."""
     return Ends(_agent(getattr(event, "agent", "")))
 
 
-@_ends.register
+@ends.register
 def _(event: k.MessageSent) -> Ends:
     message = event.message
     to = ("agent", message.to) if message.to else ("topic", message.topic or "all")
     return Ends(_agent(message.sender), to)
 
 
-@_ends.register(k.EffectIntended)
-@_ends.register(k.ApprovalDecided)
-@_ends.register(k.ToolExecuted)
+@ends.register(k.EffectIntended)
+@ends.register(k.ApprovalDecided)
+@ends.register(k.ToolExecuted)
 def _(event: Any) -> Ends:
     return Ends(_agent(event.agent), TOOLS)
 
 
-@_ends.register(k.BidMade)
-@_ends.register(k.TaskDelivered)
+@ends.register(k.BidMade)
+@ends.register(k.TaskDelivered)
 def _(event: Any) -> Ends:
     return Ends(_agent(event.agent), BOARD)
 
 
-@_ends.register(k.TaskPosted)
-@_ends.register(k.TaskReviewed)
+@ends.register(k.TaskPosted)
+@ends.register(k.TaskReviewed)
 def _(event: Any) -> Ends:
     return Ends(_agent(event.by), BOARD)
 
 
-@_ends.register
+@ends.register
 def _(event: k.TaskAwarded) -> Ends:
     return Ends(BOARD, _agent(event.agent))
 
 
-@_ends.register(k.TaskOpened)
-@_ends.register(k.TaskClosed)
+@ends.register(k.TaskOpened)
+@ends.register(k.TaskClosed)
 def _(event: Any) -> Ends:
     return Ends(BOARD)

@@ -16,6 +16,8 @@ from traces.kernel import NANO, Record
 from traces.prompts import prompt_at
 from ui import shared
 
+SHORT = 48
+
 TITLES: dict[type[Any], str] = {
     k.RunStarted: "Run starts",
     k.AgentCreated: "Agent joins",
@@ -55,7 +57,7 @@ def show(records: Sequence[Record], step: int, simulated: bool) -> None:
 def text(title: str, content: str, *, trusted: bool = True) -> None:
     """A text of the run under a title of ours."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(title)
+        st.caption(title, width="content")
         if not trusted:
             st.badge("untrusted", color="orange", help="From outside the run's instructions: a document, a tool, mail.")
     if content:
@@ -65,12 +67,18 @@ def text(title: str, content: str, *, trusted: bool = True) -> None:
 
 
 def facts(values: dict[str, Any]) -> None:
-    """Names and short values, one below the other; those that are not set are left out."""
-    given = {name: value for name, value in values.items() if value not in ("", None, (), [], {})}
-    if not given:
-        return
-    width = max(map(len, given))
-    st.code("\n".join(f"{name:<{width}}  {_plain(v)}" for name, v in given.items()), language=None, wrap_lines=True)
+    """Names and values, short ones side by side; those that are not set are left out. The names must be ours."""
+    given = {name: _plain(value) for name, value in values.items() if value not in ("", None, (), [], {})}
+    short = {name: value for name, value in given.items() if len(value) <= SHORT and "\n" not in value}
+    if short:
+        with st.container(horizontal=True, gap="medium"):
+            for name, value in short.items():
+                with st.container(width="content", gap=None):
+                    st.caption(name, width="content")
+                    st.text(value, width="content")
+    for name, value in given.items():
+        if name not in short:
+            text(name, value)
 
 
 def _plain(value: Any) -> str:

@@ -20,11 +20,11 @@ class Graph {
     this.place();
   }
 
-  // Agents (and topics) on an ellipse, by the order in which they were made; board and tools inside it.
+  // On an ellipse, by the order in which they came; the board, or else the tools, in its middle.
   place() {
     const { width, height, trace } = this;
-    const outer = [], inner = [];
-    trace.nodes.forEach((node, i) => (node.kind === "agent" || node.kind === "topic" ? outer : inner).push(i));
+    const outer = [], inner = [], middle = trace.nodes.some((node) => node.kind === "board") ? "board" : "tools";
+    trace.nodes.forEach((node, i) => (node.kind === middle ? inner : outer).push(i));
     this.radius = Math.max(4, Math.min(17, 260 / Math.max(1, outer.length)));
     this.named = outer.length <= 24;
     this.spots = [];
@@ -37,10 +37,7 @@ class Graph {
       const angle = -Math.PI / 2 + (2 * Math.PI * at) / outer.length;
       this.spots[i] = [width / 2 + across * Math.cos(angle), height / 2 - 10 + up * Math.sin(angle)];
     });
-    inner.forEach((i, at) => {
-      const side = (at - (inner.length - 1) / 2) * Math.min(120, width / 3);
-      this.spots[i] = [width / 2 + side, height / 2 - 10];
-    });
+    for (const i of inner) this.spots[i] = [width / 2, height / 2 - 10];
   }
 
   // `progress` from 0 to 1 is how far the step's animation is.

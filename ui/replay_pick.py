@@ -7,7 +7,6 @@ newest experiment would come to mean another one. The component writes it (repla
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import streamlit as st
 
@@ -24,30 +23,30 @@ def choose(experiments: dict[str, ExperimentRow]) -> RunRow | None:
     """The boxes, and the run that they show; None where an experiment has none. Raises InputError for an address that
     names no run."""
     _follow_address(experiments)
-    columns = st.columns([4, 2, 3, 2, 2], vertical_alignment="bottom")
-    with columns[0]:
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         names = list(experiments)
-        experiment = _box("Experiment", names, "replay_experiment", lambda name: shared.label(experiments[name]))
-    rows = _rows(experiments[experiment])
-    with columns[4]:
-        failed_only = st.toggle("failed only", key="replay_failed")
-        st.toggle("no graph", key="replay_simple", help="A plain slider in place of graph and timeline.")
+        labels = {name: shared.label(row) for name, row in experiments.items()}
+        experiment = _box("Experiment", names, "replay_experiment", 330, labels.__getitem__)
+        rows = _rows(experiments[experiment])
+        boxes = st.container(horizontal=True, width="content")
+        with st.container(width="content", gap="xxsmall"):
+            failed_only = st.toggle("failed only", key="replay_failed")
+            st.toggle("no graph", key="replay_simple", help="A plain slider in place of graph and timeline.")
     shown = [row for row in rows if row.success is False] if failed_only else rows
     if not shown:
         st.info("No run of this experiment failed." if rows else "No run of this experiment was started yet.")
         return None
-    return _narrowed(shown, columns[1:4])
+    with boxes:
+        return _narrowed(shown)
 
 
-def _narrowed(rows: list[RunRow], columns: list[Any]) -> RunRow:
+def _narrowed(rows: list[RunRow]) -> RunRow:
     """The one run that the team, the case and the trial in the boxes leave."""
-    for column, label, of in zip(columns, ("Team", "Case"), (_team, _case), strict=False):
-        with column:
-            value = _box(label, list(dict.fromkeys(map(of, rows))), f"replay_{label.lower()}", str)
-            rows = [row for row in rows if of(row) == value]
+    for label, of, width in (("Team", _team, 150), ("Case", _case, 190)):
+        value = _box(label, list(dict.fromkeys(map(of, rows))), f"replay_{label.lower()}", width, str)
+        rows = [row for row in rows if of(row) == value]
     outcomes = {_trial(row): f"{_trial(row)} · {_outcome(row)}" for row in rows}
-    with columns[-1]:
-        trial = _box("Trial", list(outcomes), "replay_trial", outcomes.__getitem__)
+    trial = _box("Trial", list(outcomes), "replay_trial", 140, outcomes.__getitem__)
     return next(row for row in rows if _trial(row) == trial)
 
 
@@ -67,11 +66,11 @@ def _outcome(row: RunRow) -> str:
     return {True: "success", False: "failure", None: row.status}[row.success]
 
 
-def _box(label: str, options: list[str], key: str, words: Callable[[str], str]) -> str:
+def _box(label: str, options: list[str], key: str, width: int, words: Callable[[str], str]) -> str:
     """A box that keeps what it showed as long as that is among its options."""
     if st.session_state.get(key) not in options:
         st.session_state[key] = options[0]
-    return str(st.selectbox(label, options, key=key, format_func=words))
+    return str(st.selectbox(label, options, key=key, format_func=words, width=width))
 
 
 def _rows(experiment: ExperimentRow) -> list[RunRow]:

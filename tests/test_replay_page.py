@@ -1,0 +1,322 @@
+"""The Replay page in a real browser: stepping, links, what it shows, and hostile text that must stay text."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from browser import app_server, browser_page, needs_browser
+
+from experiments.conduct import conduct, prepare
+from experiments.plan import Plan
+from traces.home import Status, experiment_folder
+from traces.journal import Journal
+from traces.kernel import (
+    AgentCreated,
+    Budget,
+    Chat,
+    ChatMessage,
+    Evaluated,
+    Event,
+    Message,
+    MessageSent,
+    Record,
+    Run,
+    RunFinished,
+    RunStarted,
+    ToolExecuted,
+    Usage,
+)
+from traces.store import Store
+from ui import replay_component
+
+pytestmark = [pytest.mark.browser, needs_browser]
+
+MARKET = 2  # the first run of the third team
+EVIL = "![x](http://evil.example/x.png) <script>document.title='owned'</script><img src=http://evil.example/y.png>"
+WIDE = "wide"
+
+
+class World:
+    """An app over two experiments: one that was conducted, and one written by hand with hostile text in it."""
+
+    def __init__(self, url: str, home: Path, experiment: str) -> None:
+        self.url, self.home, self.experiment = url, home, experiment
+
+    def link(self, step: int | None = None, run: int = MARKET, experiment: str | None = None) -> str:
+        at = "" if step is None else f"&step={step}"
+        return f"{self.url}/replay?experiment={experiment or self.experiment}&run={run}{at}"
+
+    def events(self, run: int = MARKET, experiment: str | None = None) -> list[Record]:
+        return Store(self.home).events(experiment or self.experiment, run)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    home = tmp_path_factory.mktemp("replay") / "runs"
+    with _home(home):
+        folder = prepare(Plan("market_brief", teams=("solo", "supervisor", "market"), cases=2, trials=1, workers=1))
+        conduct(folder)
+        _write(WIDE, [_hostile(), _long(2000), _unpriced()])
+    with app_server(home) as url:
+        yield World(url, home, folder.id)
+
+
+@contextmanager
+def _home(path: Path) -> Iterator[None]:
+    before = os.environ.get("HEADCOUNT_HOME")
+    os.environ["HEADCOUNT_HOME"] = str(path)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HEADCOUNT_HOME"]
+        else:
+            os.environ["HEADCOUNT_HOME"] = before
+
+
+def _write(experiment: str, runs: list[list[Event]]) -> None:
+    folder = experiment_folder(experiment).create()
+    folder.write_plan({"id": experiment, "scenario": "by hand", "command": "", "created": 1.0, "simulated": False})
+    with Journal(folder.journal_file()) as journal:
+        for run, events in enumerate(runs):
+            for seq, event in enumerate(events):
+                journal.append(Record(run, seq, seq * 0.5, 1.0 + seq, event))
+    folder.write_status(Status(1, 0.0, "finished", len(runs), len(runs), time.time()))
+
+
+def _framed(team: str, middle: list[Event]) -> list[Event]:
+    run = Run("by hand", "case", team, "native", "some/model", 0, 1, Budget(), "real", False)
+    end = RunFinished("completed", "done", EVIL, Usage(), 1.0, 0)
+    return [RunStarted(run, EVIL), AgentCreated("a", "r", "m"), *middle, Evaluated(True, 1.0, ()), end]
+
+
+def _hostile() -> list[Event]:
+    prompt = (ChatMessage("system", "be good"), ChatMessage("user", EVIL, trusted=False))
+    return _framed(
+        "hostile",
+        [
+            MessageSent(Message(1, f"a{EVIL}", EVIL, EVIL, to="b", trusted=False)),
+            Chat("a", "act", EVIL, 0, prompt, EVIL, Usage(10, 5, 0, 1, 7, 0.5), finish_reason=EVIL),
+            ToolExecuted("a", EVIL, "1", "read", {EVIL: EVIL}, False, EVIL),
+        ],
+    )
+
+
+def _long(count: int) -> list[Event]:
+    said = (Message(i, "a", "say", f"number {i}", to="b" if i % 2 else "c") for i in range(1, count + 1))
+    return _framed("long", [MessageSent(message) for message in said])
+
+
+def _unpriced() -> list[Event]:
+    return _framed("unpriced", [Chat("a", "act", "m", 0, (), "hi", Usage(1, 1, 0, 1, None, 0.1))])
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    with browser_page() as (page, outside):
+        failures: list[str] = []
+        page.on("pageerror", lambda error: failures.append(str(error)))
+        page.set_default_timeout(30_000)
+        yield page
+        assert outside == []
+        assert failures == []
+
+
+def _open(page: Any, address: str, step: int) -> None:
+    page.goto(address)
+    _at(page, step)
+
+
+def _at(page: Any, step: int) -> None:
+    """Wait until stepper and detail both stand at a step."""
+    page.wait_for_selector(f".replay[data-step='{step}']")
+    page.get_by_role("heading", name=re.compile(rf"^Step {step} ·")).wait_for()
+
+
+def _detail(page: Any) -> str:
+    """What stands below the stepper, in the order of the page, without the spaces that wrapping makes."""
+    parts = page.locator("[data-testid=stCode], [data-testid=stText], [data-testid=stDataFrame]").all_inner_texts()
+    return _squeezed(" ".join(parts))
+
+
+def _squeezed(words: str) -> str:
+    return "".join(words.split())
+
+
+def test_each_key_moves_one_step(world: World, page: Any) -> None:
+    _open(page, world.link(10, run=1, experiment=WIDE), 10)
+    for _ in range(50):
+        page.keyboard.press("ArrowRight")
+    _at(page, 60)
+    for key in ("ArrowLeft", "k", "j", "k"):
+        page.keyboard.press(key)
+    _at(page, 58)
+    page.keyboard.press("End")
+    _at(page, len(world.events(1, WIDE)) - 1)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Home")
+    _at(page, 0)
+    page.keyboard.press("ArrowLeft")
+    _at(page, 0)
+
+
+def test_the_detail_is_what_the_store_has(world: World, page: Any) -> None:
+    records = world.events()
+    kinds = {type(record.event): record.seq for record in records if isinstance(record.event, MessageSent | Chat)}
+    others = [record.seq for record in records if hasattr(record.event, "content")]
+    for step in [*kinds.values(), *random.Random(7).sample(others, 3)]:
+        _open(page, world.link(step), step)
+        event = records[step].event
+        shown = _detail(page)
+        match event:
+            case MessageSent():
+                assert _squeezed(event.message.content) in shown
+            case Chat():
+                assert f"{event.usage.input_tokens:,}in" in shown
+                assert f"{event.usage.latency_s:.2f}s" in shown
+            case _:
+                assert _squeezed(str(getattr(event, "content", ""))) in shown
+
+
+def test_sums_equal_those_of_the_events(world: World, page: Any) -> None:
+    records = world.events()
+    step = len(records) // 2
+    calls = [record.event for record in records[: step + 1] if isinstance(record.event, Chat)]
+    _open(page, world.link(step), step)
+    tokens = page.locator("[data-is=tokens]").inner_text()
+    assert int(tokens.replace(",", "")) == sum(call.usage.tokens for call in calls)
+    cost = float(page.locator("[data-is=cost]").inner_text().lstrip("$"))
+    assert cost == pytest.approx(sum(call.usage.cost_nano_usd or 0 for call in calls) / 1e9, rel=1e-3)
+
+
+def test_an_unknown_price_is_said_to_be_unknown(world: World, page: Any) -> None:
+    _open(page, world.link(3, run=2, experiment=WIDE), 3)
+    assert page.locator("[data-is=cost]").inner_text() == "unknown cost"
+
+
+def test_a_link_opens_at_its_step_and_a_reload_stays_there(world: World, page: Any) -> None:
+    _open(page, world.link(40), 40)
+    page.reload()
+    _at(page, 40)
+    page.keyboard.press("ArrowRight")
+    _at(page, 41)
+    assert "step=41" in page.url
+    page.reload()
+    _at(page, 41)
+
+
+def test_back_leaves_in_one_press(world: World, page: Any) -> None:
+    page.goto(f"{world.url}/compare")
+    page.get_by_role("heading", name="Compare").wait_for()
+    _open(page, world.link(5), 5)
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+    _at(page, 8)
+    page.go_back()
+    page.get_by_role("heading", name="Compare").wait_for()
+
+
+def test_another_run_is_picked_and_stands_in_the_address(world: World, page: Any) -> None:
+    _open(page, world.link(4), 4)
+    page.get_by_role("combobox", name=re.compile("Team")).click()
+    page.get_by_role("option", name="solo").click()
+    _at(page, 0)
+    page.wait_for_url(re.compile("run=0&step=0"))
+    page.locator(".where").click()  # keys in a box are the box's
+    page.keyboard.press("ArrowRight")
+    _at(page, 1)
+    page.reload()
+    _at(page, 1)
+    assert "run=0" in page.url
+
+
+def test_stepping_keeps_within_the_filter(world: World, page: Any) -> None:
+    records = world.events()
+    wanted = [record.seq for record in records if isinstance(record.event, Chat)]
+    _open(page, world.link(0), 0)
+    page.locator("[data-is=kind]").select_option(label="model call")
+    page.locator(".where").click()
+    page.keyboard.press("ArrowRight")
+    _at(page, wanted[0])
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    _at(page, wanted[2])
+    page.keyboard.press("ArrowLeft")
+    _at(page, wanted[1])
+    assert f"{len(wanted)} of {len(records)} shown" in page.locator(".where").inner_text()
+
+
+def test_play_gets_to_the_end_and_the_detail_follows(world: World, page: Any) -> None:
+    last = len(world.events()) - 1
+    _open(page, world.link(0), 0)
+    page.locator("[data-is=speed]").select_option("100")
+    page.locator("[data-do=play]").click()
+    _at(page, last)
+
+
+def test_a_click_on_the_timeline_moves_there(world: World, page: Any) -> None:
+    _open(page, world.link(0), 0)
+    page.locator("[data-is=line]").scroll_into_view_if_needed()
+    box = page.locator("[data-is=line]").bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 12, box["y"] + 8)
+    page.get_by_role("heading", name=re.compile(r"^Step [1-9]\d* ·")).wait_for()
+    shown = int(re.findall(r"step=(\d+)", page.url)[0])
+    assert shown > len(world.events()) * 0.7
+
+
+def test_hostile_text_stays_text(world: World, page: Any) -> None:
+    # The fixture asserts that nothing beyond this machine was asked for.
+    for step in range(len(world.events(0, WIDE))):
+        _open(page, world.link(step, run=0, experiment=WIDE), step)
+        assert page.title() != "owned"
+        assert page.locator("img[src*=evil], script:text('owned')").count() == 0
+    _open(page, world.link(2, run=0, experiment=WIDE), 2)
+    assert _squeezed(EVIL) in _detail(page)
+    assert "<script>" in page.locator(".now").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/replay?experiment=nothing", "There is no experiment 'nothing' here."),
+        ("/replay?experiment={id}&run=99999", "has no run 99999"),
+        ("/replay?experiment={id}&run=x", "'x' is no run"),
+    ],
+)
+def test_a_wrong_address_is_answered_in_words(world: World, page: Any, address: str, said: str) -> None:
+    page.goto(world.url + address.format(id=world.experiment))
+    alert = page.get_by_test_id("stAlert")
+    alert.wait_for()
+    assert said in alert.inner_text()
+    assert "Traceback" not in page.content()
+
+
+def test_a_slider_replaces_the_graph(world: World, page: Any) -> None:
+    _open(page, world.link(3), 3)
+    page.get_by_text("no graph").click()
+    page.get_by_role("slider").wait_for()
+    page.get_by_role("heading", name=re.compile(r"^Step 3 ·")).wait_for()
+    page.get_by_role("slider").press("ArrowRight")
+    page.get_by_role("heading", name=re.compile(r"^Step 4 ·")).wait_for()
+
+
+def test_without_data_it_says_how_to_get_some(tmp_path: Path) -> None:
+    home = tmp_path / "empty"
+    home.mkdir()
+    with app_server(home) as url, browser_page() as (page, _):
+        page.goto(f"{url}/replay")
+        page.get_by_text("make demo").wait_for()
+
+
+def test_what_is_packed_names_only_recorded_pairs() -> None:
+    records = [Record(0, seq, 0.0, 0.0, event) for seq, event in enumerate(_hostile())]
+    pairs = [replay_component.ends(record.event) for record in records]
+    assert [pair.to for pair in pairs] == [None, None, ("agent", "b"), None, replay_component.TOOLS, None, None]

@@ -68,8 +68,9 @@ def test_a_killed_worker_is_an_error_and_loses_nothing_recorded() -> None:
     folder = prepare(Plan("market_brief", trials=400, workers=2))
 
     def kill(progress: Any) -> None:
-        if progress.done > 5:
-            psutil.Process().children()[0].kill()
+        workers = [p for p in psutil.Process().children() if "experiments.worker" in p.cmdline()]
+        if progress.done > 5 and workers:
+            workers[0].kill()
 
     with pytest.raises(WorkerLost, match="signal 9"):
         conduct(folder, kill)

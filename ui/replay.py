@@ -54,7 +54,7 @@ class Loaded:
     packed: bytes
 
 
-@st.cache_resource(max_entries=8, show_spinner="Reading the run")
+@st.cache_resource(max_entries=4, show_spinner="Reading the run")
 def _load(base: str, experiment: str, run: int, events: int, status: str) -> Loaded:
     """`base`, `events` and `status` are there to make a run be read anew when it has changed."""
     records = Store().events(experiment, run)

@@ -92,6 +92,10 @@ function dollars(nano) {
   return "$" + (nano === 0 ? "0" : (nano / 1e9).toPrecision(4).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""));
 }
 
+// Seconds, from two minutes on as 2:05 or 1:02:05.
 function clockTime(seconds) {
-  return seconds < 120 ? seconds.toFixed(2) + " s" : Math.floor(seconds / 60) + " min " + (seconds % 60).toFixed(0) + " s";
+  if (seconds < 120) return seconds.toFixed(2) + " s";
+  const two = (number) => String(Math.floor(number)).padStart(2, "0");
+  const hours = Math.floor(seconds / 3600), minutes = (seconds % 3600) / 60;
+  return (hours ? hours + ":" + two(minutes) : Math.floor(minutes)) + ":" + two(seconds % 60);
 }

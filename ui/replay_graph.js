@@ -8,6 +8,8 @@ class Graph {
     Object.assign(this, { canvas, trace, pen: canvas.getContext("2d"), width: 0, height: 0 });
     const pairs = [...trace.pairs.values()].sort((a, b) => b.steps.length - a.steps.length);
     this.pairs = pairs.slice(0, PAIRS);
+    this.busiest = pairs.length ? pairs[0].steps.length : 1;
+    this.alpha = Math.max(0.1, Math.min(0.32, 12 / pairs.length));
     notice.textContent = pairs.length > PAIRS ? `The ${PAIRS} busiest of ${whole.format(pairs.length)} pairs are drawn` : "";
   }
 
@@ -56,8 +58,8 @@ class Graph {
     if (from === to) return;
     const { pen } = this;
     pen.strokeStyle = theme.text;
-    pen.globalAlpha = count ? 0.3 : 0.07;
-    pen.lineWidth = count ? Math.min(5, 1 + Math.log2(count) * 0.7) : 1;
+    pen.globalAlpha = count ? this.alpha : this.alpha / 4;
+    pen.lineWidth = 1 + (3 * count) / this.busiest;
     this.curve(from, to);
     pen.stroke();
     pen.globalAlpha = 1;

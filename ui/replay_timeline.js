@@ -98,10 +98,10 @@ class Timeline {
       ink.fillStyle = theme.text;
       ink.globalAlpha = lane % 2 ? 0.025 : 0.06;
       ink.fillRect(this.left, lane * high, this.span, high);
-      if (high < 11) return;
+      if (high < 9) return;
       ink.globalAlpha = 0.85;
-      ink.font = `12px ${theme.font}`;
-      ink.fillText(this.fitted(name, this.left - 10), 0, lane * high + high / 2 + 4);
+      ink.font = `${Math.min(12, high)}px ${theme.font}`;
+      ink.fillText(this.fitted(name, this.left - 10), 0, lane * high + high / 2 + Math.min(4, high / 3));
     });
     ink.globalAlpha = 1;
   }

@@ -97,10 +97,23 @@ def choose_experiment() -> ExperimentRow | None:
     asked = st.query_params.get("experiment")
     if asked and asked not in by_id:
         st.warning(f"There is no experiment {asked} here. These are there:")
+    names = list(by_id)
     picked = st.selectbox(
-        "Experiment", list(by_id), format_func=lambda name: label(by_id[name]), key="experiment", bind="query-params"
+        "Experiment",
+        names,
+        index=names.index(asked) if asked in by_id else 0,
+        format_func=lambda name: label(by_id[name]),
+        key=f"experiment_{asked}",
+        on_change=_follow,
+        args=[f"experiment_{asked}"],
     )
     return by_id[picked] if picked else None
+
+
+def _follow(key: str) -> None:
+    """Put the experiment that the reader picked into the address. (Streamlit's own binding takes a value that is the
+    default out of the address: a link to the newest experiment would come to mean another one.)"""
+    st.query_params["experiment"] = st.session_state[key]
 
 
 def nothing_yet() -> None:

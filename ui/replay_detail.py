@@ -133,7 +133,7 @@ def _prompt(messages: Sequence[k.ChatMessage], kept: int) -> None:
     st.markdown(f"**Prompt**: {len(messages)} messages, {len(messages) - kept} of them new in this call")
     for number, message in enumerate(messages, 1):
         new = ", new" if number > kept else ""
-        text(f"{number}. {message.role}{new}", message.content, trusted=message.trusted)
+        text(f"message {number} · {message.role}{new}", message.content, trusted=message.trusted)
         _calls(message.tool_calls)
 
 

@@ -243,12 +243,17 @@ class Timeline {
   }
 }
 
+// The smallest round number that is at least `rough`: of steps, or of seconds.
 function niceUnit(rough, integer) {
+  if (!integer && rough > 30) {
+    const round = [60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000, 86400].find((unit) => unit >= rough);
+    return round || Math.ceil(rough / 86400) * 86400;
+  }
   const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1e-6)));
   const unit = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
   return integer ? Math.max(1, Math.round(unit)) : unit;
 }
 
 function spoken(seconds, unit) {
-  return unit >= 60 ? `${+(seconds / 60).toFixed(1)} min` : `${+seconds.toFixed(unit < 1 ? 2 : 0)} s`;
+  return seconds >= 120 ? clockTime(seconds) : `${+seconds.toFixed(unit < 1 ? 2 : 0)} s`;
 }

@@ -155,7 +155,7 @@ def _decide(
         return Verdict("depends_on_case", split, reason, tuple(compared))
     if all(c.difference.high < margin for c in compared):
         cheap = _dearer(compared, summaries, solo)
-        text = f"One agent is enough: no team is better by more than {margin:.0%}{cheap}."
+        text = f"One agent is enough: no team is better by more than {100 * margin:g} points{cheap}."
         return Verdict("one_is_enough", text, reason, tuple(compared))
     return Verdict("not_enough_trials", _too_few(compared, margin), reason, tuple(compared))
 

@@ -14,8 +14,14 @@ import pytest
 from agents.models import local
 from agents.models.local import Local
 from agents.models.model import Request
+from experiments.conduct import conduct, prepare
+from experiments.plan import Plan
 from traces.errors import ModelError, Unavailable
-from traces.kernel import ChatMessage
+from traces.kernel import Budget, Chat, ChatMessage
+from traces.prompts import prompt_at
+from traces.store import Store
+
+pytestmark = pytest.mark.timeout(400)  # a real model on two cores takes its time
 
 ACTION = {
     "title": "Action",
@@ -103,3 +109,21 @@ assert reply.usage.output_tokens == 2
 """
     ended = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+def test_an_experiment_on_the_real_model_is_whole_graded_and_replayable() -> None:
+    """Its answers may be wrong; its runs may not be broken."""
+    plan = Plan("market_brief", ("solo", "market"), model="local", cases=1, trials=1, budget=Budget(calls=4))
+    folder = prepare(plan)
+    progress = conduct(folder)
+    assert progress.done == 2
+    for row in Store().runs(folder.id):
+        assert row.status in ("completed", "limited", "failed")
+        assert (row.simulated, row.clock, row.cost_nano_usd) == (False, "real", None)
+        records = Store().events(folder.id, row.run)
+        assert [r.seq for r in records] == list(range(len(records)))
+        chats = [r.seq for r in records if isinstance(r.event, Chat)]
+        assert chats
+        assert prompt_at(records, chats[-1])[0].role == "system"
+        assert row.tokens > 0
+        assert row.success is not None

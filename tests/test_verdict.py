@@ -29,7 +29,7 @@ def test_a_team_that_is_much_better_is_worth_it() -> None:
 def test_an_equal_team_is_not() -> None:
     found = judge(_experiment({"solo": 0.8, "supervisor": 0.8, "market": 0.7}, cases=100))
     assert found.kind == "one_is_enough"
-    assert found.text.startswith("One agent is enough: no team is better by more than 5%")
+    assert found.text.startswith("One agent is enough: no team is better by more than 5 points")
 
 
 def test_few_trials_decide_nothing() -> None:

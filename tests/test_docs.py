@@ -1,0 +1,46 @@
+"""The docs' examples run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from agents import table
+from experiments.conduct import conduct, prepare
+from experiments.plan import Plan
+from tasks import scenario as scenarios
+
+ROOT = Path(__file__).parent.parent
+_FILE = re.compile(r"^`([\w./]+)`\n\n```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_example_scenario_is_complete_and_the_oracle_solves_it(tmp_path: Path) -> None:
+    folder = tmp_path / "tea_shop"
+    files = dict(_FILE.findall((ROOT / "docs" / "scenarios.md").read_text()))
+    assert {"scenario.yaml", "cases/two_teas.yaml", "documents/returns.md", "world.sql", "tools.py"} == files.keys()
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    scenarios.load(str(folder))
+    progress = conduct(prepare(Plan(str(folder), tuple(table.TEAMS), model="sim:oracle", trials=1)))
+    assert [(o.team, o.success) for o in sorted(progress.outcomes, key=lambda o: o.run)] == [
+        (team, True) for team in table.TEAMS
+    ]
+
+
+def test_links_in_the_docs_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_readme_names_only_commands_and_teams_that_exist() -> None:
+    text = (ROOT / "README.md").read_text()
+    import headcount
+
+    verbs = {
+        command.name or command.callback.__name__ for command in headcount.cli.registered_commands if command.callback
+    }
+    assert set(re.findall(r"headcount (compare|run|replay|list|doctor|app)\b", text)) <= verbs
+    for team in table.TEAMS:
+        assert f"`{team}`" in text

@@ -29,8 +29,8 @@ class Plan(Form):
 
 
 class Problem(Form):
-    about: str = Field(description="the name of the finding, or the subtask, that is wrong or missing")
-    reason: str
+    about: str = Field(max_length=120, description="the name of the finding, or the subtask, that is wrong or missing")
+    reason: str = Field(max_length=400)
 
 
 class Review(Form):

@@ -208,7 +208,7 @@ def test_a_link_opens_at_its_step_and_a_reload_stays_there(world: World, page: A
     _at(page, 40)
     page.keyboard.press("ArrowRight")
     _at(page, 41)
-    assert "step=41" in page.url
+    page.wait_for_url(re.compile("step=41"))
     page.reload()
     _at(page, 41)
 
@@ -233,6 +233,7 @@ def test_another_run_is_picked_and_stands_in_the_address(world: World, page: Any
     page.locator(".where").click()  # keys in a box are the box's
     page.keyboard.press("ArrowRight")
     _at(page, 1)
+    page.wait_for_url(re.compile("step=1$|step=1&"))
     page.reload()
     _at(page, 1)
     assert "run=0" in page.url

@@ -15,6 +15,8 @@ TEAMS = {
     "solo": "agents.teams.solo:solo",
     "supervisor": "agents.teams.supervisor:supervisor",
     "market": "agents.teams.market:market",
+    "pipeline": "agents.teams.pipeline:pipeline",
+    "graph": "agents.teams.graph:graph",
 }
 ENGINES = {"native": "agents.engines.native:Native"}
 

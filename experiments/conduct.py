@@ -20,8 +20,9 @@ from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.worker import Done
+from tasks.scenario import Scenario, shipped
 from traces import home
-from traces.errors import HeadcountError
+from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder, Status
 
 HEARTBEAT_S = 1.0
@@ -59,7 +60,7 @@ def prepare(plan: Plan) -> ExperimentFolder:
     """Check the plan and give it a folder. Raises InputError, and makes nothing, where the plan is wrong."""
     scenario = plans.check(plan)
     if not models.simulated(plan.model):
-        models.resolve(plan.model, plan.api_base)
+        _check_price(plan, scenario)
     plan = msgspec.structs.replace(plan, scenario=str(scenario.folder), workers=_workers(plan))
     folder = home.experiment_folder(home.new_id()).create()
     folder.write_plan(
@@ -76,9 +77,17 @@ def prepare(plan: Plan) -> ExperimentFolder:
     return folder
 
 
-def _shown(name: str, plan: Plan) -> str:
-    from tasks.scenario import shipped
+def _check_price(plan: Plan, scenario: Scenario) -> None:
+    """A dollar budget on a model without a price could not be held: say so now."""
+    card = models.resolve(plan.model, plan.api_base)(scenario.cases[0], plan.seed, 0).card
+    if plans.budget_of(plan, scenario).cost_usd is not None and None in (card.input_price, card.output_price):
+        raise InputError(
+            f"the price of {plan.model} is unknown, so a dollar budget cannot be held: give a token budget, or the "
+            "price in HEADCOUNT_PRICES (see docs/models.md)"
+        )
 
+
+def _shown(name: str, plan: Plan) -> str:
     return name if name in shipped() else plan.scenario
 
 

@@ -8,7 +8,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from experiments.report import ago, as_json, money
+from experiments.report import as_json
+from experiments.words import ago, money
 
 STATES = {"ok": "green", "missing": "yellow", "off": "dim"}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,15 +18,11 @@ from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.steps import describe, headline
 from experiments.verdict import Compared, TeamSummary, judge, summarise
+from experiments.words import money
 from traces.errors import InputError
 from traces.home import ExperimentFolder
 from traces.kernel import NANO, Record
 from traces.store import Store
-
-
-def money(dollars: float | None) -> str:
-    """Dollars with four significant digits; an unknown price is said to be unknown."""
-    return "unknown" if dollars is None else f"${dollars:.4g}"
 
 
 @contextmanager
@@ -182,12 +177,3 @@ def show_steps(experiment: str, run: int, step: int | None, *, json: bool) -> No
 def _cost(record: Record) -> int:
     usage = getattr(record.event, "usage", None)
     return (usage.cost_nano_usd or 0) if usage is not None and hasattr(record.event, "added") else 0
-
-
-def ago(when: float) -> str:
-    seconds = max(0.0, time.time() - when)
-    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
-    return "just now"

@@ -70,7 +70,8 @@ class Bench:
         from tools.retrieval import Knowledge
 
         folder: Path = self.scenario.folder / knowledge.folder
-        return Knowledge.open(folder, knowledge.chunk_chars, knowledge.overlap_chars, home.home() / "knowledge")
+        sizes = (knowledge.chunk_chars, knowledge.overlap_chars)
+        return Knowledge.open(folder, *sizes, home.home() / "knowledge", knowledge.embedding)
 
     def world(self, case: Case) -> World:
         file = self.scenario.file

@@ -35,7 +35,10 @@ class RoleUse(Strict):
 
 
 class Knowledge(Strict):
+    """`embedding`: wordllama (runs here, offline), or a LiteLLM embedding model's name."""
+
     folder: str = "documents"
+    embedding: str = "wordllama"
     chunk_chars: int = Field(default=900, ge=100)
     overlap_chars: int = Field(default=120, ge=0)
     results: int = Field(default=4, ge=1, le=50)

@@ -101,7 +101,7 @@ def test_a_killed_experiment_is_interrupted_and_its_runs_are_there() -> None:
     ("plan", "message"),
     [
         (Plan("no_such"), "no scenario 'no_such'.*market_brief"),
-        (Plan("market_brief", teams=("orchestra",)), "no team 'orchestra'.*solo, supervisor, market"),
+        (Plan("market_brief", teams=("orchestra",)), "no team 'orchestra'.*solo, supervisor, market, pipeline, graph"),
         (Plan("market_brief", engines=("steam",)), "no engine 'steam'"),
         (Plan("market_brief", model="sim:huge"), "no simulated model 'huge'.*large, medium, oracle, small"),
         (Plan("market_brief", model="gpt"), "no model 'gpt'.*docs/models.md"),
@@ -109,6 +109,7 @@ def test_a_killed_experiment_is_interrupted_and_its_runs_are_there() -> None:
         (Plan("market_brief", cases=0), "--cases"),
         (Plan("market_brief", cases=("nope",)), "has no case 'nope'"),
         (Plan("market_brief", teams=()), "--teams"),
+        (Plan("market_brief", model="local", budget=Budget(cost_usd=1)), "price of local is unknown"),
     ],
 )
 def test_a_wrong_plan_is_refused_and_leaves_nothing(plan: Plan, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -83,8 +84,11 @@ def test_a_model_has_a_card(model: Model) -> None:
 
 
 def test_an_action_is_text_or_calls_of_the_tools_on_offer(model: Model) -> None:
-    reply = asyncio.run(model.chat(ACT if model.card.tool_calls else REVIEW))
+    request = ACT if model.card.tool_calls else REVIEW
+    before = copy.deepcopy(request)
+    reply = asyncio.run(model.chat(request))
     _check(model, reply)
+    assert request == before, "a model may not change what it is asked"
     assert {call.name for call in reply.tool_calls} <= {"search"}
 
 

@@ -63,8 +63,8 @@ class Knowledge(Retriever):
     def _search(self, query: str, limit: int) -> tuple[Chunk, ...]:
         if not query.strip():
             return ()
-        vector = self._ids(self._table.search(self._embed([query])[0]))
-        text = self._ids(self._table.search(query, query_type="fts"))
+        vector = self._ids(self._table.search(self._embed([query])[0]), "_distance")
+        text = self._ids(self._table.search(query, query_type="fts"), "_score")
         fused = fuse(vector, text)[:limit]
         return tuple(
             msgspec.structs.replace(
@@ -76,8 +76,8 @@ class Knowledge(Retriever):
             for chunk_id, score in fused
         )
 
-    def _ids(self, query: Any) -> list[str]:
-        return [row["id"] for row in query.select(["id"]).limit(DEPTH).to_list()]
+    def _ids(self, query: Any, score: str) -> list[str]:
+        return [row["id"] for row in query.select(["id", score]).limit(DEPTH).to_list()]
 
 
 def fuse(*rankings: Sequence[str]) -> list[tuple[str, float]]:

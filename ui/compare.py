@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from experiments import words
 from experiments.outcome import Outcome
 from experiments.statistics import success_interval
 from experiments.verdict import TeamSummary, groups, judge, summarise
@@ -60,10 +61,10 @@ def _table(summaries: list[TeamSummary], simulated: bool) -> None:
             "success": f"{s.success:.1%}",
             "95 % interval": f"{s.ci_low:.1%} to {s.ci_high:.1%}",
             "tokens / run": f"{s.tokens:,.0f}",
-            "cost / run": shared.money(s.cost_usd),
-            "cost / success": shared.money(s.cost_per_success_usd),
-            f"latency, mean ({clock})": shared.seconds(s.latency_s),
-            f"latency, p95 ({clock})": shared.seconds(s.latency_p95_s),
+            "cost / run": words.money(s.cost_usd),
+            "cost / success": words.money(s.cost_per_success_usd),
+            f"latency, mean ({clock})": words.seconds(s.latency_s),
+            f"latency, p95 ({clock})": words.seconds(s.latency_p95_s),
             "messages / run": f"{s.messages:.1f}",
             "out of budget": f"{s.limited:.1%}",
             "failed": f"{s.failed:.1%}",
@@ -82,7 +83,7 @@ def _frame(summaries: list[TeamSummary]) -> pd.DataFrame:
                 "low": s.ci_low,
                 "high": s.ci_high,
                 "cost": s.cost_usd,
-                "cost per run": shared.money(s.cost_usd),
+                "cost per run": words.money(s.cost_usd),
             }
             for s in summaries
         ]
@@ -184,8 +185,8 @@ def _runs(row: ExperimentRow) -> None:
                     "outcome": {True: "success", False: "failure", None: "not graded"}[r.success],
                     "score": r.score,
                     "tokens": r.tokens,
-                    "cost": shared.money(r.cost_usd),
-                    "latency": shared.seconds(r.latency_s),
+                    "cost": words.money(r.cost_usd),
+                    "latency": words.seconds(r.latency_s),
                     "messages": r.messages,
                     "replay": f"/replay?experiment={row.id}&run={r.run}",
                 }

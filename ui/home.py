@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from experiments import words
 from experiments.outcome import Outcome
 from experiments.verdict import judge
 from traces.rows import ExperimentRow
@@ -53,7 +54,7 @@ def _experiment(row: ExperimentRow) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{row.scenario}** on {shared.model_of(row)}")
             shared.badge(shared.is_simulated(row))
-            st.caption(f"{row.state} · {row.done:,} of {row.total:,} runs · {shared.ago(row.created)}")
+            st.caption(f"{row.state} · {row.done:,} of {row.total:,} runs · {words.ago(row.created)}")
         st.text(_answer(row.id, row.state, row.done))
         with st.container(horizontal=True):
             if row.state in ("running", "pending"):

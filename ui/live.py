@@ -7,7 +7,7 @@ import time
 import pandas as pd
 import streamlit as st
 
-from experiments import launch
+from experiments import launch, words
 from experiments.outcome import Outcome
 from traces.rows import ExperimentRow, RunRow
 from traces.store import Store
@@ -56,8 +56,8 @@ def _progress(row: ExperimentRow, running: bool) -> str:
     passed = (time.time() if running else row.updated or row.created) - row.created
     left = ""
     if running and row.done:
-        left = f", about {shared.seconds(passed / row.done * (row.total - row.done))} left"
-    return f"{row.done:,} of {row.total:,} runs in {shared.seconds(passed)}{left}"
+        left = f", about {words.seconds(passed / row.done * (row.total - row.done))} left"
+    return f"{row.done:,} of {row.total:,} runs in {words.seconds(passed)}{left}"
 
 
 def _teams(rows: list[RunRow]) -> None:
@@ -73,7 +73,7 @@ def _teams(rows: list[RunRow]) -> None:
         spent = None if None in costs else sum(c for c in costs if c is not None)
         with column:
             st.metric(team, f"{won / len(outcomes):.0%}", f"{won:,} of {len(outcomes):,} runs", delta_color="off")
-            st.caption(f"{sum(o.tokens for o in outcomes):,} tokens · {shared.money(spent)}")
+            st.caption(f"{sum(o.tokens for o in outcomes):,} tokens · {words.money(spent)}")
 
 
 def _newest(experiment: str, rows: list[RunRow]) -> None:

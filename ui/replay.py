@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from experiments import words
 from traces.errors import InputError
 from traces.home import home
 from traces.kernel import Record
@@ -68,8 +69,8 @@ def _summary(experiment: ExperimentRow, row: RunRow) -> None:
         shared.badge(row.simulated)
         st.badge(outcome, color=colour)  # type: ignore[arg-type]
         st.caption(
-            f"run {row.run} · {row.status} · {row.tokens:,} tokens · {_escaped(shared.money(row.cost_usd))} · "
-            f"{shared.seconds(row.latency_s)} · {row.messages:,} messages · {row.events:,} events"
+            f"run {row.run} · {row.status} · {row.tokens:,} tokens · {_escaped(words.money(row.cost_usd))} · "
+            f"{words.seconds(row.latency_s)} · {row.messages:,} messages · {row.events:,} events"
         )
         if row.status == "running":
             st.button("Read on", help="The run goes on; show what has been recorded since.")

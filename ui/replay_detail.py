@@ -11,10 +11,10 @@ from typing import Any
 import msgspec
 import streamlit as st
 
+from experiments import words
 from traces import kernel as k
 from traces.kernel import NANO, Record
 from traces.prompts import prompt_at
-from ui import shared
 
 SHORT = 48
 
@@ -110,7 +110,7 @@ def _model_call(event: k.Chat, records: Sequence[Record], step: int) -> None:
             "purpose": event.purpose,
             "model": event.model,
             "tokens": f"{usage.input_tokens:,} in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out",
-            "cost": shared.money(usage.cost_usd),
+            "cost": words.money(usage.cost_usd),
             "latency": f"{usage.latency_s:.2f} s",
             "ended by": event.finish_reason,
             "tools offered": event.tools,
@@ -291,7 +291,7 @@ def _(event: k.RunFinished) -> None:
             "ended by": event.ended_by,
             "tokens": f"{usage.input_tokens:,} in, {usage.output_tokens:,} out",
             "model calls": usage.calls,
-            "cost": shared.money(None if usage.cost_nano_usd is None else usage.cost_nano_usd / NANO),
+            "cost": words.money(None if usage.cost_nano_usd is None else usage.cost_nano_usd / NANO),
             "latency": f"{event.latency_s:.2f} s",
             "messages": event.messages,
         }

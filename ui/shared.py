@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -46,24 +45,6 @@ def badge(simulated: bool) -> None:
         st.badge("simulated", color="orange", help="Answers, tokens, cost and latency come from a simulated model.")
     else:
         st.badge("measured", color="blue", help="These are calls to a real model.")
-
-
-def money(dollars: float | None) -> str:
-    """Dollars with four significant digits; an unknown price is said to be unknown."""
-    return "unknown" if dollars is None else f"${dollars:.4g}"
-
-
-def seconds(value: float) -> str:
-    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
-
-
-def ago(when: float) -> str:
-    passed = max(0.0, time.time() - when)
-    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if passed >= size:
-            count = int(passed // size)
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
-    return "just now"
 
 
 def is_simulated(row: ExperimentRow) -> bool:

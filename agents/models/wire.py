@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable
 from typing import Any
@@ -12,16 +13,17 @@ from traces.kernel import ChatMessage, ToolCall
 
 
 def body(request: Request, *, native_schema: bool) -> dict[str, Any]:
-    """The call's arguments. A schema that the provider does not take is written into the prompt instead."""
+    """The call's arguments, all of them ours to give away: LiteLLM changes what it is given in place. A schema that the
+    provider does not take is written into the prompt instead."""
     messages = [_message(m) for m in request.messages]
     arguments: dict[str, Any] = {"messages": messages}
     if request.tools:
-        arguments["tools"] = list(request.tools)
+        arguments["tools"] = copy.deepcopy(list(request.tools))
     if request.max_tokens is not None:
         arguments["max_tokens"] = request.max_tokens
     if request.schema is not None:
         if native_schema:
-            arguments["response_format"] = _response_format(request.schema)
+            arguments["response_format"] = _response_format(copy.deepcopy(request.schema))
         else:
             messages.append({"role": "user", "content": _asked_for(request.schema)})
     return arguments

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
+
+import networkx as nx
 
 from agents.agent import Agent, problem_lines
 from agents.asking import Plan, PlannedTask, Review
 from agents.workspace import Workspace
+
+WORKERS = (("researcher", "researcher-1"), ("researcher", "researcher-2"), ("coder", "coder-1"))
 
 PLAN = """Split the job for this request into subtasks. These roles can be given one:
 {roster}
@@ -51,6 +56,53 @@ def assignment(task: PlannedTask, reports: dict[str, str]) -> str:
     """What a worker is told: the subtask, and what those it rests on have found."""
     found = "\n".join(reports[need] for need in task.needs if need in reports)
     return ASSIGNMENT.format(id=task.id, goal=task.goal) + (FOUND.format(reports=found) if found else "")
+
+
+def spread(tasks: list[PlannedTask], workers: list[Agent]) -> dict[str, str]:
+    """Who does which subtask: those of a role take turns."""
+    holders: dict[str, str] = {}
+    turns: dict[str, int] = {}
+    for task in tasks:
+        able = [w.name for w in workers if w.role == task.role] or [w.name for w in workers]
+        turn = turns.get(task.role, 0)
+        holders[task.id] = able[turn % len(able)]
+        turns[task.role] = turn + 1
+    return holders
+
+
+async def carry_out(
+    work: Workspace,
+    sender: str,
+    tasks: list[PlannedTask],
+    holders: dict[str, str],
+    reports: dict[str, str],
+    problems: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Have the tasks done, each as soon as those of them that it needs have come back; `reports` fills up. A task
+    with `problems` goes back to its holder with them."""
+    running: dict[str, asyncio.Task[None]] = {}
+
+    async def one(task: PlannedTask) -> None:
+        await asyncio.gather(*(running[need] for need in task.needs if need in running))
+        text = assignment(task, reports)
+        if task.id in problems:
+            again = SENT_BACK.format(id=task.id, problems=problems[task.id])
+            text = again + text.removeprefix(ASSIGNMENT.format(id=task.id, goal=task.goal))
+        reply = await work.bus.ask(sender, holders[task.id], text, kind="assign", trusted=False)
+        reports[task.id] = reply.content
+
+    async with asyncio.TaskGroup() as group:
+        for task in tasks:
+            running[task.id] = group.create_task(one(task))
+
+
+def case_tasks(work: Workspace) -> list[PlannedTask]:
+    """The case's own task graph, each subtask after those it needs: for teams that do not plan."""
+    order = nx.lexicographical_topological_sort(work.case.graph(), key=[s.id for s in work.case.plan].index)
+    found = {s.id: s for s in work.case.plan}
+    return [
+        PlannedTask(id=s.id, goal=s.goal, role=s.role, needs=list(s.needs)) for s in (found[name] for name in order)
+    ]
 
 
 @asynccontextmanager

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from agents.agent import Agent
 from agents.asking import Decision, PlannedTask
-from agents.teams.crew import REVIEW, SENT_BACK, assignment, on_duty, plan
+from agents.teams.crew import REVIEW, WORKERS, carry_out, on_duty, plan, spread
 from agents.workspace import Workspace
 
 ROUNDS = 3
-WORKERS = (("researcher", "researcher-1"), ("researcher", "researcher-2"), ("coder", "coder-1"))
-
 DECIDE = """The subtasks have come back:
 {reports}
 
@@ -32,12 +28,12 @@ async def supervisor(work: Workspace) -> str:
 
 async def _lead(work: Workspace, boss: Agent, workers: list[Agent], reviewer: Agent) -> str:
     tasks = await plan(work, boss, workers)
-    holders = _spread(tasks, workers)
+    holders = spread(tasks, workers)
     reports: dict[str, str] = {}
     problems: dict[str, str] = {}
     todo = tasks
     for round_ in range(1, ROUNDS + 1):
-        await _carry_out(work, boss, todo, holders, reports, problems)
+        await carry_out(work, boss.name, todo, holders, reports, problems)
         answer = reports[tasks[-1].id]
         work.hand_in(boss.name, answer)
         if round_ == ROUNDS:
@@ -52,44 +48,6 @@ async def _lead(work: Workspace, boss: Agent, workers: list[Agent], reviewer: Ag
             break
         work.note(boss.name, "re-plan", f"round {round_ + 1}: {', '.join(t.id for t in todo)} again")
     return answer
-
-
-def _spread(tasks: list[PlannedTask], workers: list[Agent]) -> dict[str, str]:
-    """Who does which subtask: those of a role take turns."""
-    holders: dict[str, str] = {}
-    turns: dict[str, int] = {}
-    for task in tasks:
-        able = [w.name for w in workers if w.role == task.role]
-        turn = turns.get(task.role, 0)
-        holders[task.id] = able[turn % len(able)]
-        turns[task.role] = turn + 1
-    return holders
-
-
-async def _carry_out(
-    work: Workspace,
-    boss: Agent,
-    tasks: list[PlannedTask],
-    holders: dict[str, str],
-    reports: dict[str, str],
-    problems: dict[str, str],
-) -> None:
-    """Do the tasks, each as soon as those of them that it needs have come back."""
-    running: dict[str, asyncio.Task[None]] = {}
-
-    async def one(task: PlannedTask) -> None:
-        await asyncio.gather(*(running[need] for need in task.needs if need in running))
-        text = assignment(task, reports)
-        if task.id in problems:
-            text = SENT_BACK.format(id=task.id, problems=problems[task.id]) + text.removeprefix(
-                f"[subtask: {task.id}] {task.goal}"
-            )
-        reply = await work.bus.ask(boss.name, holders[task.id], text, kind="assign", trusted=not boss.tainted)
-        reports[task.id] = reply.content
-
-    async with asyncio.TaskGroup() as group:
-        for task in tasks:
-            running[task.id] = group.create_task(one(task))
 
 
 async def _decide(

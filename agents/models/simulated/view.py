@@ -22,16 +22,16 @@ _HELD_BACK = "Held back by your own check"
 class Parsed(Struct, frozen=True):
     notes: tuple[tuple[str, Known], ...]
     problems: tuple[str, ...]
-    subtask: str
+    subtasks: tuple[str, ...]
 
 
 @lru_cache(maxsize=65536)
 def parse(text: str) -> Parsed:
-    """The notes ("- name: value [source]"), problems ("* name: reason") and subtask that a message holds."""
+    """The notes ("- name: value [source]"), problems ("* name: reason") and subtasks that a message holds."""
     notes = tuple((m[1], Known(m[2], m[3] or "")) for m in _NOTE.finditer(text)) if "- " in text else ()
     problems = tuple(m[1] for m in _PROBLEM.finditer(text)) if "* " in text else ()
-    subtasks = _SUBTASK.findall(text) if "[subtask: " in text else []
-    return Parsed(notes, problems, subtasks[-1] if subtasks else "")
+    subtasks = tuple(_SUBTASK.findall(text)) if "[subtask: " in text else ()
+    return Parsed(notes, problems, subtasks)
 
 
 def note(name: str, known: Known) -> str:
@@ -83,8 +83,9 @@ class View:
             self.results.append((call, message.content))
 
     def _told(self, parsed: Parsed) -> None:
-        if parsed.subtask in self.index.subtasks:
-            self.scope = (parsed.subtask,)
+        scope = tuple(name for name in parsed.subtasks if name in self.index.subtasks)
+        if scope:
+            self.scope = scope
         for name in parsed.problems:
             self.dispute(name)
         for name, known in parsed.notes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from traces.errors import HeadcountError, InputError
+from traces.errors import HeadcountError, InputError, ModelError
 
 if TYPE_CHECKING:
     from experiments.conduct import Progress
@@ -75,6 +75,7 @@ def compare(
         print(report.as_json(result))
     else:
         report.show(result, plan)
+    _fail_if(result.failed == len(progress.outcomes))
 
 
 @cli.command()
@@ -111,6 +112,7 @@ def run(
     )
     folder, progress = _run_plan(plan, quiet=json)
     report.show_run(folder.id, progress.outcomes[0], json=json)
+    _fail_if(progress.outcomes[0].status == "failed")
 
 
 @cli.command()
@@ -170,6 +172,12 @@ def work(experiment: str) -> None:
     from traces import home
 
     conduct(home.find_experiment(experiment))
+
+
+def _fail_if(broken: bool) -> None:
+    """End with ModelError's code where no run got to its end."""
+    if broken:
+        raise SystemExit(ModelError.exit_code)
 
 
 def _words(text: str) -> tuple[str, ...]:

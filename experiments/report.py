@@ -43,8 +43,8 @@ def progress_bar(folder: ExperimentFolder) -> Iterator[Callable[[conduct.Progres
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What `headcount compare` answers. `tokens`, `cost_usd`, `latency_s` and `messages` of a team are means per
-    run; `digest` is of all events apart from wall times."""
+    """What `headcount compare` answers. `tokens`, `cost_usd`, `latency_s` and `messages` of a team are means per run;
+    `failed` counts runs that broke off with an error; `digest` is of all events apart from wall times."""
 
     experiment: str
     digest: str
@@ -54,6 +54,8 @@ class Result(msgspec.Struct, frozen=True):
     simulated: bool
     teams: list[TeamSummary]
     differences: tuple[Compared, ...]
+    failed: int
+    first_error: str
 
 
 def result(experiment: str, outcomes: Sequence[Outcome], digest: str, simulated: bool) -> Result:
@@ -67,7 +69,14 @@ def result(experiment: str, outcomes: Sequence[Outcome], digest: str, simulated:
         simulated,
         summarise(outcomes),
         judged.differences,
+        sum(outcome.status == "failed" for outcome in outcomes),
+        _first_error(experiment, outcomes),
     )
+
+
+def _first_error(experiment: str, outcomes: Sequence[Outcome]) -> str:
+    failed = min((outcome.run for outcome in outcomes if outcome.status == "failed"), default=None)
+    return "" if failed is None else Store().run(experiment, failed).error
 
 
 def as_json(value: Any) -> str:
@@ -81,6 +90,10 @@ def show(found: Result, plan: Plan) -> None:
     console.print(f"\n[bold]{found.verdict}[/bold]", highlight=False)
     if found.reason:
         console.print(found.reason, highlight=False)
+    if found.failed:
+        total = sum(team.trials for team in found.teams)
+        console.print(f"\n{found.failed:,} of {total:,} runs broke off with an error. The first:", highlight=False)
+        console.print(found.first_error, markup=False, highlight=False)
     console.print(
         f"\nEvery message is open to replay: headcount replay {found.experiment} 0"
         "\nIn the app (compare, replay, launch):  make app, or: headcount app",

@@ -130,7 +130,7 @@ def _scatter(summaries: list[TeamSummary]) -> None:
     base = alt.Chart(frame).encode(
         x=alt.X("cost:Q", title="dollars per run", axis=alt.Axis(format="$.2~g")), color=colour
     )
-    y_axis = alt.Y("low:Q", title="success rate", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1]))
+    y_axis = alt.Y("low:Q", title="success rate", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False, nice=True))
     tooltip = ["team", "cost per run", alt.Tooltip("success:Q", format=".1%")]
     bars = base.mark_rule(strokeWidth=2).encode(y=y_axis, y2="high:Q")
     points = base.mark_point(filled=True, size=160, opacity=1).encode(y="success:Q", tooltip=tooltip)

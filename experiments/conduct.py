@@ -61,13 +61,14 @@ def prepare(plan: Plan) -> ExperimentFolder:
     scenario = plans.check(plan)
     if not models.simulated(plan.model):
         _check_price(plan, scenario)
+    command = plans.command_line(msgspec.structs.replace(plan, scenario=_shown(scenario.name, plan)))
     plan = msgspec.structs.replace(plan, scenario=str(scenario.folder), workers=_workers(plan))
     folder = home.experiment_folder(home.new_id()).create()
     folder.write_plan(
         {
             "id": folder.id,
             "created": time.time(),
-            "command": plans.command_line(msgspec.structs.replace(plan, scenario=_shown(scenario.name, plan))),
+            "command": command,
             "scenario": scenario.name,
             "simulated": models.simulated(plan.model),
             "total": len(plans.trials(plan, scenario)),

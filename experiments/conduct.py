@@ -20,7 +20,7 @@ from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.worker import Done
-from tasks.scenario import Scenario, shipped
+from tasks.scenario import SHIPPED, Scenario
 from traces import home
 from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder, Status
@@ -61,7 +61,7 @@ def prepare(plan: Plan) -> ExperimentFolder:
     scenario = plans.check(plan)
     if not models.simulated(plan.model):
         _check_price(plan, scenario)
-    command = plans.command_line(msgspec.structs.replace(plan, scenario=_shown(scenario.name, plan)))
+    command = plans.command_line(msgspec.structs.replace(plan, scenario=_shown(scenario, plan)))
     plan = msgspec.structs.replace(plan, scenario=str(scenario.folder), workers=_workers(plan))
     folder = home.experiment_folder(home.new_id()).create()
     folder.write_plan(
@@ -88,8 +88,9 @@ def _check_price(plan: Plan, scenario: Scenario) -> None:
         )
 
 
-def _shown(name: str, plan: Plan) -> str:
-    return name if name in shipped() else plan.scenario
+def _shown(scenario: Scenario, plan: Plan) -> str:
+    """How the scenario is named in a command: by its name if it is a shipped one, else by its path."""
+    return scenario.name if scenario.folder.parent == SHIPPED else plan.scenario
 
 
 def _workers(plan: Plan) -> int:

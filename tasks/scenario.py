@@ -24,7 +24,7 @@ from tools.policy import Rule
 from traces.errors import InputError, ScenarioError
 from traces.kernel import Budget
 
-SHIPPED = Path(__file__).parent / "scenarios"
+SHIPPED = Path(__file__).resolve().parent / "scenarios"
 
 
 class RoleUse(Strict):

@@ -11,6 +11,7 @@ from agents.teams.crew import REVIEW, SENT_BACK, assignment, on_duty, plan
 from agents.workspace import Workspace
 from marketplace import mechanisms
 from marketplace.board import Board, Posting, State
+from traces.errors import MalformedOutput
 from traces.kernel import BidMade
 
 MECHANISM = "lowest_bid"
@@ -38,7 +39,10 @@ class AgentBidder:
 
     async def bid(self, posting: Posting) -> BidMade | None:
         text = CALL_FOR_BIDS.format(id=posting.id, goal=posting.goal)
-        bid = await self.agent.fresh().ask(text, Bid, purpose="bid")
+        try:
+            bid = await self.agent.fresh().ask(text, Bid, purpose="bid")
+        except MalformedOutput:  # a bid that cannot be read is no bid; the trace has why
+            return None
         return BidMade(posting.id, self.name, bid.price, bid.confidence) if bid.take else None
 
 

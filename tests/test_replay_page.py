@@ -147,6 +147,16 @@ def _detail(page: Any) -> str:
     return _squeezed(" ".join(parts))
 
 
+def _shows(page: Any, words: str) -> None:
+    """Wait until the detail says this: the page is drawn piece by piece."""
+    for _ in range(100):
+        shown = _detail(page)
+        if _squeezed(words) in shown:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{words!r} is not in {shown!r}")
+
+
 def _squeezed(words: str) -> str:
     return "".join(words.split())
 
@@ -175,15 +185,14 @@ def test_the_detail_is_what_the_store_has(world: World, page: Any) -> None:
     for step in [*kinds.values(), *random.Random(7).sample(others, 3)]:
         _open(page, world.link(step), step)
         event = records[step].event
-        shown = _detail(page)
         match event:
             case MessageSent():
-                assert _squeezed(event.message.content) in shown
+                _shows(page, event.message.content)
             case Chat():
-                assert f"{event.usage.input_tokens:,}in" in shown
-                assert f"{event.usage.latency_s:.2f}s" in shown
+                _shows(page, f"{event.usage.input_tokens:,}in")
+                _shows(page, f"{event.usage.latency_s:.2f}s")
             case _:
-                assert _squeezed(str(getattr(event, "content", ""))) in shown
+                _shows(page, str(getattr(event, "content", "")))
 
 
 def test_sums_equal_those_of_the_events(world: World, page: Any) -> None:

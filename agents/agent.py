@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from agents import memory
 from agents.acting import Acting, Turn, acting_for, read_json
-from agents.asking import F, Review, schema_of
+from agents.actions import Action
+from agents.asking import F, Review, Summary, schema_of
 from agents.models.model import Model, Reply, Request
 from tools.tool import Effect
-from tools.toolbox import Toolbox
+from tools.toolbox import Toolbox, ToolResult
 from traces.errors import MalformedOutput
 from traces.kernel import ChatMessage, Event, Noted, OutputRejected, ToolCall
 
@@ -27,12 +28,16 @@ CIRCLES = 3
 HELD_BACK = "Held back by your own check, nothing was done.\n{problems}"
 CHECK_EFFECT = "Before you do it: you are about to call {call}. Is every value in it right, and is it allowed? Check."
 LAST_STEP = "No more tool calls. Reply with what you have now."
+SUM_UP = "Your memory is nearly full. Sum up what you have found out and done so far: it replaces the messages above."
+SUMMED_UP = "What you found out and did so far, summed up:\n{notes}"
+NEARLY_FULL = 0.75
 
 
 @dataclass
 class Agent:
     """`messages` is its whole memory of the run. `max_steps` bounds the tool-calling turns of one piece of work.
-    `checks_effects`: it looks once more before each call with an outside effect."""
+    `checks_effects`: it looks once more before each call with an outside effect. `sums_up`: it sums up old messages
+    when its context window is nearly full, instead of leaving them out."""
 
     name: str
     role: str
@@ -43,11 +48,23 @@ class Agent:
     messages: list[ChatMessage] = field(default_factory=list)
     max_steps: int = 14
     checks_effects: bool = False
+    sums_up: bool = False
+    actions: dict[str, Action] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._acting: Acting = acting_for(self.model.card)
-        self._specs = self.toolbox.specs(self.tools)
         self._density = 1.0  # the model's own tokens for each that memory.size guesses
+
+    @property
+    def _specs(self) -> tuple[dict[str, Any], ...]:
+        return (*self.toolbox.specs(self.tools), *(action.spec for action in self.actions.values()))
+
+    @property
+    def notebook(self) -> str:
+        """Everything that it has noted in this run, as it was told to: `- name: value [source]`, a line each."""
+        said = (m.content for m in self.messages if m.role == "assistant")
+        lines = [line for text in said for line in text.splitlines() if line.startswith("- ")]
+        return "\n".join(dict.fromkeys(lines))
 
     @property
     def tainted(self) -> bool:
@@ -95,8 +112,14 @@ class Agent:
             if problems:
                 self.messages.append(self._acting.result(call, HELD_BACK.format(problems=problems), True))
                 return
-        result = await self.toolbox.call(self.name, self.tools, call, tainted=self.tainted)
+        result = await self._result(call)
         self.messages.append(self._acting.result(call, result.text, result.trusted))
+
+    async def _result(self, call: ToolCall) -> ToolResult:
+        action = self.actions.get(call.name)
+        if action is not None:
+            return await self.toolbox.ask(self.name, call, action.parameters, action.do)
+        return await self.toolbox.call(self.name, self.tools, call, tainted=self.tainted)
 
     async def _check(self, call: ToolCall) -> str:
         """Its own second look at a call, beside the conversation: the problems, or nothing."""
@@ -104,6 +127,16 @@ class Agent:
         aside = replace(self, messages=[*self.messages[:said], ChatMessage("assistant", self.messages[said].content)])
         question = CHECK_EFFECT.format(call=f"{call.name}({call.arguments})")
         return problem_lines(await aside.ask(question, Review, purpose="check"))
+
+    async def say(self, question: str, *, trusted: bool = True) -> str:
+        """What it answers to a colleague from what it has in mind, beside its work: nothing of it is remembered."""
+        aside = self.aside()
+        aside.hear(question, trusted=trusted)
+        return (await aside._turn("answer", last=True)).text
+
+    def aside(self) -> Agent:
+        """The same agent with all that it has in mind, for something that it will not remember."""
+        return replace(self, messages=list(memory.whole(self.messages)))
 
     def fresh(self) -> Agent:
         """The same agent with nothing in mind but its instructions and the request: for bids and reviews."""
@@ -133,12 +166,32 @@ class Agent:
                     self.messages.append(ChatMessage("assistant", reply.text))
                 self.hear(f"That reply could not be used: {error}. Reply again, in the form asked for.")
 
-    async def _call(self, purpose: str, tools: tuple[dict[str, Any], ...], schema: dict[str, Any] | None) -> Reply:
+    async def _make_room(self) -> None:
+        """Keep the conversation within the model's context window: a hard limit."""
         window = self.model.card.context_window
         room = None if window is None else int(window / self._density)
+        if self.sums_up and room is not None:
+            await self._sum_up(int(NEARLY_FULL * room))
         self.messages, left_out = memory.within(self.messages, room, REPLY_ROOM)
         if left_out:
             self.record(Noted(self.name, "context_cut", f"{left_out} oldest messages left out to fit the window"))
+
+    async def _sum_up(self, room: int) -> None:
+        head, old, new = memory.split(self.messages, room)
+        if not old:
+            return
+        self.sums_up = False  # its own call must not sum up again
+        aside = replace(self, messages=[*head, *old])
+        notes = (await aside.ask(SUM_UP, Summary, purpose="sum_up")).notes
+        self.sums_up = True
+        text = SUMMED_UP.format(notes="\n".join(notes))
+        trusted = all(message.trusted for message in old)
+        self.messages = [*head, ChatMessage("user", text, trusted=trusted), *new]
+        before, after = sum(map(memory.size, old)), memory.tokens_in(text)
+        self.record(Noted(self.name, "summed_up", f"{len(old)} messages, about {before:,} tokens, became {after:,}"))
+
+    async def _call(self, purpose: str, tools: tuple[dict[str, Any], ...], schema: dict[str, Any] | None) -> Reply:
+        await self._make_room()
         reply = await self.model.chat(Request(self.name, tuple(self.messages), tools, schema, purpose=purpose))
         guessed = sum(map(memory.size, self.messages))
         self._density = max(1.0, reply.usage.input_tokens / guessed if guessed else 1.0)

@@ -62,6 +62,19 @@ class Bid(Form):
     confidence: float = Field(default=0.5, ge=0, le=1)
 
 
+class Ballot(Form):
+    """Which of the candidates is right? Their number, and why."""
+
+    choice: int = Field(ge=1, description="the number of the candidate")
+    reason: str = Field(default="", max_length=400)
+
+
+class Summary(Form):
+    """What was found out and done, each thing on a line of its own: - name: value [source]"""
+
+    notes: list[str] = Field(max_length=60)
+
+
 @cache
 def schema_of(form: type[Form]) -> dict[str, Any]:
     return form.model_json_schema()

@@ -39,3 +39,30 @@ def within(messages: list[ChatMessage], window: int | None, reply: int) -> tuple
     while start < len(tail) and tail[start].role == "tool":
         start += 1
     return head + tail[start:], start
+
+
+def split(messages: list[ChatMessage], room: int) -> tuple[list[ChatMessage], list[ChatMessage], list[ChatMessage]]:
+    """(what stays, what is to be summed up, the newest) of a conversation larger than `room` tokens; nothing to sum up
+    in one that is not. The newest take up to a third of the room, and never begin with a tool result."""
+    keep = 1 + next((i for i, m in enumerate(messages) if m.role != "system"), 0)
+    if sum(map(size, messages)) <= room:
+        return messages, [], []
+    head, tail = messages[:keep], messages[keep:]
+    left, start = room // 3, len(tail)
+    while start > 0 and size(tail[start - 1]) <= left:
+        start -= 1
+        left -= size(tail[start])
+    while start > 0 and start < len(tail) and tail[start].role == "tool":
+        start -= 1
+    return head, tail[:start], tail[start:]
+
+
+def whole(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """The conversation up to its last tool call that has all its results."""
+    for place in range(len(messages) - 1, -1, -1):
+        message = messages[place]
+        if message.role == "assistant" and message.tool_calls:
+            answered = {m.tool_call_id for m in messages[place + 1 :]}
+            done = all(call.id in answered for call in message.tool_calls)
+            return messages if done else messages[:place]
+    return messages

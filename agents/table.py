@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from agents.workspace import Workspace
+from msgspec import Struct
+
+from agents import settings
+from agents.settings import Settings
 from traces.errors import InputError
 
-Team = Callable[[Workspace], Awaitable[str]]
+if TYPE_CHECKING:
+    from agents.workspace import Workspace
+
+Shape = Callable[["Workspace"], Awaitable[str]]
 
 TEAMS = {
     "solo": "agents.teams.solo:solo",
@@ -17,13 +24,47 @@ TEAMS = {
     "market": "agents.teams.market:market",
     "pipeline": "agents.teams.pipeline:pipeline",
     "graph": "agents.teams.graph:graph",
+    "ensemble": "agents.teams.ensemble:ensemble",
+    "debate": "agents.teams.debate:debate",
+    "hybrid": "agents.teams.hybrid:hybrid",
+    "cascade": "agents.teams.cascade:cascade",
+    "router": "agents.teams.router:router",
 }
 ENGINES = {"native": "agents.engines.native:Native"}
+FILES = (".yaml", ".yml")
+OWN_SHAPE = Settings(
+    shape="own",
+    members=(settings.Member(role="researcher", count=2), settings.Member(role="coder")),
+)
+
+
+class Team(Struct, frozen=True):
+    """A team as it is called in results, and its settings; `shape` is the function that runs it."""
+
+    name: str
+    settings: Settings
+
+    @property
+    def shape(self) -> Shape:
+        return _load(self.settings.shape, TEAMS, "team")  # type: ignore[no-any-return]
+
+
+def name_of(team: str) -> str:
+    """What a team is called in results: a file's name without its ending."""
+    return Path(team).stem if team.endswith(FILES) else team
 
 
 def team(name: str) -> Team:
-    """The team by its name, or by the import path of a function: `my_teams:pair`."""
-    return _load(name, TEAMS, "team")  # type: ignore[no-any-return]
+    """The team by its name, by the path of its YAML file, or by the import path of a function: `my_teams:pair`.
+
+    Raises InputError for what is none of these, ScenarioError for a file that is wrong."""
+    if name.endswith(FILES):
+        return Team(name_of(name), settings.load(Path(name).expanduser().absolute()))
+    if name in TEAMS:
+        return Team(name, settings.load(settings.SHIPPED / f"{name}.yaml"))
+    found = Team(name, OWN_SHAPE.model_copy(update={"shape": name}))
+    found.shape  # noqa: B018  # raises where there is no such thing
+    return found
 
 
 def engine(name: str) -> Any:
@@ -34,7 +75,8 @@ def _load(name: str, table: dict[str, str], what: str) -> Any:
     path = table.get(name, name if ":" in name else "")
     module, _, attribute = path.partition(":")
     if not path:
-        raise InputError(f"no {what} {name!r}: give one of {', '.join(table)}, or an import path module:name")
+        more = ", the path of a team's .yaml file" if what == "team" else ""
+        raise InputError(f"no {what} {name!r}: give one of {', '.join(table)}{more}, or an import path module:name")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import selectors
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 import psutil
 from msgspec import Struct, field
 
+from agents import table
 from agents.models import table as models
 from experiments import plan as plans
 from experiments.outcome import Outcome
@@ -64,6 +67,7 @@ def prepare(plan: Plan) -> ExperimentFolder:
     command = plans.command_line(msgspec.structs.replace(plan, scenario=_shown(scenario, plan)))
     plan = msgspec.structs.replace(plan, scenario=str(scenario.folder), workers=_workers(plan))
     folder = home.experiment_folder(home.new_id()).create()
+    plan = msgspec.structs.replace(plan, teams=_keep_teams(plan, folder))
     folder.write_plan(
         {
             "id": folder.id,
@@ -78,14 +82,30 @@ def prepare(plan: Plan) -> ExperimentFolder:
     return folder
 
 
+def _keep_teams(plan: Plan, folder: ExperimentFolder) -> tuple[str, ...]:
+    """The plan's teams, with a copy of each team's file in the experiment: what ran stays known."""
+    kept = []
+    for name in plan.teams:
+        if name.endswith(table.FILES):
+            place = folder.path / "teams" / Path(name).name
+            place.parent.mkdir(exist_ok=True)
+            name = str(shutil.copy(Path(name).expanduser(), place))
+        kept.append(name)
+    return tuple(kept)
+
+
 def _check_price(plan: Plan, scenario: Scenario) -> None:
     """A dollar budget on a model without a price could not be held: say so now."""
-    card = models.resolve(plan.model, plan.api_base)(scenario.cases[0], plan.seed, 0).card
-    if plans.budget_of(plan, scenario).cost_usd is not None and None in (card.input_price, card.output_price):
-        raise InputError(
-            f"the price of {plan.model} is unknown, so a dollar budget cannot be held: give a token budget, or the "
-            "price in HEADCOUNT_PRICES (see docs/models.md)"
-        )
+    if plans.budget_of(plan, scenario).cost_usd is None:
+        return
+    others = {name for team in plan.teams for name in plans.models_of(table.team(team).settings)}
+    for name in (plan.model, *sorted(others)):
+        card = models.resolve(name, plan.api_base if name == plan.model else None)(scenario.cases[0], plan.seed, 0).card
+        if None in (card.input_price, card.output_price):
+            raise InputError(
+                f"the price of {name} is unknown, so a dollar budget cannot be held: give a token budget, or the "
+                "price in HEADCOUNT_PRICES (see docs/models.md)"
+            )
 
 
 def _shown(scenario: Scenario, plan: Plan) -> str:

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from agents import table
 from agents.models import table as models
+from agents.settings import Settings
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from traces.errors import InputError
@@ -51,6 +52,7 @@ def check(plan: Plan) -> Scenario:
     if not plan.teams:
         raise InputError("--teams: give at least one team")
     case_ids(plan, scenario)
+    _check_teams(plan)
     for engine in plan.engines:
         for team in plan.teams:
             why = table.engine(engine)().offers(team)
@@ -59,6 +61,31 @@ def check(plan: Plan) -> Scenario:
     if models.simulated(plan.model):
         models.resolve(plan.model)
     return scenario
+
+
+def _check_teams(plan: Plan) -> None:
+    """Every team is known, called by a name of its own, and thinks with models of the experiment's kind."""
+    names: dict[str, str] = {}
+    for given in plan.teams:
+        team = table.team(given)
+        if team.name in names:
+            raise InputError(f"--teams: {names[team.name]!r} and {given!r} are both called {team.name!r} in results")
+        names[team.name] = given
+        for model in models_of(team.settings):
+            if models.simulated(model) != models.simulated(plan.model):
+                raise InputError(
+                    f"team {given!r} uses {model}, the experiment {plan.model}: simulated and real models cannot be "
+                    "mixed, since their time is not the same; name another one in the team's file"
+                )
+            models.resolve(model)
+
+
+def models_of(settings: Settings) -> set[str]:
+    """The models that a team names beside the experiment's, with those of the teams that it routes to."""
+    found = {member.model for member in settings.people} | {settings.agent.fallback}
+    for route in settings.routes:
+        found |= models_of(table.team(route.team).settings)
+    return {model for model in found if model is not None and model != models.SMALLER}
 
 
 def case_ids(plan: Plan, scenario: Scenario) -> list[str]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from agents import table
+from agents.longterm import LongTerm
 from agents.models import table as models
-from agents.models.model import Model
-from agents.models.wrappers import Meter, Metered, Recorded
+from agents.models.model import Model, Reply
+from agents.models.wrappers import Cached, Meter, Metered, Recorded, WithFallback
+from agents.settings import Inside
+from agents.table import Team
 from agents.workspace import Workspace
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of
@@ -38,9 +43,12 @@ log = logging.getLogger("headcount")
 
 @dataclass
 class Bench:
-    """What all trials of an experiment share, made once in a process."""
+    """What all trials of an experiment share, made once in a process. `folder`: the experiment's."""
 
     plan: Plan
+    folder: Path | None = None
+    _others: dict[str, models.ModelFor] = field(default_factory=dict)
+    _memories: dict[str, LongTerm] = field(default_factory=dict)
 
     @cached_property
     def scenario(self) -> Scenario:
@@ -57,6 +65,29 @@ class Bench:
     @cached_property
     def model_for(self) -> models.ModelFor:
         return models.resolve(self.plan.model, self.plan.api_base)
+
+    def other_model(self, name: str) -> models.ModelFor:
+        """A model that a team names beside the experiment's."""
+        name = models.smaller(self.plan.model) if name == models.SMALLER else name
+        if name == self.plan.model:
+            return self.model_for
+        if name not in self._others:
+            self._others[name] = models.resolve(name)
+        return self._others[name]
+
+    @cached_property
+    def teams(self) -> dict[str, Team]:
+        """The plan's teams by what the plan calls them."""
+        return {name: table.team(name) for name in self.plan.teams}
+
+    def memory(self, team: str) -> LongTerm | None:
+        """The team's memory over the cases that this process does; None for a team that keeps none."""
+        if not self.teams[team].settings.agent.remember:
+            return None
+        if team not in self._memories:
+            place = self.folder or Path(tempfile.mkdtemp(prefix="headcount-memory-"))
+            self._memories[team] = LongTerm(place / "memory" / f"{self.teams[team].name}-{os.getpid()}")
+        return self._memories[team]
 
     @cached_property
     def budget(self) -> Budget:
@@ -87,9 +118,10 @@ async def run_trial(trial: Trial, bench: Bench, recorder: Recorder) -> Outcome:
     run = _run(trial, bench, case, model)
     recorder.record(RunStarted(run, case.request))
     meter = Meter(bench.budget, recorder.record)
-    work = _workspace(bench, case, world, model, meter, recorder)
+    work = _workspace(trial, bench, case, world, meter, recorder)
     started = asyncio.get_running_loop().time()
     status, ended_by, error = await _do(trial, work)
+    _remember(trial, work)
     evaluated = graders.grade(case, graders.Outcome(work.answer, world.db, _chunks(bench)), bench.graders)
     recorder.record(evaluated)
     finished = RunFinished(
@@ -110,7 +142,7 @@ def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:
     return Run(
         scenario=bench.scenario.name,
         case=case.id,
-        team=trial.team,
+        team=bench.teams[trial.team].name,
         engine=trial.engine,
         model=model.card.name,
         trial=trial.trial,
@@ -124,11 +156,62 @@ def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:
     )
 
 
-def _workspace(bench: Bench, case: Case, world: World, model: Model, meter: Meter, recorder: Recorder) -> Workspace:
+def _workspace(trial: Trial, bench: Bench, case: Case, world: World, meter: Meter, recorder: Recorder) -> Workspace:
     gate = Gate(bench.scenario.file.policies, SimulatedApprover(bench.scenario.file.approver))
     toolbox = Toolbox(bench.tools, world, gate, recorder)
-    wrapped = Metered(Recorded(model, recorder.record, PromptDelta()), meter)
-    return Workspace(bench.scenario, case, toolbox, recorder.record, lambda agent, role: wrapped, Bus(recorder.record))
+    settings = bench.teams[trial.team].settings
+    minds = _Minds(trial, bench, case, settings.agent, meter, recorder)
+    return Workspace(
+        bench.scenario,
+        case,
+        settings,
+        toolbox,
+        recorder.record,
+        minds.model,
+        Bus(recorder.record),
+        used=lambda: meter.share,
+        memory=bench.memory(trial.team),
+    )
+
+
+@dataclass
+class _Minds:
+    """The models of one trial, wrapped: metered(recorded(cached(model))), and a fallback over all."""
+
+    trial: Trial
+    bench: Bench
+    case: Case
+    inside: Inside
+    meter: Meter
+    recorder: Recorder
+    made: dict[str | None, Model] = field(default_factory=dict)
+    prompts: PromptDelta = field(default_factory=PromptDelta)
+    kept: dict[bytes, Reply] = field(default_factory=dict)
+
+    def model(self, name: str | None) -> Model:
+        if name not in self.made:
+            wrapped = self._wrapped(name)
+            if self.inside.fallback is not None:
+                wrapped = WithFallback(wrapped, self._wrapped(self.inside.fallback), self.recorder.record)
+            self.made[name] = wrapped
+        return self.made[name]
+
+    def _wrapped(self, name: str | None) -> Model:
+        find = self.bench.model_for if name is None else self.bench.other_model(name)
+        model = find(self.case, self.bench.plan.seed, self.trial.trial)
+        if self.inside.cache:
+            model = Cached(model, self.recorder.record, self.kept)
+        return Metered(Recorded(model, self.recorder.record, self.prompts), self.meter)
+
+
+def _remember(trial: Trial, work: Workspace) -> None:
+    """Keep what the agents found out, with its sources, for later cases."""
+    if work.memory is None:
+        return
+    for agent in work.agents.values():
+        kept = work.memory.remember(agent.notebook.splitlines(), trial.run, work.case.id, agent.name)
+        if kept:
+            work.note(agent.name, "remembered", f"{kept} facts with sources")
 
 
 async def _do(trial: Trial, work: Workspace) -> tuple[str, str, str]:
@@ -143,7 +226,8 @@ async def _do(trial: Trial, work: Workspace) -> tuple[str, str, str]:
             return "failed", type(error).__name__, str(error)
         log.error("run %d (%s, %s): internal error", trial.run, trial.team, trial.case, exc_info=raised)
         return "failed", "internal error", f"{type(error).__name__}: {error}"
-    return "completed", "the team was done", ""
+    met = work.ended_by
+    return "completed", "the team was done" if met is None else f"{met.kind}: {met.value:g} of {met.limit:g}", ""
 
 
 def _first(error: BaseException) -> BaseException:

@@ -44,10 +44,10 @@ class Knowledge(Retriever):
             raise InputError(f"{folder}: no documents (.md or .txt) to search")
         content = msgspec.json.encode([LAYOUT, embedding, chunks])
         place = cache / hashlib.blake2b(content, digest_size=8).hexdigest()
-        embed = _embedder(embedding)
+        embed = embedder(embedding)
         if not place.is_dir():
             _build(place, chunks, embed)
-        return cls(_connect(place).open_table("chunks"), embed, chunks)
+        return cls(connect(place).open_table("chunks"), embed, chunks)
 
     def search(self, query: str, limit: int) -> list[Chunk]:
         """The best chunks, best first. The score is the fused one: the sum of 1 / (60 + rank) over the searches that
@@ -102,7 +102,7 @@ def _build(place: Path, chunks: list[Chunk], embed: Embed) -> None:
 
         vectors = embed([f"{c.title}\n{c.text}" for c in chunks])
         rows = [{"id": c.id, "text": f"{c.title}\n{c.text}", "vector": v} for c, v in zip(chunks, vectors, strict=True)]
-        table = _connect(scratch).create_table("chunks", data=rows)
+        table = connect(scratch).create_table("chunks", data=rows)
         table.create_index("text", config=FTS())
         scratch.rename(place)
     except OSError:
@@ -112,14 +112,16 @@ def _build(place: Path, chunks: list[Chunk], embed: Embed) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _connect(folder: Path) -> Any:
+def connect(folder: Path) -> Any:
+    """A LanceDB database in a folder."""
     import lancedb
 
     return lancedb.connect(str(folder))
 
 
 @cache
-def _embedder(name: str) -> Embed:
+def embedder(name: str) -> Embed:
+    """Texts to vectors: wordllama (local), or a LiteLLM embedding model's name."""
     if name != "wordllama":
         return lambda texts: _hosted(name, texts)
     import wordllama

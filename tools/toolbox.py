@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import msgspec
@@ -62,6 +62,28 @@ class Toolbox:
                 return self._refuse(agent, call, tool.effect, arguments, f"not allowed: {decision.reason}")
         return await self._run(agent, tool, call, arguments)
 
+    async def ask(
+        self,
+        agent: str,
+        call: ToolCall,
+        parameters: dict[str, Any],
+        do: Callable[[dict[str, Any]], Awaitable[tuple[str, bool]]],
+    ) -> ToolResult:
+        """Run and record a call that the team answers, not the world: its effect is `team`."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        arguments: dict[str, Any] = {}
+        try:
+            arguments = _read(call, Draft202012Validator(parameters))
+            (text, trusted), ok = await do(arguments), True
+        except ToolError as error:
+            text, trusted, ok = f"error: {error}", True, False
+        text, spent = _cut(text), round(loop.time() - started, 6)
+        self._recorder.record(
+            ToolExecuted(agent, call.name, call.id, "team", arguments, ok, text, spent, trusted=trusted)
+        )
+        return ToolResult(text, ok, trusted)
+
     def _refuse(
         self, agent: str, call: ToolCall, effect: Effect | str, arguments: dict[str, Any], why: str
     ) -> ToolResult:
@@ -109,13 +131,17 @@ class Toolbox:
 
 
 def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any]:
+    return _read(call, _validator(tool))
+
+
+def _read(call: ToolCall, validator: Draft202012Validator) -> dict[str, Any]:
     try:
         arguments: Any = msgspec.json.decode(call.arguments or "{}")
     except msgspec.DecodeError as error:
         raise ToolError(f"the arguments are not valid JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise ToolError("the arguments must be a JSON object of names and values")
-    wrong = next(iter(_validator(tool).iter_errors(arguments)), None)
+    wrong = next(iter(validator.iter_errors(arguments)), None)
     if wrong is not None:
         place = ".".join(map(str, wrong.path))
         raise ToolError(f"{place}: {wrong.message}" if place else wrong.message)

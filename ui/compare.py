@@ -6,6 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from agents import table
 from experiments import words
 from experiments.outcome import Outcome
 from experiments.statistics import success_interval
@@ -162,7 +163,7 @@ def _runs(row: ExperimentRow) -> None:
     store = Store()
     plan = row.plan.get("plan", {})
     first, second, third, fourth = st.columns(4)
-    team = first.selectbox("Team", ["all", *plan.get("teams", [])], key="runs_team")
+    team = first.selectbox("Team", ["all", *map(table.name_of, plan.get("teams", []))], key="runs_team")
     outcome = second.selectbox("Outcome", ["all", "success", "failure"], key="runs_outcome")
     case = third.text_input("Case", key="runs_case", placeholder="all")
     by_team, by_case = None if team == "all" else str(team), case or None
@@ -174,7 +175,7 @@ def _runs(row: ExperimentRow) -> None:
     found = store.runs(row.id, team=by_team, case=by_case, success=won, limit=PAGE, offset=offset)
     st.caption(f"{len(found):,} of {total:,} runs shown")
     if found:
-        table = pd.DataFrame(
+        shown = pd.DataFrame(
             [
                 {
                     "run": r.run,
@@ -194,4 +195,4 @@ def _runs(row: ExperimentRow) -> None:
             ]
         )
         config = {"replay": st.column_config.LinkColumn("replay", display_text="open")}
-        st.dataframe(table, hide_index=True, column_config=config)
+        st.dataframe(shown, hide_index=True, column_config=config)

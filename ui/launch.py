@@ -36,8 +36,12 @@ def page() -> None:
 def _form() -> Plan:
     scenario = _scenario()
     teams = st.multiselect("Teams", list(table.TEAMS), default=list(table.TEAMS)[:3], key="teams")
+    own = st.text_input(
+        "Your own teams", placeholder="my_team.yaml, my_teams:pair", key="own_teams", help="See docs/teams.md."
+    )
+    teams += [name.strip() for name in own.split(",") if name.strip()]
     for name in teams:
-        st.caption(f"{name}: {_first_line(name)}")
+        st.caption(f"{table.name_of(name)}: {_about_team(name)}")
     model, api_base = _model()
     trials, cases, seed = st.columns(3)
     with trials:
@@ -90,8 +94,11 @@ def _budget() -> Budget:
         return Budget(tokens=int(tokens) or None, cost_usd=float(dollars) or None)
 
 
-def _first_line(team: str) -> str:
-    return (table.team(team).__doc__ or "").strip().splitlines()[0]
+def _about_team(team: str) -> str:
+    try:
+        return table.team(team).settings.about or "a team of your own"
+    except InputError as error:
+        return str(error)
 
 
 def _about(name: str) -> None:

@@ -12,4 +12,4 @@ class Native:
         return ""
 
     async def run(self, team: str, work: Workspace) -> str:
-        return await table.team(team)(work)
+        return await table.team(team).shape(work)

@@ -12,6 +12,8 @@ from tasks.case import Case
 from traces.errors import InputError
 
 DEFAULT = "sim:medium"
+SMALLER = "smaller"
+"""In a team's file: the next smaller of the shipped simulated profiles."""
 
 ModelFor = Callable[[Case, int, int], Model]
 """(case, seed, trial) → the model for one trial. Real models are the same one each time."""
@@ -19,6 +21,12 @@ ModelFor = Callable[[Case, int, int], Model]
 
 def simulated(name: str) -> bool:
     return name == "sim" or name.startswith("sim:")
+
+
+def smaller(name: str) -> str:
+    """The next smaller of the shipped simulated profiles; any other model's own name."""
+    sizes = ["sim:small", "sim:medium", "sim:large"]
+    return sizes[max(0, sizes.index(name) - 1)] if name in sizes else name
 
 
 def resolve(name: str, api_base: str | None = None) -> ModelFor:

@@ -1,13 +1,16 @@
-"""Wrappers of the same shape as a model: metered (the budget) and recorded (the trace)."""
+"""Wrappers of the same shape as a model: metered (the budget), recorded (the trace), cached, with a fallback."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+import msgspec
+from msgspec import structs
+
 from agents.models.model import Card, Model, Reply, Request
-from traces.errors import LimitReached, ModelError
-from traces.kernel import NANO, Budget, Chat, Event, LimitHit, Usage
+from traces.errors import LimitReached, MalformedOutput, ModelError
+from traces.kernel import NANO, Budget, Chat, Event, LimitHit, Noted, Usage
 from traces.prompts import PromptDelta
 
 
@@ -42,6 +45,11 @@ class Meter:
 
     def add(self, usage: Usage) -> None:
         self.usage += usage
+
+    @property
+    def share(self) -> float | None:
+        """The share of the token budget that is used; None where there is none."""
+        return self.usage.tokens / self.budget.tokens if self.budget.tokens else None
 
 
 class Metered:
@@ -98,3 +106,53 @@ class Recorded:
             error,
             reply.fault,
         )
+
+
+class Cached:
+    """Answers a call that was made before from memory: no tokens, no time. One for a run, so that equal seeds stay
+    equal runs. The trace notes what it saved."""
+
+    def __init__(self, model: Model, record: Callable[[Event], object], kept: dict[bytes, Reply]) -> None:
+        self._model, self._record, self._kept = model, record, kept
+
+    @property
+    def card(self) -> Card:
+        return self._model.card
+
+    async def chat(self, request: Request) -> Reply:
+        key = _key(self.card.name, request)
+        found = self._kept.get(key)
+        if found is None:
+            self._kept[key] = reply = await self._model.chat(request)
+            return reply
+        saved = found.usage
+        money = "" if saved.cost_usd is None else f" and ${saved.cost_usd:.6f}"
+        self._record(Noted(request.agent, "cache_hit", f"saved {saved.tokens:,} tokens{money}"))
+        return structs.replace(found, usage=Usage(), fault=None)
+
+
+class WithFallback:
+    """Goes on with another model where a call has failed for good; the failed call is in the trace as well."""
+
+    def __init__(self, model: Model, other: Model, record: Callable[[Event], object]) -> None:
+        self._model, self._other, self._record = model, other, record
+
+    @property
+    def card(self) -> Card:
+        return self._model.card
+
+    async def chat(self, request: Request) -> Reply:
+        try:
+            return await self._model.chat(request)
+        except MalformedOutput:
+            raise
+        except ModelError as error:
+            name = self._other.card.name
+            self._record(Noted(request.agent, "fallback", f"{self.card.name} failed ({error}); {name} takes the call"))
+            return await self._other.chat(request)
+
+
+def _key(model: str, request: Request) -> bytes:
+    return msgspec.json.encode(
+        [model, request.messages, request.tools, request.schema, request.max_tokens], order="deterministic"
+    )

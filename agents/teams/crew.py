@@ -13,8 +13,8 @@ import networkx as nx
 from agents.agent import Agent, problem_lines
 from agents.asking import Plan, PlannedTask, Review
 from agents.workspace import Workspace
-
-WORKERS = (("researcher", "researcher-1"), ("researcher", "researcher-2"), ("coder", "coder-1"))
+from traces.errors import ModelError
+from traces.kernel import Message
 
 PLAN = """Split the job for this request into subtasks. These roles can be given one:
 {roster}
@@ -22,6 +22,8 @@ The last subtask must be to write the final answer, and it needs the results of 
 
 ASSIGNMENT = "[subtask: {id}] {goal}"
 FOUND = "\n\nWhat others found:\n{reports}"
+CONTACTS = "\n\nDone already; ask them directly for what they found:\n{done}"
+DONE = "[done: {id}] by {who}"
 SENT_BACK = "[subtask: {id}] was sent back:\n{problems}\nPut that right and report again."
 REVIEW = """[subtask: {id}] {goal}
 Check this delivery against the request and what it rests on. Is it right and complete?
@@ -52,10 +54,16 @@ def tidy(tasks: list[PlannedTask], here: set[str], default: str) -> list[Planned
     return list(known.values())
 
 
-def assignment(task: PlannedTask, reports: dict[str, str]) -> str:
-    """What a worker is told: the subtask, and what those it rests on have found."""
-    found = "\n".join(reports[need] for need in task.needs if need in reports)
-    return ASSIGNMENT.format(id=task.id, goal=task.goal) + (FOUND.format(reports=found) if found else "")
+def assignment(task: PlannedTask, reports: Mapping[str, str], contacts: Mapping[str, str] | None = None) -> str:
+    """What a worker is told: the subtask, and what those it rests on have found; or with `contacts` (subtask → who did
+    it) only whom to ask for that."""
+    needed = [need for need in task.needs if need in reports]
+    text = ASSIGNMENT.format(id=task.id, goal=task.goal)
+    if not needed:
+        return text
+    if contacts is not None:
+        return text + CONTACTS.format(done="\n".join(DONE.format(id=need, who=contacts[need]) for need in needed))
+    return text + FOUND.format(reports="\n".join(reports[need] for need in needed))
 
 
 def spread(tasks: list[PlannedTask], workers: list[Agent]) -> dict[str, str]:
@@ -77,14 +85,16 @@ async def carry_out(
     holders: dict[str, str],
     reports: dict[str, str],
     problems: Mapping[str, str] = MappingProxyType({}),
+    *,
+    direct: bool = False,
 ) -> None:
     """Have the tasks done, each as soon as those of them that it needs have come back; `reports` fills up. A task
-    with `problems` goes back to its holder with them."""
+    with `problems` goes back to its holder with them. `direct`: workers get what they need from each other."""
     running: dict[str, asyncio.Task[None]] = {}
 
     async def one(task: PlannedTask) -> None:
         await asyncio.gather(*(running[need] for need in task.needs if need in running))
-        text = assignment(task, reports)
+        text = assignment(task, reports, holders if direct else None)
         if task.id in problems:
             again = SENT_BACK.format(id=task.id, problems=problems[task.id])
             text = again + text.removeprefix(ASSIGNMENT.format(id=task.id, goal=task.goal))
@@ -116,12 +126,32 @@ async def on_duty(work: Workspace, agents: Iterable[Agent]) -> AsyncIterator[asy
 
 
 async def _serve(work: Workspace, agent: Agent) -> None:
-    while True:
-        message = await work.bus.receive(agent.name)
-        if message.kind == "review":
-            review = await agent.fresh().ask(message.content, Review, purpose="review", trusted=message.trusted)
-            problems = problem_lines(review)
-            kind, text = ("problems", problems) if problems else ("accepted", "Right and complete.")
-        else:
-            kind, text = "report", await agent.work(message.content, trusted=message.trusted)
-        work.bus.reply(message, agent.name, text, kind=kind, trusted=not agent.tainted)
+    """Work is done one piece after the other; a colleague's question is answered beside it."""
+    busy = asyncio.Lock()
+    async with asyncio.TaskGroup() as group:
+        while True:
+            message = await work.bus.receive(agent.name)
+            group.create_task(_answer(work, agent, message, busy))
+
+
+async def _answer(work: Workspace, agent: Agent, message: Message, busy: asyncio.Lock) -> None:
+    if message.kind == "question":
+        kind, text = "answer", await agent.say(message.content, trusted=message.trusted)
+    else:
+        async with busy:
+            kind, text = await _done(agent, message)
+    work.bus.reply(message, agent.name, text, kind=kind, trusted=not agent.tainted)
+
+
+async def _done(agent: Agent, message: Message) -> tuple[str, str]:
+    """(kind of the reply, its text)"""
+    if message.kind == "review":
+        review = await agent.fresh().ask(message.content, Review, purpose="review", trusted=message.trusted)
+        problems = problem_lines(review)
+        return ("problems", problems) if problems else ("accepted", "Right and complete.")
+    if message.kind != "node":
+        return "report", await agent.work(message.content, trusted=message.trusted)
+    try:
+        return "report", await agent.work(message.content, trusted=message.trusted)
+    except ModelError as error:  # a workflow's node may fail; the workflow decides what then
+        return "failed", str(error)

@@ -14,14 +14,7 @@ from marketplace.board import Board, Posting, State
 from traces.errors import MalformedOutput
 from traces.kernel import BidMade
 
-MECHANISM = "lowest_bid"
 DELIVERIES = 3
-WORKERS = (
-    ("researcher", "researcher-1"),
-    ("researcher", "researcher-2"),
-    ("coder", "coder-1"),
-    ("coder", "coder-2"),
-)
 
 CALL_FOR_BIDS = """[subtask: {id}] {goal}
 This work is on offer. Do you take it, for how many tokens, and how sure are you to get it right?"""
@@ -48,9 +41,10 @@ class AgentBidder:
 
 async def market(work: Workspace) -> str:
     """Subtasks open when what they need has been accepted; the lowest sealed bid gets the work."""
-    planner, reviewer = work.hire("planner"), work.hire("reviewer")
-    workers = [work.hire(role, name) for role, name in WORKERS]
-    board = Board(work.record, mechanisms.find(MECHANISM), MECHANISM)
+    settings = work.settings
+    planner, reviewer = work.one(settings.lead, "planner"), work.one(settings.reviewer, "reviewer")
+    workers = work.staff()
+    board = Board(work.record, mechanisms.find(settings.mechanism), settings.mechanism)
     async with on_duty(work, [*workers, reviewer]) as group:
         tasks = await plan(work, planner, workers)
         floor = _Floor(work, board, planner, reviewer, workers, {task.id: task for task in tasks}, group)
@@ -85,22 +79,23 @@ class _Floor:
 
     async def _one(self, posting: Posting) -> None:
         able = [AgentBidder(w) for w in self.workers if w.role == posting.role]
+        deliveries = self.work.settings.stop.max_rounds or DELIVERIES
         bids = [bid for bid in await asyncio.gather(*(b.bid(posting) for b in able)) if bid is not None]
         award = self.board.award(
             posting.id, bids or [BidMade(posting.id, able[0].name, 0, 0.5, "nobody bid: assigned")]
         )
         reports = {p.id: p.delivery for p in self.board.in_state(State.SETTLED)}
         text = assignment(self.tasks[posting.id], reports)
-        for attempt in range(1, DELIVERIES + 1):
+        for attempt in range(1, deliveries + 1):
             reply = await self.work.bus.ask(self.planner.name, award.agent, text, kind="award", trusted=False)
             self.board.deliver(posting.id, award.agent, reply.content)
             self.work.hand_in(award.agent, reply.content)
-            problems = "" if attempt == DELIVERIES else await self._review(posting, reports)
+            problems = "" if attempt == deliveries else await self._review(posting, reports)
             if not problems:
                 break
             self.board.send_back(posting.id, by=self.reviewer.name, reason=problems)
             text = SENT_BACK.format(id=posting.id, problems=problems)
-        reason = "last attempt, taken as it is" if problems == "" and attempt == DELIVERIES else ""
+        reason = "last attempt, taken as it is" if problems == "" and attempt == deliveries else ""
         self.board.accept(posting.id, by=self.reviewer.name, reason=reason)
 
     async def _review(self, posting: Posting, reports: dict[str, str]) -> str:

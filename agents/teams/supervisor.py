@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+from agents import stopping
 from agents.agent import Agent
 from agents.asking import Decision, PlannedTask
-from agents.teams.crew import REVIEW, WORKERS, carry_out, on_duty, plan, spread
+from agents.teams.crew import REVIEW, carry_out, on_duty, plan, spread
 from agents.workspace import Workspace
 
-ROUNDS = 3
 DECIDE = """The subtasks have come back:
 {reports}
 
@@ -15,28 +19,43 @@ The review of the result says:
 {review}
 
 Is the job done? If not, which subtasks must be done again, and why? An empty answer hands in the last report."""
+NO_REVIEW = "There is no reviewer; judge for yourself."
 
 
 async def supervisor(work: Workspace) -> str:
     """Everything passes through the supervisor; independent subtasks run side by side."""
-    boss = work.hire("supervisor")
-    workers = [work.hire(role, name) for role, name in WORKERS]
-    reviewer = work.hire("reviewer")
-    async with on_duty(work, [*workers, reviewer]):
-        return await _lead(work, boss, workers, reviewer)
+    async with on_the_job(work) as (boss, workers, reviewer):
+        return await lead(work, boss, workers, reviewer)
 
 
-async def _lead(work: Workspace, boss: Agent, workers: list[Agent], reviewer: Agent) -> str:
+@asynccontextmanager
+async def on_the_job(work: Workspace) -> AsyncIterator[tuple[Agent, list[Agent], Agent | None]]:
+    """The supervisor, its workers and the reviewer, if the team has one; all but the supervisor on duty."""
+    settings = work.settings
+    boss = work.one(settings.lead, "supervisor")
+    workers = work.staff()
+    reviewer = work.one(settings.reviewer, "reviewer") if settings.reviewer is not None else None
+    async with on_duty(work, [*workers, reviewer] if reviewer is not None else workers):
+        yield boss, workers, reviewer
+
+
+async def lead(
+    work: Workspace, boss: Agent, workers: list[Agent], reviewer: Agent | None, *, direct: bool = False
+) -> str:
+    """Plan, have it done, decide; again until done or a stop rule is met. `direct`: workers ask each other."""
     tasks = await plan(work, boss, workers)
     holders = spread(tasks, workers)
+    until = stopping.rule(work.settings.stop, rounds=3)
     reports: dict[str, str] = {}
     problems: dict[str, str] = {}
     todo = tasks
-    for round_ in range(1, ROUNDS + 1):
-        await carry_out(work, boss.name, todo, holders, reports, problems)
+    for rounds in count(1):
+        await carry_out(work, boss.name, todo, holders, reports, problems, direct=direct)
         answer = reports[tasks[-1].id]
         work.hand_in(boss.name, answer)
-        if round_ == ROUNDS:
+        met = until(work.standing(rounds))
+        if met is not None:
+            work.stopped(met, boss.name)
             break
         decision = await _decide(work, boss, reviewer, tasks, reports)
         if decision.answer.strip():
@@ -46,21 +65,27 @@ async def _lead(work: Workspace, boss: Agent, workers: list[Agent], reviewer: Ag
         todo = _again(tasks, set(problems))
         if decision.done or not todo:
             break
-        work.note(boss.name, "re-plan", f"round {round_ + 1}: {', '.join(t.id for t in todo)} again")
+        work.note(boss.name, "re-plan", f"round {rounds + 1}: {', '.join(t.id for t in todo)} again")
     return answer
 
 
 async def _decide(
-    work: Workspace, boss: Agent, reviewer: Agent, tasks: list[PlannedTask], reports: dict[str, str]
+    work: Workspace, boss: Agent, reviewer: Agent | None, tasks: list[PlannedTask], reports: dict[str, str]
 ) -> Decision:
+    review = await _review(work, boss, reviewer, tasks, reports) if reviewer is not None else NO_REVIEW
+    collected = "\n\n".join(f"[report: {task.id}]\n{reports[task.id]}" for task in tasks)
+    question = DECIDE.format(reports=collected, review=review)
+    return await boss.ask(question, Decision, purpose="decide", trusted=False)
+
+
+async def _review(
+    work: Workspace, boss: Agent, reviewer: Agent, tasks: list[PlannedTask], reports: dict[str, str]
+) -> str:
     last = tasks[-1]
     found = "\n".join(reports[task.id] for task in tasks[:-1])
     delivery = f"{reports[last.id]}\n\nIt rests on:\n{found}" if found else reports[last.id]
     asked = REVIEW.format(id=last.id, goal=last.goal, delivery=delivery)
-    review = await work.bus.ask(boss.name, reviewer.name, asked, kind="review", trusted=False)
-    collected = "\n\n".join(f"[report: {task.id}]\n{reports[task.id]}" for task in tasks)
-    question = DECIDE.format(reports=collected, review=review.content)
-    return await boss.ask(question, Decision, purpose="decide", trusted=False)
+    return (await work.bus.ask(boss.name, reviewer.name, asked, kind="review", trusted=False)).content
 
 
 def _problems(decision: Decision, tasks: list[PlannedTask]) -> dict[str, str]:

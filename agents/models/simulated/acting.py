@@ -12,7 +12,7 @@ from agents.models.model import Request
 from agents.models.simulated import noise
 from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.profile import Mode, Profile
-from agents.models.simulated.view import View, note
+from agents.models.simulated.view import View, note, parse
 from tasks import templates
 from tasks.case import Step
 from tasks.reading import Known, arguments_for, read
@@ -51,7 +51,9 @@ class Actor:
         while True:
             step = self._next(blocked)
             if step is None:
-                return self._finish()
+                return self._ask_person() or self._finish()
+            if self._can_ask(step):
+                return self._ask(step)
             if step.tool is None:
                 self._conclude(step)
             elif step.tool in self.tools and self.view.attempts.get(step.id, 0) < TRIES:
@@ -64,6 +66,8 @@ class Actor:
 
     def _read_results(self) -> None:
         for call, result in self.view.results:
+            if call.name == "ask_colleague":
+                self._hear(result)
             step = self.index.steps.get(call.id.rpartition(".")[0])
             if step is None:
                 continue
@@ -71,6 +75,12 @@ class Actor:
                 if self.draft.fault is None and self._strikes(step, ("says_not_does",), share=0.2):
                     known = Known(noise.wrong_fact(step, name, self.rng), known.source)
                     self.draft.fault = Fault("says_not_does", step.id, f"misread {name}")
+                self._note(name, known)
+
+    def _hear(self, told: str) -> None:
+        """Take over what a colleague knows."""
+        for name, known in parse(told).notes:
+            if name in self.index.producer and known.value != UNKNOWN:
                 self._note(name, known)
 
     def _note(self, name: str, known: Known) -> None:
@@ -92,17 +102,22 @@ class Actor:
             return None
         for step in self.index.steps.values():
             due = self.index.answer_facts.intersection(step.facts) - self.view.beliefs.keys()
-            if due and step.id not in blocked and skill_of(step) != "act":
+            if due and step.id not in blocked and (skill_of(step) != "act" or self._can_ask(step)):
                 return self._first_needed(step, blocked)
         return None
 
     def _done(self, step: Step) -> bool:
+        """Whether its facts are known; what could not be done before, for want of the tool, is not."""
+        if skill_of(step) == "act" and step.tool in self.tools and step.id not in self.view.attempts:
+            return all(str(self.view.beliefs.get(name, UNKNOWN)) != UNKNOWN for name in step.facts)
         return all(name in self.view.beliefs for name in step.facts)
 
     def _first_needed(self, step: Step, blocked: set[str]) -> Step:
         for name in sorted(self.index.needs[step.id]):
             if name not in self.view.beliefs:
                 producer = self.index.producer[name]
+                if self._can_ask(producer):
+                    return producer
                 if producer.id not in blocked and skill_of(producer) != "act":
                     return self._first_needed(producer, blocked)
                 self._give_up(producer)
@@ -113,6 +128,33 @@ class Actor:
         for name in step.facts:
             if name not in self.view.beliefs:
                 self._note(name, Known(UNKNOWN))
+
+    # --- asking others -----------------------------------------------------------------------------------------
+
+    def _can_ask(self, step: Step) -> bool:
+        """Whether a colleague did this, and has not been asked yet."""
+        subtask = self.index.subtask_of[step.id]
+        asked = f"ask_{subtask}" in self.view.attempts
+        return "ask_colleague" in self.tools and subtask in self.view.holders and not asked
+
+    def _ask(self, step: Step) -> Draft:
+        subtask = self.index.subtask_of[step.id]
+        question = f"[subtask: {subtask}] What did you find?"
+        arguments = {"colleague": self.view.holders[subtask], "question": question}
+        return self._emit("ask_colleague", arguments, f"ask_{subtask}")
+
+    def _ask_person(self) -> Draft | None:
+        """Ask a person about what it could not find out, once."""
+        open_ = [
+            name
+            for name, known in self.view.beliefs.items()
+            if known.value == UNKNOWN and name in self.index.answer_facts
+        ]
+        if "ask_person" not in self.tools or "ask_person" in self.view.attempts or not open_:
+            return None
+        return self._emit(
+            "ask_person", {"question": f"I could not find out: {', '.join(open_)}. What is right?"}, "ask_person"
+        )
 
     # --- doing -------------------------------------------------------------------------------------------------
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from agents.models.simulated.acting import UNKNOWN
 from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.profile import Profile
-from agents.models.simulated.view import View, parse
+from agents.models.simulated.view import View, note, parse
 from tasks import templates
 from tasks.reading import Known
 from traces.kernel import Fault
@@ -17,6 +18,8 @@ from traces.kernel import Fault
 Filled = tuple[dict[str, Any], Fault | None]
 
 TOKENS_PER_STEP = 900
+PROPOSED = "nothing of it has been done yet"
+_CANDIDATE = re.compile(r"^\[candidate: \d+\]$", re.MULTILINE)
 
 
 def plan(view: View, profile: Profile, rng: random.Random) -> Filled:
@@ -41,7 +44,8 @@ def plan(view: View, profile: Profile, rng: random.Random) -> Filled:
 def review(view: View, profile: Profile, rng: random.Random) -> Filled:
     """What is wrong in the work at hand, as far as it notices: better in others' work than in its own, and better
     with the right value in sight."""
-    own = any(message.role == "assistant" for message in view.messages)
+    delivered = "Delivered:\n" in view.messages[-1].content
+    own = not delivered and any(message.role == "assistant" for message in view.messages)
     chance = profile.check.own if own else profile.check.other
     wrong = _wrong(view)
     problems, missed = [], []
@@ -67,11 +71,13 @@ def _wrong(view: View) -> list[tuple[str, str]]:
     text = view.messages[-1].content
     pending = "about to call" in text
     complete = index.final in view.scope and not pending
-    delivered, due = _delivered(view), _facts_due(view)
+    delivered, due, beliefs = _delivered(view), _facts_due(view), _at_issue(view)
     found: dict[str, str] = {}
     for step in index.steps.values():
+        if PROPOSED in text and skill_of(step) == "act":
+            continue
         for name, fact in step.facts.items():
-            belief = view.beliefs.get(name)
+            belief = beliefs.get(name)
             if belief is not None and belief.value != fact.value:
                 found[name] = "is not known" if belief.value == UNKNOWN else f"{belief.value} does not follow"
             elif complete and name in index.answer_facts and fact.value not in delivered:
@@ -81,6 +87,14 @@ def _wrong(view: View) -> list[tuple[str, str]]:
     if pending:
         found.update(_wrong_call(index, text))
     return [(n, r) for n, r in found.items() if not any(n in index.rests_on(o) for o in found if o != n)]
+
+
+def _at_issue(view: View) -> dict[str, Known]:
+    """What is claimed: in a delivery that it is shown, or by itself."""
+    text = view.messages[-1].content
+    if "Delivered:\n" not in text:
+        return view.beliefs
+    return {name: known for name, known in parse(text).notes if name in view.index.producer}
 
 
 def _wrong_call(index: Index, text: str) -> dict[str, str]:
@@ -149,4 +163,34 @@ def bid(view: View, profile: Profile, rng: random.Random) -> Filled:
     return {"take": True, "price": round(price), "confidence": round(rate * rng.uniform(0.9, 1.0), 3)}, None
 
 
-FORMS = {"Plan": plan, "Review": review, "Decision": decide, "Bid": bid}
+def ballot(view: View, profile: Profile, rng: random.Random) -> Filled:
+    """The first candidate in which it notices nothing wrong; the first of all where it finds fault with each."""
+    candidates = _CANDIDATE.split(view.messages[-1].content)[1:]
+    wrong = [_seems_wrong(view, text, profile, rng) for text in candidates]
+    choice = next((number for number, found in enumerate(wrong, 1) if not found), 1)
+    return {"choice": choice, "reason": "nothing in it looks wrong" if not all(wrong) else "none looks right"}, None
+
+
+def _seems_wrong(view: View, text: str, profile: Profile, rng: random.Random) -> bool:
+    index = view.index
+    stated = dict(parse(text).notes)
+    answer = text.partition("\n\nIt rests on:")[0]
+    about = {name for name in index.producer if skill_of(index.producer[name]) != "act"}
+    false = {name for name in about & stated.keys() if stated[name].value != index.truth(name)}
+    missing = {name for name in about & index.answer_facts if index.truth(name) not in answer}
+    if not false | missing:
+        return rng.random() < profile.check.false_alarm
+    sighted = any(view.in_sight(index.truth(name)) for name in false | missing)
+    return rng.random() < profile.check.other * (1.0 if sighted else profile.check.blind)
+
+
+def summary(view: View, profile: Profile, rng: random.Random) -> Filled:
+    """What it believes, a line each; now and then one is lost."""
+    names = list(view.beliefs)
+    lost = [n for n in names if rng.random() < profile.mix.get("loses_history", 0) / 100]
+    fault = Fault("loses_history", view.index.producer[lost[0]].id, f"left {', '.join(lost)} out") if lost else None
+    notes = [note(name, view.beliefs[name]) for name in names if name not in lost]
+    return {"notes": notes[:60] or ["nothing yet"]}, fault
+
+
+FORMS = {"Ballot": ballot, "Summary": summary, "Plan": plan, "Review": review, "Decision": decide, "Bid": bid}

@@ -16,6 +16,7 @@ from traces.kernel import ChatMessage, ToolCall
 _NOTE = re.compile(r"^- (\w+): (.+?)(?: \[([\w.-]+#\d+)\])?$", re.MULTILINE)
 _PROBLEM = re.compile(r"^\* (\w+): ", re.MULTILINE)
 _SUBTASK = re.compile(r"^\[subtask: (\w+)\]", re.MULTILINE)
+_HOLDER = re.compile(r"^\[done: (\w+)\] by (\S+)$", re.MULTILINE)
 _HELD_BACK = "Held back by your own check"
 
 
@@ -23,15 +24,17 @@ class Parsed(Struct, frozen=True):
     notes: tuple[tuple[str, Known], ...]
     problems: tuple[str, ...]
     subtasks: tuple[str, ...]
+    holders: tuple[tuple[str, str], ...] = ()
 
 
 @lru_cache(maxsize=65536)
 def parse(text: str) -> Parsed:
-    """The notes ("- name: value [source]"), problems ("* name: reason") and subtasks that a message holds."""
+    """The notes ("- name: value [source]"), problems ("* name: reason"), subtasks, and who did which, in a message."""
     notes = tuple((m[1], Known(m[2], m[3] or "")) for m in _NOTE.finditer(text)) if "- " in text else ()
     problems = tuple(m[1] for m in _PROBLEM.finditer(text)) if "* " in text else ()
     subtasks = tuple(_SUBTASK.findall(text)) if "[subtask: " in text else ()
-    return Parsed(notes, problems, subtasks)
+    holders = tuple((m[1], m[2]) for m in _HOLDER.finditer(text)) if "[done: " in text else ()
+    return Parsed(notes, problems, subtasks, holders)
 
 
 def note(name: str, known: Known) -> str:
@@ -41,7 +44,7 @@ def note(name: str, known: Known) -> str:
 class View:
     """beliefs: fact → what was last said of it, unless it was disputed since or rests on something that changed.
     attempts: step → its calls in sight. results: what the newest calls gave back, not yet read.
-    scope: the subtasks at hand. own: facts that it noted itself."""
+    scope: the subtasks at hand. own: facts that it noted itself. holders: who did which subtask."""
 
     def __init__(self, messages: Sequence[ChatMessage], index: Index) -> None:
         self.index = index
@@ -51,6 +54,7 @@ class View:
         self.attempts: dict[str, int] = {}
         self.results: list[tuple[ToolCall, str]] = []
         self.calls: list[ToolCall] = []
+        self.holders: dict[str, str] = {}
         self.scope: tuple[str, ...] = tuple(index.subtasks)
         for message in messages:
             self._take(message)
@@ -86,6 +90,7 @@ class View:
         scope = tuple(name for name in parsed.subtasks if name in self.index.subtasks)
         if scope:
             self.scope = scope
+        self.holders.update(parsed.holders)
         for name in parsed.problems:
             self.dispute(name)
         for name, known in parsed.notes:

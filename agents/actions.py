@@ -1,0 +1,82 @@
+"""Actions: what an agent may call that the team does for it, rather than the world: asking a colleague or a person."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from agents.workspace import Workspace
+
+QUESTION = "{question}\n(A question from {asker}. Answer from what you know, without doing anything new.)"
+
+
+class Action(Struct, frozen=True):
+    """A tool by its form. `do` gives the text that comes back, and whether it is trusted."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    do: Callable[[dict[str, Any]], Awaitable[tuple[str, bool]]]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return {
+            "type": "function",
+            "function": {"name": self.name, "description": self.description, "parameters": self.parameters},
+        }
+
+
+class Person(Protocol):
+    """Somebody whom agents may ask. Gives the answer, and who gave it."""
+
+    async def answer(self, agent: str, question: str) -> tuple[str, str]: ...
+
+
+class NobodyThere:
+    """In batch there is no person to ask; the agent is told so and goes on."""
+
+    async def answer(self, agent: str, question: str) -> tuple[str, str]:
+        return (
+            "No person can be asked now. Go on with what you know, and say in the answer what is left open.",
+            "nobody",
+        )
+
+
+def ask_colleague(work: Workspace, agent: str, colleagues: Iterable[str]) -> Action:
+    """Ask another agent directly, over the bus."""
+
+    async def do(arguments: dict[str, Any]) -> tuple[str, bool]:
+        text = QUESTION.format(question=arguments["question"], asker=agent)
+        reply = await work.bus.ask(agent, arguments["colleague"], text, kind="question", trusted=False)
+        return reply.content, reply.trusted
+
+    names = [name for name in colleagues if name != agent]
+    return Action(
+        "ask_colleague",
+        "Ask a colleague what they found out, before you find it out again yourself.",
+        _form(colleague={"type": "string", "enum": names}, question={"type": "string"}),
+        do,
+    )
+
+
+def ask_person(work: Workspace, agent: str) -> Action:
+    """Ask a person: what only they can decide, or what cannot be found out here."""
+
+    async def do(arguments: dict[str, Any]) -> tuple[str, bool]:
+        text, who = await work.person.answer(agent, arguments["question"])
+        work.note(agent, "escalated", f"asked a person ({who}): {arguments['question']}")
+        return text, True
+
+    return Action(
+        "ask_person",
+        "Ask a person, where the request cannot be settled with the tools or needs a decision that is not yours.",
+        _form(question={"type": "string"}),
+        do,
+    )
+
+
+def _form(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

@@ -1,0 +1,146 @@
+"""A team as data: who is in it, how each agent works inside, and when it stops. Files of this form are teams."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from tasks import yamlfile
+from tasks.case import Strict
+from traces.errors import InputError
+
+SHIPPED = Path(__file__).parent / "teams"
+
+
+class Member(Strict):
+    """`count` agents of a role. `model`: another one than the experiment's, by name; `smaller` is the next smaller of
+    the shipped simulated profiles."""
+
+    role: str
+    count: int = Field(default=1, ge=1, le=100)
+    model: str | None = None
+
+    @field_validator("role")
+    @classmethod
+    def _known(cls, role: str) -> str:
+        from agents import roles
+
+        try:
+            roles.find(role)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return role
+
+
+class Stop(Strict):
+    """The first that is met ends the rounds. `agreement`: the share of proposals that are equal; `budget`: the share of
+    the run's token budget that is used."""
+
+    max_rounds: int | None = Field(default=None, ge=1, le=100)
+    agreement: float | None = Field(default=None, gt=0, le=1)
+    budget: float | None = Field(default=None, gt=0, le=1)
+
+
+class Inside(Strict):
+    """How each agent works.
+
+    plan_first: plan-then-act (Wang et al. 2023, "Plan-and-Solve"), not step by step (ReAct, Yao et al. 2023).
+    check:      who looks at an attempt before it counts: nobody, the agent itself, or a critic beside it.
+    memory:     what happens when the context window is nearly full: the oldest messages are left out (window), or
+                summed up by the model (summary).
+    remember:   facts with a source are kept in LanceDB for later cases, and recalled from there.
+    escalate:   the agent may ask a person.
+    max_steps:  tool-calling turns of one piece of work.
+    fallback:   the model to go on with when a call has failed for good.
+    cache:      a call that was made before in the run is answered from memory.
+    """
+
+    plan_first: bool = False
+    check: Literal["none", "self", "critic"] = "none"
+    memory: Literal["window", "summary"] = "window"
+    remember: bool = False
+    escalate: bool = False
+    max_steps: int = Field(default=14, ge=1, le=200)
+    fallback: str | None = None
+    cache: bool = False
+
+
+class When(Strict):
+    """What a route fits: all that is given must hold. `feature` and `difficulty` are the case's own labels; `matches`
+    (a regular expression) and `longer_than` (characters) look at the request."""
+
+    feature: str | None = None
+    difficulty: Literal["easy", "medium", "hard"] | None = None
+    matches: str | None = None
+    longer_than: int | None = None
+
+    @field_validator("matches")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return pattern
+
+
+class Route(Strict):
+    when: When = When()
+    team: str
+
+
+class Settings(Strict):
+    """`shape` is a shipped team's name or the import path of a function; the other fields are what that shape takes.
+
+    lead: plans, decides or judges. members: do the work. reviewer: checks it. mechanism: how a market awards.
+    routes: the first that fits names the team for a case.
+    """
+
+    shape: str
+    about: str = ""
+    lead: Member | None = None
+    members: tuple[Member, ...] = ()
+    reviewer: Member | None = None
+    stop: Stop = Stop()
+    agent: Inside = Inside()
+    mechanism: str = "lowest_bid"
+    routes: tuple[Route, ...] = ()
+
+    @property
+    def people(self) -> tuple[Member, ...]:
+        """Everyone in the team."""
+        return tuple(m for m in (self.lead, *self.members, self.reviewer) if m is not None)
+
+
+def shipped() -> list[str]:
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load(path: Path) -> Settings:
+    """A team's file. What it leaves out is as in the shipped team of its shape; what that team does not take is an
+    error. Raises ScenarioError (file, line, field)."""
+    own = yamlfile.load(path, Settings)
+    base = SHIPPED / f"{own.shape}.yaml"
+    if path == base or ":" in own.shape:
+        return own
+    if not base.is_file():
+        raise yamlfile.error_at(
+            path, ["shape"], f"no team {own.shape!r}: one of {', '.join(shipped())}, or an import path module:name"
+        )
+    default = yamlfile.load(base, Settings)
+    takes = default.model_fields_set | {"about", "agent"}
+    for field in own.model_fields_set - takes:
+        raise yamlfile.error_at(path, [field], f"{own.shape} has no {field!r}; it takes {', '.join(sorted(takes))}")
+    return _over(default, own)
+
+
+def _over(default: Settings, own: Settings) -> Settings:
+    """The default with the user's fields; stop rules are replaced as a whole, agents' habits one by one."""
+    fields: dict[str, Any] = {name: getattr(own, name) for name in own.model_fields_set}
+    if "agent" in fields:
+        habits = {name: getattr(own.agent, name) for name in own.agent.model_fields_set}
+        fields["agent"] = default.agent.model_copy(update=habits)
+    return default.model_copy(update=fields)

@@ -1,0 +1,164 @@
+"""Teams as files: what they take, what is said of a mistake, and that the settings do something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agents import settings, table
+from agents.stopping import Met, Standing, agreement, budget, max_rounds
+from agents.teams.router import fits
+from experiments import plan as plans
+from experiments.plan import Plan
+from tasks import scenario as scenarios
+from tests.trials import chats, do, events, profile, puzzle
+from traces.errors import InputError, ScenarioError
+from traces.kernel import AgentCreated, LimitHit, Message, MessageSent, Noted, RunFinished, ToolExecuted
+
+SCENARIO = "market_brief"
+
+
+def _team(folder: Path, text: str, name: str = "mine") -> str:
+    path = folder / f"{name}.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("shape: duo\n", 1, "no team 'duo': one of cascade"),
+        ("shape: solo\nmembers: [{role: boss}]\n", 2, "no role 'boss'; there are: solo"),
+        ("shape: supervisor\n\nmembers:\n  - {role: coder, count: 0}\n", 4, "greater than or equal to 1"),
+        ("shape: pipeline\nmembers: [{role: coder}]\n", 2, "pipeline has no 'members'; it takes about, agent"),
+        ("shape: router\nroutes: [{when: {matches: '('}, team: solo}]\n", 2, "not a regular expression"),
+        ("shape: solo\nsize: 3\n", 2, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(text: str, line: int, says: str, tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError) as raised:
+        table.team(_team(tmp_path, text))
+    assert raised.value.line == line
+    assert says in str(raised.value)
+
+
+def test_what_a_file_leaves_out_is_as_in_the_shipped_team(tmp_path: Path) -> None:
+    text = "shape: supervisor\nmembers: [{role: coder, count: 2}]\nreviewer: {role: reviewer, model: sim:large}\n"
+    team = table.team(_team(tmp_path, text))
+    assert team.name == "mine"
+    assert team.settings.stop.max_rounds == 3
+    ((_, recorder),) = do(Plan(SCENARIO, (_team(tmp_path, text),), model="sim:medium", cases=1, trials=1))
+    made = [(e.agent, e.model) for e in events(recorder) if isinstance(e, AgentCreated)]
+    assert made == [
+        ("supervisor", "sim:medium"),
+        ("coder-1", "sim:medium"),
+        ("coder-2", "sim:medium"),
+        ("reviewer", "sim:large"),
+    ]
+    assert {c.model for c in chats(recorder) if c.agent == "reviewer"} == {"sim:large"}
+
+
+def test_every_shipped_team_is_data_and_says_what_it_is() -> None:
+    assert sorted(table.TEAMS) == settings.shipped()
+    for name in table.TEAMS:
+        assert len(table.team(name).settings.about) > 40
+        assert table.team(name).shape.__doc__
+
+
+def test_teams_of_one_name_and_of_mixed_models_are_refused(tmp_path: Path) -> None:
+    solo = _team(tmp_path, "shape: solo\n", "solo")
+    with pytest.raises(InputError, match="both called 'solo'"):
+        plans.check(Plan(SCENARIO, ("solo", solo)))
+    mixed = _team(tmp_path, "shape: solo\nagent: {fallback: openai/gpt-4o-mini}\n", "mixed")
+    with pytest.raises(InputError, match="simulated and real models cannot be mixed"):
+        plans.check(Plan(SCENARIO, (mixed,)))
+    behind = _team(tmp_path, f"shape: router\nroutes: [{{team: '{mixed}'}}]\n", "behind")
+    with pytest.raises(InputError, match="cannot be mixed"):
+        plans.check(Plan(SCENARIO, (behind,)))
+
+
+def test_a_team_of_ones_own_is_a_function_by_its_import_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_teams.py").write_text(
+        "async def pair(work):\n"
+        "    first, second = work.hire('solo', 'first'), work.hire('solo', 'second')\n"
+        "    work.hand_in('second', await second.work(await first.work('Answer.'), trusted=False))\n"
+        "    return work.answer\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ((outcome, recorder),) = do(Plan(SCENARIO, ("own_teams:pair",), model="sim:oracle", cases=1, trials=1))
+    assert outcome.success
+    assert {c.agent for c in chats(recorder)} == {"first", "second"}
+
+
+def test_stop_rules_compose_and_say_which_was_met() -> None:
+    rule = agreement(0.6) | budget(0.9) | max_rounds(3)
+    assert rule(Standing(1, 0.5, 0.2)) is None
+    assert rule(Standing(1, 0.75, 0.95)) == Met("agreement", 0.75, 0.6)
+    assert rule(Standing(3, 0.5, 0.95)) == Met("budget", 0.95, 0.9)
+    assert rule(Standing(3, 0.5, None)) == Met("max_rounds", 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("stop", "kind"),
+    [
+        ("{max_rounds: 1, agreement: 1.0}", "max_rounds"),
+        ("{budget: 0.0001}", "budget"),
+        ("{agreement: 0.5}", "agreement"),
+    ],
+)
+def test_a_run_says_which_rule_ended_it(stop: str, kind: str, tmp_path: Path) -> None:
+    scenario = puzzle(tmp_path / "puzzle")
+    model = profile(tmp_path / "model.yaml", error=0.5, check={"other": 0.0})
+    team = _team(tmp_path, f"shape: debate\nstop: {stop}\n")
+    for _, recorder in do(Plan(str(scenario), (team,), model=model, trials=10)):
+        (met,) = [e for e in events(recorder) if isinstance(e, LimitHit)]
+        finished = events(recorder)[-1]
+        assert isinstance(finished, RunFinished)
+        assert finished.ended_by == f"{met.kind}: {met.value:g} of {met.limit:g}"
+        assert finished.status == "completed"
+        assert met.kind in (kind, "agreement")
+        assert met.value >= met.limit
+
+
+def _messages(recorder: object) -> list[Message]:
+    return [e.message for e in events(recorder) if isinstance(e, MessageSent)]  # type: ignore[arg-type]
+
+
+def test_only_the_winner_acts() -> None:
+    """Attempts that come to nothing change nothing: every outside effect is made by one agent, after the vote."""
+    for team in ("ensemble", "debate", "cascade"):
+        for _, recorder in do(Plan("billing_support", (team,), model="sim:small", cases=10, trials=1)):
+            effects = [r for r in recorder.records if isinstance(r.event, ToolExecuted) and r.event.effect == "outside"]
+            assert len({r.event.agent for r in effects}) <= 1  # type: ignore[union-attr]
+
+
+def test_hybrid_workers_ask_each_other() -> None:
+    asked = 0
+    for _, recorder in do(Plan("billing_support", ("hybrid",), model="sim:oracle", cases=4, trials=1)):
+        questions = [m for m in _messages(recorder) if m.kind == "question"]
+        answers = {m.reply_to for m in _messages(recorder) if m.kind == "answer"}
+        assert {m.id for m in questions} == answers
+        assert all(m.sender != m.to != "supervisor" for m in questions)
+        asked += len(questions)
+    assert asked
+
+
+def test_a_route_is_chosen_by_what_the_case_shows(tmp_path: Path) -> None:
+    text = "shape: router\nroutes: [{when: {feature: parallel}, team: graph}, {team: solo}]\n"
+    team = _team(tmp_path, text)
+    done = do(Plan(SCENARIO, (team,), model="sim:oracle", trials=1))
+    scenario = scenarios.load(SCENARIO)
+    for outcome, recorder in done:
+        assert outcome.success
+        (note,) = [e for e in events(recorder) if isinstance(e, Noted) and e.kind == "route"]
+        parallel = "parallel" in scenario.case(outcome.case).features
+        assert note.text == ("graph: feature parallel" if parallel else "solo: no other route fits")
+
+
+def test_all_conditions_of_a_route_must_hold() -> None:
+    case = scenarios.load(SCENARIO).cases[0]
+    when = settings.When(difficulty=case.difficulty, matches=case.request[:5], longer_than=10)
+    assert fits(when, case)
+    assert not fits(when.model_copy(update={"longer_than": 100_000}), case)
+    assert not fits(when.model_copy(update={"feature": "no such label"}), case)

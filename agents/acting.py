@@ -23,13 +23,16 @@ class Turn(msgspec.Struct, frozen=True):
 
 class Acting(Protocol):
     """`offer` says how the tools go into the request (native tools, schema); `read` takes the turn out of the reply,
-    or raises MalformedOutput; `said` and `result` are how turn and result stand in the conversation."""
+    or raises MalformedOutput; `said` (by its reply), `called` (by the calls) and `result` are how a turn and a result
+    stand in the conversation."""
 
     def offer(self, specs: tuple[dict[str, Any], ...]) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None]: ...
 
     def read(self, reply: Reply) -> Turn: ...
 
     def said(self, reply: Reply) -> ChatMessage: ...
+
+    def called(self, text: str, calls: tuple[ToolCall, ...]) -> ChatMessage: ...
 
     def result(self, call: ToolCall, text: str, trusted: bool) -> ChatMessage: ...
 
@@ -46,7 +49,10 @@ class NativeCalls:
         return Turn(reply.text, reply.tool_calls)
 
     def said(self, reply: Reply) -> ChatMessage:
-        return ChatMessage("assistant", reply.text, reply.tool_calls)
+        return self.called(reply.text, reply.tool_calls)
+
+    def called(self, text: str, calls: tuple[ToolCall, ...]) -> ChatMessage:
+        return ChatMessage("assistant", text, calls)
 
     def result(self, call: ToolCall, text: str, trusted: bool) -> ChatMessage:
         return ChatMessage("tool", text, tool_call_id=call.id, trusted=trusted)
@@ -82,6 +88,13 @@ class JsonActions:
 
     def said(self, reply: Reply) -> ChatMessage:
         return ChatMessage("assistant", reply.text)
+
+    def called(self, text: str, calls: tuple[ToolCall, ...]) -> ChatMessage:
+        whole: dict[str, Any] = {"thought": "", "next": {"action": "finish", "answer": text}}
+        for call in calls[:1]:
+            arguments = msgspec.json.decode(call.arguments or "{}")
+            whole = {"thought": text, "next": {"action": call.name, "arguments": arguments}}
+        return ChatMessage("assistant", msgspec.json.encode(whole).decode())
 
     def result(self, call: ToolCall, text: str, trusted: bool) -> ChatMessage:
         return ChatMessage("user", f"Result of {call.name}:\n{text}", trusted=trusted)

@@ -17,7 +17,7 @@ from agents.models.model import Model, Reply, Request
 from tools.tool import Effect
 from tools.toolbox import Toolbox, ToolResult
 from traces.errors import MalformedOutput
-from traces.kernel import ChatMessage, Event, Noted, OutputRejected, ToolCall
+from traces.kernel import ChatMessage, Event, Noted, OutputRejected, ToolCall, Usage
 
 T = TypeVar("T")
 
@@ -50,13 +50,15 @@ class Agent:
     checks_effects: bool = False
     sums_up: bool = False
     actions: dict[str, Action] = field(default_factory=dict)
+    used: Usage = field(default_factory=Usage)
 
     def __post_init__(self) -> None:
-        self._acting: Acting = acting_for(self.model.card)
+        self.acting: Acting = acting_for(self.model.card)
         self._density = 1.0  # the model's own tokens for each that memory.size guesses
 
     @property
-    def _specs(self) -> tuple[dict[str, Any], ...]:
+    def specs(self) -> tuple[dict[str, Any], ...]:
+        """Its tools in the form that chat-completion APIs take."""
         return (*self.toolbox.specs(self.tools), *(action.spec for action in self.actions.values()))
 
     @property
@@ -80,17 +82,18 @@ class Agent:
         self.hear(task, trusted=trusted)
         made: Counter[tuple[str, str]] = Counter()
         for _ in range(self.max_steps):
-            turn = await self._turn(purpose)
+            turn = await self._turn(purpose, self.specs)
             if not turn.calls:
                 return turn.text
             for call in turn.calls:
-                await self._act(call)
+                result = await self.use(call)
+                self.messages.append(self.acting.result(call, result.text, result.trusted))
             made.update((call.name, call.arguments) for call in turn.calls)
             if max(made.values()) >= CIRCLES:
                 self.record(Noted(self.name, "in_circles", f"made the same call {CIRCLES} times"))
                 break
         self.hear(LAST_STEP)
-        return (await self._turn(purpose, last=True)).text
+        return (await self._turn(purpose, ())).text
 
     async def ask(self, question: str, form: type[F], *, purpose: str, trusted: bool = True) -> F:
         """A reply in a fixed form. Raises MalformedOutput after a bounded number of repairs."""
@@ -100,26 +103,29 @@ class Agent:
         self.messages.append(ChatMessage("assistant", reply.text))
         return value
 
-    async def _turn(self, purpose: str, *, last: bool = False) -> Turn:
-        tools, schema = self._acting.offer(() if last else self._specs)
-        reply, turn = await self._readable(purpose, tools, schema, self._acting.read)
-        self.messages.append(self._acting.said(reply))
-        return Turn(turn.text) if last else turn
+    async def _turn(self, purpose: str, specs: tuple[dict[str, Any], ...]) -> Turn:
+        tools, schema = self.acting.offer(specs)
+        reply, turn = await self._readable(purpose, tools, schema, self.acting.read)
+        self.messages.append(self.acting.said(reply))
+        return turn if specs else Turn(turn.text)
 
-    async def _act(self, call: ToolCall) -> None:
+    async def use(self, call: ToolCall) -> ToolResult:
+        """Make a call that it decided on, after a second look where that is its habit."""
         if self.checks_effects and self.toolbox.effect(call.name) is Effect.OUTSIDE:
             problems = await self._check(call)
             if problems:
-                self.messages.append(self._acting.result(call, HELD_BACK.format(problems=problems), True))
-                return
-        result = await self._result(call)
-        self.messages.append(self._acting.result(call, result.text, result.trusted))
-
-    async def _result(self, call: ToolCall) -> ToolResult:
+                return ToolResult(HELD_BACK.format(problems=problems), False, trusted=True)
         action = self.actions.get(call.name)
         if action is not None:
             return await self.toolbox.ask(self.name, call, action.parameters, action.do)
         return await self.toolbox.call(self.name, self.tools, call, tainted=self.tainted)
+
+    async def decide(
+        self, messages: list[ChatMessage], specs: tuple[dict[str, Any], ...], purpose: str = "act"
+    ) -> Turn:
+        """One decision on a conversation that somebody else keeps: for engines with a loop of their own."""
+        self.messages = messages
+        return await self._turn(purpose, specs)
 
     async def _check(self, call: ToolCall) -> str:
         """Its own second look at a call, beside the conversation: the problems, or nothing."""
@@ -132,11 +138,15 @@ class Agent:
         """What it answers to a colleague from what it has in mind, beside its work: nothing of it is remembered."""
         aside = self.aside()
         aside.hear(question, trusted=trusted)
-        return (await aside._turn("answer", last=True)).text
+        return (await aside._turn("answer", ())).text
 
     def aside(self) -> Agent:
         """The same agent with all that it has in mind, for something that it will not remember."""
         return replace(self, messages=list(memory.whole(self.messages)))
+
+    def named(self, name: str) -> Agent:
+        """The same agent under another name, with nothing said yet: for what is asked on its behalf."""
+        return replace(self, name=name, messages=[], used=Usage())
 
     def fresh(self) -> Agent:
         """The same agent with nothing in mind but its instructions and the request: for bids and reviews."""
@@ -193,6 +203,7 @@ class Agent:
     async def _call(self, purpose: str, tools: tuple[dict[str, Any], ...], schema: dict[str, Any] | None) -> Reply:
         await self._make_room()
         reply = await self.model.chat(Request(self.name, tuple(self.messages), tools, schema, purpose=purpose))
+        self.used += reply.usage
         guessed = sum(map(memory.size, self.messages))
         self._density = max(1.0, reply.usage.input_tokens / guessed if guessed else 1.0)
         return reply

@@ -75,6 +75,32 @@ class Summary(Form):
     notes: list[str] = Field(max_length=60)
 
 
+class Selection(Form):
+    """Who speaks next? The name alone."""
+
+    speaker: str
+
+
+class Yes(Form):
+    reason: str = Field(max_length=400)
+    answer: bool
+
+
+class Told(Form):
+    reason: str = Field(max_length=400)
+    answer: str = Field(max_length=2000)
+
+
+class Ledger(Form):
+    """How the work stands: done, in a loop, moving; who is next and what they are to do."""
+
+    is_request_satisfied: Yes
+    is_in_loop: Yes
+    is_progress_being_made: Yes
+    next_speaker: Told
+    instruction_or_question: Told
+
+
 @cache
 def schema_of(form: type[Form]) -> dict[str, Any]:
     return form.model_json_schema()

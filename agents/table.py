@@ -30,7 +30,14 @@ TEAMS = {
     "cascade": "agents.teams.cascade:cascade",
     "router": "agents.teams.router:router",
 }
-ENGINES = {"native": "agents.engines.native:Native"}
+ELSEWHERE = {"swarm": "autogen", "magentic": "autogen"}
+"""Shipped teams that are a framework's own: team → the engine that offers it."""
+
+ENGINES = {
+    "native": "agents.engines.native:Native",
+    "autogen": "agents.engines.autogen:AutoGen",
+    "crewai": "agents.engines.crewai:CrewAI",
+}
 FILES = (".yaml", ".yml")
 OWN_SHAPE = Settings(
     shape="own",
@@ -60,7 +67,7 @@ def team(name: str) -> Team:
     Raises InputError for what is none of these, ScenarioError for a file that is wrong."""
     if name.endswith(FILES):
         return Team(name_of(name), settings.load(Path(name).expanduser().absolute()))
-    if name in TEAMS:
+    if name in TEAMS or name in ELSEWHERE:
         return Team(name, settings.load(settings.SHIPPED / f"{name}.yaml"))
     found = Team(name, OWN_SHAPE.model_copy(update={"shape": name}))
     found.shape  # noqa: B018  # raises where there is no such thing
@@ -75,7 +82,7 @@ def _load(name: str, table: dict[str, str], what: str) -> Any:
     path = table.get(name, name if ":" in name else "")
     module, _, attribute = path.partition(":")
     if not path:
-        more = ", the path of a team's .yaml file" if what == "team" else ""
+        more = f", {', '.join(ELSEWHERE)}, the path of a team's .yaml file" if what == "team" else ""
         raise InputError(f"no {what} {name!r}: give one of {', '.join(table)}{more}, or an import path module:name")
     try:
         return getattr(importlib.import_module(module), attribute)

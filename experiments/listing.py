@@ -79,7 +79,7 @@ def _scenarios() -> list[dict[str, Any]]:
 def _teams() -> list[dict[str, Any]]:
     from agents import table
 
-    return [{"team": name, "what": table.team(name).settings.about} for name in table.TEAMS]
+    return [{"team": name, "what": table.team(name).settings.about} for name in (*table.TEAMS, *table.ELSEWHERE)]
 
 
 def _models() -> list[dict[str, Any]]:

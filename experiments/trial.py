@@ -76,6 +76,10 @@ class Bench:
         return self._others[name]
 
     @cached_property
+    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
+        return tempfile.TemporaryDirectory(prefix="headcount-", ignore_cleanup_errors=True)
+
+    @cached_property
     def teams(self) -> dict[str, Team]:
         """The plan's teams by what the plan calls them."""
         return {name: table.team(name) for name in self.plan.teams}
@@ -85,7 +89,7 @@ class Bench:
         if not self.teams[team].settings.agent.remember:
             return None
         if team not in self._memories:
-            place = self.folder or Path(tempfile.mkdtemp(prefix="headcount-memory-"))
+            place = self.folder or Path(self._scratch.name)
             self._memories[team] = LongTerm(place / "memory" / f"{self.teams[team].name}-{os.getpid()}")
         return self._memories[team]
 

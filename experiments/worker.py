@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -38,9 +39,9 @@ class Done(Struct, frozen=True):
     digest: str
 
 
-def do(plan: Plan, todo: Iterable[Trial], journal: Journal, tell: Callable[[Done], object]) -> None:
+def do(plan: Plan, todo: Iterable[Trial], folder: Path, journal: Journal, tell: Callable[[Done], object]) -> None:
     """Do these runs: under the virtual clock one after the other, each from time 0; else several at once."""
-    bench = Bench(plan)
+    bench = Bench(plan, folder)
     if models.simulated(plan.model):
         for trial in todo:
             tell(clock.run(_one(trial, bench, journal), virtual=True))
@@ -83,7 +84,7 @@ def main(experiment: str, share: int, of: int) -> None:
             sys.exit("the experiment's coordinator is gone")
 
     with Journal(folder.journal_file(share)) as journal:
-        do(plan, plans.trials(plan, scenario)[share::of], journal, tell)
+        do(plan, plans.trials(plan, scenario)[share::of], folder.path, journal, tell)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from agents.workspace import Workspace
 
 class Native:
     def offers(self, team: str) -> str:
-        table.team(team)
-        return ""
+        shape = table.team(team).settings.shape
+        where = table.ELSEWHERE.get(shape)
+        return f"{shape} is a team of the engine {where}: use --engines {where}" if where else ""
 
     async def run(self, team: str, work: Workspace) -> str:
         return await table.team(team).shape(work)

@@ -57,38 +57,42 @@ async def lead(
         if met is not None:
             work.stopped(met, boss.name)
             break
-        decision = await _decide(work, boss, reviewer, tasks, reports)
+        review = await _review(work, boss, reviewer, tasks, reports) if reviewer is not None else NO_REVIEW
+        decision = await decide(boss, tasks, reports, review)
         if decision.answer.strip():
             answer = decision.answer
             work.hand_in(boss.name, answer)
-        problems = _problems(decision, tasks)
-        todo = _again(tasks, set(problems))
+        problems = problems_of(decision, tasks)
+        todo = again(tasks, set(problems))
         if decision.done or not todo:
             break
         work.note(boss.name, "re-plan", f"round {rounds + 1}: {', '.join(t.id for t in todo)} again")
     return answer
 
 
-async def _decide(
-    work: Workspace, boss: Agent, reviewer: Agent | None, tasks: list[PlannedTask], reports: dict[str, str]
-) -> Decision:
-    review = await _review(work, boss, reviewer, tasks, reports) if reviewer is not None else NO_REVIEW
+async def _review(
+    work: Workspace, boss: Agent, reviewer: Agent, tasks: list[PlannedTask], reports: dict[str, str]
+) -> str:
+    asked = for_review(tasks, reports)
+    return (await work.bus.ask(boss.name, reviewer.name, asked, kind="review", trusted=False)).content
+
+
+def for_review(tasks: list[PlannedTask], reports: dict[str, str]) -> str:
+    """What the reviewer is shown: the result, and what it rests on."""
+    last = tasks[-1]
+    found = "\n".join(reports[task.id] for task in tasks[:-1])
+    delivery = f"{reports[last.id]}\n\nIt rests on:\n{found}" if found else reports[last.id]
+    return REVIEW.format(id=last.id, goal=last.goal, delivery=delivery)
+
+
+async def decide(boss: Agent, tasks: list[PlannedTask], reports: dict[str, str], review: str) -> Decision:
+    """Done, or what is to be done again."""
     collected = "\n\n".join(f"[report: {task.id}]\n{reports[task.id]}" for task in tasks)
     question = DECIDE.format(reports=collected, review=review)
     return await boss.ask(question, Decision, purpose="decide", trusted=False)
 
 
-async def _review(
-    work: Workspace, boss: Agent, reviewer: Agent, tasks: list[PlannedTask], reports: dict[str, str]
-) -> str:
-    last = tasks[-1]
-    found = "\n".join(reports[task.id] for task in tasks[:-1])
-    delivery = f"{reports[last.id]}\n\nIt rests on:\n{found}" if found else reports[last.id]
-    asked = REVIEW.format(id=last.id, goal=last.goal, delivery=delivery)
-    return (await work.bus.ask(boss.name, reviewer.name, asked, kind="review", trusted=False)).content
-
-
-def _problems(decision: Decision, tasks: list[PlannedTask]) -> dict[str, str]:
+def problems_of(decision: Decision, tasks: list[PlannedTask]) -> dict[str, str]:
     """Subtask → the problem lines that go back with it."""
     ids = {task.id for task in tasks}
     lines: dict[str, list[str]] = {}
@@ -98,7 +102,7 @@ def _problems(decision: Decision, tasks: list[PlannedTask]) -> dict[str, str]:
     return {subtask: "\n".join(found) for subtask, found in lines.items()}
 
 
-def _again(tasks: list[PlannedTask], wrong: set[str]) -> list[PlannedTask]:
+def again(tasks: list[PlannedTask], wrong: set[str]) -> list[PlannedTask]:
     """The wrong subtasks and everything that rests on them, in order."""
     again = set(wrong)
     for task in tasks:

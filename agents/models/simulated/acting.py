@@ -58,6 +58,8 @@ class Actor:
                 self._conclude(step)
             elif step.tool in self.tools and self.view.attempts.get(step.id, 0) < TRIES:
                 return self._call(step)
+            elif step.tool not in self.tools and self._colleague_for(step):
+                return self._hand_over(step)
             else:
                 blocked.add(step.id)
                 self._give_up(step)
@@ -142,6 +144,18 @@ class Actor:
         question = f"[subtask: {subtask}] What did you find?"
         arguments = {"colleague": self.view.holders[subtask], "question": question}
         return self._emit("ask_colleague", arguments, f"ask_{subtask}")
+
+    def _colleague_for(self, step: Step) -> str | None:
+        """The tool that hands over to a colleague of the role that the step takes, if it was not used for it yet."""
+        role = self.index.subtasks[self.index.subtask_of[step.id]].role
+        tried = f"handoff_{step.id}" in self.view.attempts
+        return None if tried else next((t for t in self.tools if t.startswith(f"transfer_to_{role}")), None)
+
+    def _hand_over(self, step: Step) -> Draft:
+        report = "\n".join(note(name, known) for name, known in self.view.beliefs.items()) or "Nothing found yet."
+        tool = self._colleague_for(step)
+        assert tool is not None
+        return self._emit(tool, {"report": report}, f"handoff_{step.id}")
 
     def _ask_person(self) -> Draft | None:
         """Ask a person about what it could not find out, once."""

@@ -12,12 +12,14 @@ from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.profile import Profile
 from agents.models.simulated.view import View, note, parse
 from tasks import templates
+from tasks.case import Subtask
 from tasks.reading import Known
 from traces.kernel import Fault
 
 Filled = tuple[dict[str, Any], Fault | None]
 
 TOKENS_PER_STEP = 900
+_CHOICE = re.compile(r"select the next role from \[([^\]]*)\]")
 PROPOSED = "nothing of it has been done yet"
 _CANDIDATE = re.compile(r"^\[candidate: \d+\]$", re.MULTILINE)
 
@@ -193,4 +195,51 @@ def summary(view: View, profile: Profile, rng: random.Random) -> Filled:
     return {"notes": notes[:60] or ["nothing yet"]}, fault
 
 
-FORMS = {"Ballot": ballot, "Summary": summary, "Plan": plan, "Review": review, "Decision": decide, "Bid": bid}
+def selection(view: View, profile: Profile, rng: random.Random) -> Filled:
+    """Whoever was spoken to last."""
+    text = view.messages[-1].content
+    listed = _CHOICE.search(text)
+    names = re.findall(r"\w+", listed[1]) if listed else []
+    spoken_to = re.findall(rf"^\w+: ({'|'.join(names)})[,:] ", text, re.MULTILINE) if names else []
+    return {"speaker": spoken_to[-1] if spoken_to else (names or [""])[0]}, None
+
+
+def ledger(view: View, profile: Profile, rng: random.Random) -> Filled:
+    """The first subtask that was not given to anybody yet, or whose findings have not come; twice at most."""
+    said = [name for m in view.messages if m.role == "assistant" for name in parse(m.content).subtasks]
+    todo = next((s for s in view.index.subtasks.values() if _to_give(view, s, said.count(s.id))), None)
+    done = todo is None
+    listed = re.search(r"select from: ([\w, ]+)\)", view.messages[-1].content)
+    names = re.findall(r"\w+", listed[1]) if listed else [""]
+    who = next((n for n in names if todo is not None and n.startswith(todo.role)), names[0])
+    instruction = f"[subtask: {todo.id}] {todo.goal}" if todo is not None else "Nothing."
+
+    def told(answer: Any, reason: str) -> dict[str, Any]:
+        return {"reason": reason, "answer": answer}
+
+    return {
+        "is_request_satisfied": told(done, "every part has been reported" if done else "parts are open"),
+        "is_in_loop": told(False, "each part is given out in turn"),
+        "is_progress_being_made": told(True, "reports come in"),
+        "next_speaker": told(who, "has the role for it"),
+        "instruction_or_question": told(instruction, "it is next"),
+    }, None
+
+
+def _to_give(view: View, subtask: Subtask, given: int) -> bool:
+    if given == 0:
+        return True
+    missing = [n for s in subtask.steps for n in s.facts if n not in view.beliefs and skill_of(s) != "act"]
+    return given < 2 and bool(missing) and subtask.id != view.index.final
+
+
+FORMS = {
+    "Ballot": ballot,
+    "Bid": bid,
+    "Decision": decide,
+    "Ledger": ledger,
+    "Plan": plan,
+    "Review": review,
+    "Selection": selection,
+    "Summary": summary,
+}

@@ -1,0 +1,52 @@
+"""AutoGen AgentChat as an engine: its group chats over our agents, models and tools.
+
+Every model call goes through our model and meter, every tool call through our toolbox; AutoGen decides who speaks, what
+each agent sees, and how its own tool loop goes on. See docs/teams.md for what it offers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+from agents import table
+from agents.models import quiet
+from agents.workspace import Workspace
+from traces.errors import Unavailable
+
+CHATS = {
+    "solo": "one AssistantAgent",
+    "pipeline": "RoundRobinGroupChat",
+    "supervisor": "SelectorGroupChat",
+    "debate": "RoundRobinGroupChat with a judge",
+    "graph": "GraphFlow",
+    "swarm": "Swarm",
+    "magentic": "MagenticOneGroupChat",
+}
+NOT_OFFERED = {
+    "market": "AutoGen has no marketplace",
+    "hybrid": "AutoGen's agents share one chat, they have no side channels",
+    "ensemble": "AutoGen's group chats let every agent see what the others say, so attempts are not independent",
+    "cascade": "AutoGen has no cascade of models",
+    "router": "AutoGen has no router",
+}
+
+
+class AutoGen:
+    """autogen-agentchat 0.7."""
+
+    def offers(self, team: str) -> str:
+        if not importlib.util.find_spec("autogen_agentchat"):
+            raise Unavailable(
+                "the engine autogen needs the package autogen-agentchat: pip install autogen-agentchat==0.7.5"
+            )
+        shape = table.team(team).settings.shape
+        if shape in CHATS:
+            return ""
+        why = NOT_OFFERED.get(shape, "a function over our bus cannot run in AutoGen's group chats")
+        return f"{why}; use --engines native, or one of {', '.join(CHATS)}"
+
+    async def run(self, team: str, work: Workspace) -> str:
+        quiet.environment()
+        from agents.engines import autogen_teams
+
+        return await autogen_teams.run(work)

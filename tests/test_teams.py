@@ -10,13 +10,15 @@ from agents import table
 from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
-from experiments.trial import Bench, run_trial
 from tasks import scenario as scenarios
-from traces.clock import run
+from tests.trials import do
+from traces.errors import InputError
 from traces.kernel import AnswerHandedIn, Chat, LimitHit, MessageSent, Record, RunFinished, RunStarted, TaskClosed
 from traces.recorder import Recorder
 
 SHIPPED = scenarios.shipped()
+ALL = [*table.TEAMS, *table.ELSEWHERE]
+PAIRS = [(engine, team) for engine in table.ENGINES for team in ALL if not table.engine(engine)().offers(team)]
 
 
 @pytest.fixture(scope="module")
@@ -27,24 +29,15 @@ def knowledge_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _run(plan: Plan, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Outcome, Recorder]]:
     monkeypatch.setenv("HEADCOUNT_HOME", str(home))
-    bench = Bench(plan)
-    done = []
-    for trial in plans.trials(plan, bench.scenario):
-
-        async def one(trial: plans.Trial = trial) -> tuple[Outcome, Recorder]:
-            recorder = Recorder(trial.run, keep=True)
-            return await run_trial(trial, bench, recorder), recorder
-
-        done.append(run(one(), virtual=True))
-    return done
+    return do(plan)
 
 
 @pytest.mark.parametrize("scenario", SHIPPED)
-@pytest.mark.parametrize("team", table.TEAMS)
+@pytest.mark.parametrize(("engine", "team"), PAIRS)
 def test_the_oracle_solves_every_case(
-    scenario: str, team: str, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch
+    scenario: str, engine: str, team: str, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = _run(Plan(scenario, (team,), model="sim:oracle", trials=1), knowledge_home, monkeypatch)
+    done = _run(Plan(scenario, (team,), (engine,), model="sim:oracle", trials=1), knowledge_home, monkeypatch)
     failed = [
         (outcome.case, [c for r in recorder.records for c in getattr(r.event, "checks", ()) if not c.passed])
         for outcome, recorder in done
@@ -54,9 +47,11 @@ def test_the_oracle_solves_every_case(
     assert len(done) >= 20
 
 
-@pytest.mark.parametrize("team", table.TEAMS)
-def test_a_run_has_a_whole_trace(team: str, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for outcome, recorder in _run(Plan("market_brief", (team,), cases=6, trials=1), knowledge_home, monkeypatch):
+@pytest.mark.parametrize(("engine", "team"), PAIRS)
+def test_a_run_has_a_whole_trace(engine: str, team: str, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for outcome, recorder in _run(
+        Plan("market_brief", (team,), (engine,), cases=6, trials=1), knowledge_home, monkeypatch
+    ):
         records: list[Record] = recorder.records
         events = [record.event for record in records]
         assert isinstance(events[0], RunStarted)
@@ -70,9 +65,11 @@ def test_a_run_has_a_whole_trace(team: str, knowledge_home: Path, monkeypatch: p
         assert any(isinstance(e, AnswerHandedIn) for e in events)
 
 
-@pytest.mark.parametrize("team", table.TEAMS)
-def test_one_seed_gives_one_run_to_the_byte(team: str, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = Plan("market_brief", (team,), model="sim:small", cases=8, trials=2, seed=7)
+@pytest.mark.parametrize(("engine", "team"), PAIRS)
+def test_one_seed_gives_one_run_to_the_byte(
+    engine: str, team: str, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan("market_brief", (team,), (engine,), model="sim:small", cases=8, trials=2, seed=7)
     first = [r.digest for _, r in _run(plan, knowledge_home, monkeypatch)]
     again = [r.digest for _, r in _run(plan, knowledge_home, monkeypatch)]
     other = [r.digest for _, r in _run(Plan(**{**_fields(plan), "seed": 8}), knowledge_home, monkeypatch)]
@@ -84,11 +81,12 @@ def _fields(plan: Plan) -> dict[str, object]:
     return {name: getattr(plan, name) for name in plan.__struct_fields__}
 
 
-@pytest.mark.parametrize("team", table.TEAMS)
+@pytest.mark.parametrize(("engine", "team"), PAIRS)
 def test_a_used_up_budget_ends_the_run_with_the_best_answer_so_far(
-    team: str, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, team: str, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = Plan("market_brief", (team,), model="sim:oracle", cases=3, trials=1, budget=plans.Budget(tokens=3000))
+    budget = plans.Budget(tokens=2000)
+    plan = Plan("market_brief", (team,), (engine,), model="sim:oracle", cases=3, trials=1, budget=budget)
     for outcome, recorder in _run(plan, knowledge_home, monkeypatch):
         events = [record.event for record in recorder.records]
         finished = events[-1]
@@ -97,13 +95,21 @@ def test_a_used_up_budget_ends_the_run_with_the_best_answer_so_far(
         if outcome.status == "limited":
             assert hits
             assert hits[0].kind == "tokens"
-            assert hits[0].value >= hits[0].limit == 3000
+            assert hits[0].value >= hits[0].limit == 2000
             assert "tokens" in finished.ended_by
             handed = [e.content for e in events if isinstance(e, AnswerHandedIn)]
             assert finished.answer == (handed[-1] if handed else "")
         else:
-            assert outcome.tokens < 3000 + 3000
+            assert outcome.tokens < 2000 + 3000
     assert any(outcome.status == "limited" for outcome, _ in _run(plan, knowledge_home, monkeypatch))
+
+
+@pytest.mark.parametrize("engine", table.ENGINES)
+def test_what_an_engine_does_not_offer_is_refused_with_the_reason(engine: str) -> None:
+    for team in ALL:
+        if (engine, team) not in PAIRS:
+            with pytest.raises(InputError, match=rf"team '{team}' on engine '{engine}': .+ --engines"):
+                plans.check(Plan("market_brief", (team,), (engine,)))
 
 
 def test_smaller_models_do_worse_and_errors_have_names(knowledge_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

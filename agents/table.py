@@ -36,6 +36,7 @@ ELSEWHERE = {"swarm": "autogen", "magentic": "autogen"}
 ENGINES = {
     "native": "agents.engines.native:Native",
     "autogen": "agents.engines.autogen:AutoGen",
+    "crewai": "agents.engines.crewai:CrewAI",
 }
 FILES = (".yaml", ".yml")
 OWN_SHAPE = Settings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,8 @@ from traces.kernel import Fault, ToolCall
 
 TRIES = 3
 UNKNOWN = "unknown"
+DELEGATE = "delegate_work_to_coworker"
+"""CrewAI's tool by which a manager has work done."""
 
 
 @dataclass
@@ -42,11 +45,14 @@ class Actor:
         self.view, self.profile, self.rng = view, profile, rng
         self.index: Index = view.index
         self.tools = {spec["function"]["name"]: spec["function"]["parameters"] for spec in request.tools}
+        self.described = {spec["function"]["name"]: spec["function"]["description"] for spec in request.tools}
         self.tokens = view.tokens
         self.draft = Draft()
 
     def act(self) -> Draft:
         self._read_results()
+        if DELEGATE in self.tools:
+            return self._delegate()
         blocked: set[str] = set()
         while True:
             step = self._next(blocked)
@@ -68,7 +74,7 @@ class Actor:
 
     def _read_results(self) -> None:
         for call, result in self.view.results:
-            if call.name == "ask_colleague":
+            if call.name in ("ask_colleague", DELEGATE):
                 self._hear(result)
             step = self.index.steps.get(call.id.rpartition(".")[0])
             if step is None:
@@ -144,6 +150,23 @@ class Actor:
         question = f"[subtask: {subtask}] What did you find?"
         arguments = {"colleague": self.view.holders[subtask], "question": question}
         return self._emit("ask_colleague", arguments, f"ask_{subtask}")
+
+    def _delegate(self) -> Draft:
+        """Give the next subtask to a coworker with what is known; the last one's result is the answer."""
+        attempts = self.view.attempts
+        subtask = next((s for s in self.index.subtasks.values() if f"delegate_{s.id}" not in attempts), None)
+        if subtask is None:
+            last = [result for call, result in self.view.results if call.id.startswith(f"delegate_{self.index.final}.")]
+            self.draft.lines = [last[-1] if last else self._answer()]
+            return self.draft
+        names = re.findall(rf"{subtask.role}-\d+", self.described[DELEGATE])
+        turn = sum(1 for name in attempts if name.startswith("delegate_"))
+        arguments = {
+            "coworker": names[turn % len(names)] if names else subtask.role,
+            "task": f"\n[subtask: {subtask.id}] {subtask.goal}",
+            "context": "\n".join(note(name, known) for name, known in self.view.beliefs.items()) or "none",
+        }
+        return self._emit(DELEGATE, arguments, f"delegate_{subtask.id}")
 
     def _colleague_for(self, step: Step) -> str | None:
         """The tool that hands over to a colleague of the role that the step takes, if it was not used for it yet."""

@@ -68,7 +68,8 @@ class View:
             self._told(parse(message.content))
 
     def _said(self, message: ChatMessage) -> None:
-        self.results = []
+        if message.content or not message.tool_calls:  # else what it noted was dropped, and it reads again
+            self.results = []
         for name, known in parse(message.content).notes:
             if name in self.index.producer:
                 self.believe(name, known)

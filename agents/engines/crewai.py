@@ -1,0 +1,46 @@
+"""CrewAI as an engine: its crews over our agents, models and tools.
+
+Every model call goes through our model and meter, every tool call through our toolbox; CrewAI decides what each agent
+is told, in its own prompts, and how its own tool loop goes on. See docs/teams.md for what it offers.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+
+from agents import table
+from agents.models import quiet
+from agents.workspace import Workspace
+from traces.errors import Unavailable
+
+CREWS = {"solo": "a crew of one", "pipeline": "a sequential crew", "supervisor": "a hierarchical crew"}
+NOT_OFFERED = {
+    "market": "CrewAI has no marketplace",
+    "hybrid": "CrewAI's agents have no side channels beside delegation",
+    "ensemble": "CrewAI has no vote over independent attempts",
+    "debate": "CrewAI's tasks are done once, in order: it has no rounds",
+    "graph": "CrewAI runs at most the last tasks of a crew side by side, not a graph",
+    "cascade": "CrewAI has no cascade of models",
+    "router": "CrewAI's crews have no router",
+    "swarm": "CrewAI has no handoffs",
+    "magentic": "MagenticOne is AutoGen's",
+}
+
+
+class CrewAI:
+    """crewai 1.15."""
+
+    def offers(self, team: str) -> str:
+        if not importlib.util.find_spec("crewai"):
+            raise Unavailable("the engine crewai needs the package crewai: pip install crewai==1.15.30")
+        shape = table.team(team).settings.shape
+        if shape in CREWS:
+            return ""
+        why = NOT_OFFERED.get(shape, "a function over our bus cannot run in CrewAI's crews")
+        return f"{why}; use --engines native, or one of {', '.join(CREWS)}"
+
+    async def run(self, team: str, work: Workspace) -> str:
+        quiet.environment()
+        from agents.engines import crewai_crews
+
+        return await crewai_crews.run(work)

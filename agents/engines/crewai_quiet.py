@@ -1,0 +1,22 @@
+"""Keeps what CrewAI writes out of the home folder: it makes a key there when it is imported, and databases later."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+_FOLDER = tempfile.TemporaryDirectory(prefix="headcount-crewai-", ignore_cleanup_errors=True)
+
+
+def prepare() -> None:
+    """Import crewai for the first time: quietly, and without a trace of it in the home folder."""
+    os.environ.setdefault("CREWAI_STORAGE_DIR", _FOLDER.name)
+    from crewai_core.token_manager import TokenManager
+
+    TokenManager._get_secure_storage_path = staticmethod(lambda: Path(_FOLDER.name))  # type: ignore[method-assign]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about its own modules
+        importlib.import_module("crewai")

@@ -9,7 +9,8 @@ from traces.rows import RunRow
 
 
 class Outcome(Struct, frozen=True):
-    """One finished trial. `latency_s` is on the run's clock: simulated for simulated models."""
+    """One finished trial. `latency_s` is on the run's clock: simulated for simulated models; `wall_s` is what it took
+    here (0 where that is not known: it is not in the trace)."""
 
     run: int
     team: str
@@ -28,6 +29,7 @@ class Outcome(Struct, frozen=True):
     difficulty: str = ""
     features: tuple[str, ...] = ()
     simulated: bool = False
+    wall_s: float = 0.0
 
     @classmethod
     def of(cls, number: int, run: Run, evaluated: Evaluated, finished: RunFinished) -> Outcome:

@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import conduct
+from experiments import conduct, frameworks
+from experiments.frameworks import Framework
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.steps import describe, headline
@@ -54,6 +55,7 @@ class Result(msgspec.Struct, frozen=True):
     simulated: bool
     teams: list[TeamSummary]
     differences: tuple[Compared, ...]
+    frameworks: list[Framework]
     failed: int
     first_error: str
 
@@ -69,6 +71,7 @@ def result(experiment: str, outcomes: Sequence[Outcome], digest: str, simulated:
         simulated,
         summarise(outcomes),
         judged.differences,
+        frameworks.compare(outcomes),
         sum(outcome.status == "failed" for outcome in outcomes),
         _first_error(experiment, outcomes),
     )
@@ -90,6 +93,10 @@ def show(found: Result, plan: Plan) -> None:
     console.print(f"\n[bold]{found.verdict}[/bold]", highlight=False)
     if found.reason:
         console.print(found.reason, highlight=False)
+    if found.frameworks:
+        console.print("\nWhat the framework costs:")
+    for framework in found.frameworks:
+        console.print(frameworks.in_words(framework), highlight=False)
     if found.failed:
         total = sum(team.trials for team in found.teams)
         console.print(f"\n{found.failed:,} of {total:,} runs broke off with an error. The first:", highlight=False)

@@ -109,14 +109,18 @@ def judge(outcomes: Sequence[Outcome], baseline: str = "solo", margin: float = 0
     if base is None or not others:
         return Verdict("no_comparison", _alone(by_group), f"Compare {baseline!r} with at least one team.")
     compared = _compare(by_group, base, others)
+    teams = [c for c in compared if c.team != baseline]
+    if compared and not teams:
+        only = f"No comparison: there is only {baseline}, on {len(by_group)} engines."
+        return Verdict("no_comparison", only, f"Compare {baseline!r} with at least one team.", tuple(compared))
     if not compared:
         return Verdict("no_comparison", "No comparison: no trial was done by two teams.", "")
     summaries = {(s.team, s.engine): s for s in summarise(outcomes)}
-    return _decide(compared, summaries, base, margin, by_group)
+    return _decide(teams, summaries, base, margin, by_group)
 
 
 def _alone(by_group: dict[tuple[str, str], list[Outcome]]) -> str:
-    return f"No comparison: there is only {', '.join(team for team, _ in by_group) or 'nothing'}."
+    return f"No comparison: there is only {', '.join(dict.fromkeys(team for team, _ in by_group)) or 'nothing'}."
 
 
 def _compare(

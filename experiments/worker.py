@@ -10,11 +10,12 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from agents.models import quiet
 from agents.models import table as models
@@ -51,8 +52,9 @@ def do(plan: Plan, todo: Iterable[Trial], folder: Path, journal: Journal, tell: 
 
 async def _one(trial: Trial, bench: Bench, journal: Journal) -> Done:
     recorder = Recorder(trial.run, journal)
+    started = time.perf_counter()
     outcome = await run_trial(trial, bench, recorder)
-    return Done(outcome, recorder.digest)
+    return Done(structs.replace(outcome, wall_s=time.perf_counter() - started), recorder.digest)
 
 
 async def _together(todo: list[Trial], bench: Bench, journal: Journal, tell: Callable[[Done], object]) -> None:

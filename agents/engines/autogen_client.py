@@ -57,8 +57,8 @@ class Client(ChatCompletionClient):
         cancellation_token: CancellationToken | None = None,
     ) -> CreateResult:
         before = self.agent.used
-        with self._failure.kept():
-            content, thought = await self._content(self._conversation(messages), tools, json_output)
+        asked = self._content(self._conversation(messages), tools, json_output)
+        content, thought = await self._failure.kept_while(asked)
         self._last = _since(before, self.agent.used)
         finish: Literal["stop", "function_calls"] = "stop" if isinstance(content, str) else "function_calls"
         return CreateResult(
@@ -158,8 +158,7 @@ class OurTool(BaseTool[BaseModel, str]):
         self, args: Mapping[str, Any], cancellation_token: CancellationToken, call_id: str | None = None
     ) -> str:
         call = ToolCall(call_id or self.name, self.name, msgspec.json.encode(dict(args)).decode())
-        with self._client._failure.kept():
-            result = await self._client.agent.use(call)
+        result = await self._client._failure.kept_while(self._client.agent.use(call))
         self._client.results[call.id] = result
         return result.text
 

@@ -26,11 +26,14 @@ CHAT = "chat"
 
 async def follow(floor: Floor, stream: AsyncGenerator[Any, None], *, alone: bool) -> str:
     """Record what AutoGen tells until it is done; the answer. `alone`: one agent, so nothing is said to anybody."""
-    work, told = floor.work, ""
+    work, told, counted = floor.work, "", 0
     asked: dict[str, ToolCall] = {}
     async for event in stream:
+        usage = getattr(event, "models_usage", None)
+        counted += usage.prompt_tokens + usage.completion_tokens if usage is not None else 0
         if isinstance(event, TaskResult):
             work.note(MANAGER, "stop", event.stop_reason or "everyone has spoken")
+            work.note(MANAGER, "usage", f"AutoGen counted {counted:,} tokens")
         elif isinstance(event, SelectSpeakerEvent):
             work.note(MANAGER, "select", ", ".join(event.content))
         elif isinstance(event, ToolCallRequestEvent):

@@ -94,13 +94,15 @@ class ScriptedAgent(BaseChatAgent):
 
     async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
         heard = [(message.source, message.to_model_text()) for message in messages]
-        with self._failure.kept():
-            if not self._begun:
-                await anext(self._script)
-                self._begun = True
-            line = await self._script.asend(heard)
+        line = await self._failure.kept_while(self._line(heard))
         kind = StopMessage if line.final else TextMessage
         return Response(chat_message=kind(content=line.text, source=self.name))
+
+    async def _line(self, heard: scripts.Heard) -> scripts.Line:
+        if not self._begun:
+            await anext(self._script)
+            self._begun = True
+        return await self._script.asend(heard)
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """A script is played once."""
@@ -147,10 +149,14 @@ async def _chat(
 ) -> str:
     token = CancellationToken()
     task: Any = words or [TextMessage(content=floor.work.request, source="user")]
+    chat = asyncio.ensure_future(follow(floor, team.run_stream(task=task, cancellation_token=token), alone=alone))
     try:
-        return await follow(floor, team.run_stream(task=task, cancellation_token=token), alone=alone)
+        return await asyncio.shield(chat)
     except asyncio.CancelledError:
+        floor.failure.cancel()  # else AutoGen waits until its agents have spoken
         token.cancel()
+        chat.cancel()
+        await asyncio.wait([chat])
         raise
     except Exception:
         floor.failure.again()
@@ -202,6 +208,7 @@ def _supervisor(floor: Floor) -> Team:
         agents,
         selector,
         selector_func=after,
+        allow_repeated_speaker=True,
         termination_condition=StopMessageTermination(),
         max_turns=MAX_TURNS,
         emit_team_events=True,

@@ -14,8 +14,10 @@ _FOLDER = tempfile.TemporaryDirectory(prefix="headcount-crewai-", ignore_cleanup
 def prepare() -> None:
     """Import crewai for the first time: quietly, and without a trace of it in the home folder."""
     os.environ.setdefault("CREWAI_STORAGE_DIR", _FOLDER.name)
+    from crewai_core import settings
     from crewai_core.token_manager import TokenManager
 
+    settings.get_writable_config_path = lambda: None
     TokenManager._get_secure_storage_path = staticmethod(lambda: Path(_FOLDER.name))  # type: ignore[method-assign]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about its own modules

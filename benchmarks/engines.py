@@ -1,8 +1,8 @@
 """What a framework's own work costs: milliseconds of this machine for each agent's turn, beside native in the same run.
 
 A chain of agents without tools, so that a turn is one model call and what is left is the engine's: its loop, messages
-and prompts. The model is simulated, its latency virtual, and what it takes to answer is taken off; tracing is on, into a
-journal. Rounds of the engines alternate; a figure is the median of the rounds. The runs' own costs (a database, a
+and prompts. The model is simulated, its latency virtual, and what it takes to answer is taken off; tracing is on, into
+a journal. Rounds of the engines alternate; a figure is the median of the rounds. The runs' own costs (a database, a
 grader) are in it, spread over the turns.
 """
 

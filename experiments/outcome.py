@@ -87,3 +87,12 @@ class Outcome(Struct, frozen=True):
     def group(self) -> tuple[str, str]:
         """What is compared with what: the team on its engine."""
         return (self.team, self.engine)
+
+    @property
+    def name(self) -> str:
+        """The team, with its engine where that is not native."""
+        return named(self.team, self.engine)
+
+
+def named(team: str, engine: str) -> str:
+    return team if engine == "native" else f"{team} on {engine}"

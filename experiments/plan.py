@@ -51,6 +51,8 @@ def check(plan: Plan) -> Scenario:
         raise InputError(f"--trials: {plan.trials} is too few: give at least 1")
     if not plan.teams:
         raise InputError("--teams: give at least one team")
+    if not plan.engines:
+        raise InputError("--engines: give at least one engine")
     case_ids(plan, scenario)
     _check_teams(plan)
     for engine in plan.engines:

@@ -36,7 +36,7 @@ def progress_bar(folder: ExperimentFolder) -> Iterator[Callable[[conduct.Progres
         def watch(progress: conduct.Progress) -> None:
             tally: dict[str, list[bool]] = {}
             for outcome in progress.outcomes:
-                tally.setdefault(outcome.team, []).append(outcome.success)
+                tally.setdefault(outcome.name, []).append(outcome.success)
             so_far = ", ".join(f"{team} {sum(won)}/{len(won)}" for team, won in sorted(tally.items()))
             bar.update(task, total=progress.total, completed=progress.done, description=so_far or "starting")
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
-from experiments.outcome import Outcome
+from experiments.outcome import Outcome, named
 from experiments.statistics import Difference, cases_needed, holm, paired_difference, success_interval
 
 Kind = Literal["one_is_enough", "team_worth_it", "depends_on_case", "not_enough_trials", "no_comparison"]
@@ -38,7 +38,7 @@ class TeamSummary(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        return self.team if self.engine == "native" else f"{self.team} on {self.engine}"
+        return named(self.team, self.engine)
 
 
 class Compared(Struct, frozen=True):
@@ -195,7 +195,7 @@ def _too_few(compared: list[Compared], margin: float) -> str:
 
 
 def _name(compared: Compared) -> str:
-    return compared.team if compared.engine == "native" else f"{compared.team} on {compared.engine}"
+    return named(compared.team, compared.engine)
 
 
 def _points(difference: Difference) -> str:

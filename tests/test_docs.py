@@ -28,6 +28,13 @@ def test_the_example_scenario_is_complete_and_the_oracle_solves_it(tmp_path: Pat
     ]
 
 
+def test_the_example_team_is_a_team(tmp_path: Path) -> None:
+    files = dict(_FILE.findall((ROOT / "docs" / "teams.md").read_text()))
+    (tmp_path / "careful.yaml").write_text(files["careful.yaml"])
+    team = table.team(str(tmp_path / "careful.yaml"))
+    assert [member.role for member in team.settings.people] == ["supervisor", "coder", "reviewer"]
+
+
 def test_links_in_the_docs_lead_somewhere() -> None:
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

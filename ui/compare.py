@@ -143,10 +143,10 @@ def _by_difficulty(outcomes: list[Outcome]) -> None:
     if not levels:
         return
     st.subheader("By difficulty of the case")
-    rows = []
-    for (team, engine), group in groups(outcomes).items():
-        name = team if engine == "native" else f"{team} on {engine}"
-        rows.append({"team": name, **{level: _rate([o for o in group if o.difficulty == level]) for level in levels}})
+    rows = [
+        {"team": group[0].name, **{level: _rate([o for o in group if o.difficulty == level]) for level in levels}}
+        for group in groups(outcomes).values()
+    ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 

@@ -35,13 +35,21 @@ def page() -> None:
 
 def _form() -> Plan:
     scenario = _scenario()
-    teams = st.multiselect("Teams", list(table.TEAMS), default=list(table.TEAMS)[:3], key="teams")
+    offered = [*table.TEAMS, *table.ELSEWHERE]
+    teams = st.multiselect("Teams", offered, default=offered[:3], key="teams")
     own = st.text_input(
         "Your own teams", placeholder="my_team.yaml, my_teams:pair", key="own_teams", help="See docs/teams.md."
     )
     teams += [name.strip() for name in own.split(",") if name.strip()]
     for name in teams:
         st.caption(f"{table.name_of(name)}: {_about_team(name)}")
+    engines = st.multiselect(
+        "Engines",
+        list(table.ENGINES),
+        default=["native"],
+        key="engines",
+        help="The same teams on another framework, to see what the framework costs.",
+    )
     model, api_base = _model()
     trials, cases, seed = st.columns(3)
     with trials:
@@ -53,6 +61,7 @@ def _form() -> Plan:
     return Plan(
         scenario=scenario,
         teams=tuple(teams),
+        engines=tuple(engines),
         model=model,
         api_base=api_base,
         cases=int(many) or None,
@@ -137,7 +146,7 @@ def _graph(case: Case) -> str:
 def _start(plan: Plan) -> None:
     try:
         scenario = plans.check(plan)
-    except InputError as error:
+    except HeadcountError as error:
         st.warning(str(error))
         return
     total = len(plans.trials(plan, scenario))

@@ -13,6 +13,7 @@ from traces.rows import ExperimentRow, RunRow
 from traces.store import Store
 from ui import shared
 
+ABREAST = 5
 NEWEST = 8
 OVER = {
     "finished": "Finished.",
@@ -63,17 +64,24 @@ def _progress(row: ExperimentRow, running: bool) -> str:
 def _teams(rows: list[RunRow]) -> None:
     teams: dict[str, list[Outcome]] = {}
     for outcome in filter(None, map(Outcome.of_row, rows)):
-        teams.setdefault(outcome.team, []).append(outcome)
+        teams.setdefault(outcome.name, []).append(outcome)
     if not teams:
         st.caption("No run is finished yet.")
         return
-    for column, (team, outcomes) in zip(st.columns(len(teams)), sorted(teams.items()), strict=True):
-        won = sum(o.success for o in outcomes)
-        costs = [o.cost_usd for o in outcomes]
-        spent = None if None in costs else sum(c for c in costs if c is not None)
-        with column:
-            st.metric(team, f"{won / len(outcomes):.0%}", f"{won:,} of {len(outcomes):,} runs", delta_color="off")
-            st.caption(f"{sum(o.tokens for o in outcomes):,} tokens · {words.money(spent)}")
+    ordered = sorted(teams.items())
+    for start in range(0, len(ordered), ABREAST):
+        row = ordered[start : start + ABREAST]
+        for column, (team, outcomes) in zip(st.columns(max(len(row), 3)), row, strict=False):
+            with column:
+                _team(team, outcomes)
+
+
+def _team(team: str, outcomes: list[Outcome]) -> None:
+    won = sum(o.success for o in outcomes)
+    costs = [o.cost_usd for o in outcomes]
+    spent = None if None in costs else sum(c for c in costs if c is not None)
+    st.metric(team, f"{won / len(outcomes):.0%}", f"{won:,} of {len(outcomes):,} runs", delta_color="off")
+    st.caption(f"{sum(o.tokens for o in outcomes):,} tokens · {words.money(spent)}")
 
 
 def _newest(experiment: str, rows: list[RunRow]) -> None:

@@ -26,9 +26,10 @@ class Fact(Struct, frozen=True):
 
 
 class LongTerm:
-    """The memory of one team. Facts without a source are not kept: only what can be looked up again."""
+    """The memory of one team, in a folder or, without one, in this process. Facts without a source are not kept: only
+    what can be looked up again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._embed = retrieval.embedder("wordllama")
         self._kept: set[str] = set()

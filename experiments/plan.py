@@ -60,8 +60,7 @@ def check(plan: Plan) -> Scenario:
             why = table.engine(engine)().offers(team)
             if why:
                 raise InputError(f"team {team!r} on engine {engine!r}: {why}")
-    if models.simulated(plan.model):
-        models.resolve(plan.model)
+    models.resolve(plan.model, plan.api_base)
     return scenario
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -76,10 +75,6 @@ class Bench:
         return self._others[name]
 
     @cached_property
-    def _scratch(self) -> tempfile.TemporaryDirectory[str]:
-        return tempfile.TemporaryDirectory(prefix="headcount-", ignore_cleanup_errors=True)
-
-    @cached_property
     def teams(self) -> dict[str, Team]:
         """The plan's teams by what the plan calls them."""
         return {name: table.team(name) for name in self.plan.teams}
@@ -89,8 +84,8 @@ class Bench:
         if not self.teams[team].settings.agent.remember:
             return None
         if team not in self._memories:
-            place = self.folder or Path(self._scratch.name)
-            self._memories[team] = LongTerm(place / "memory" / f"{self.teams[team].name}-{os.getpid()}")
+            name = f"{self.teams[team].name}-{os.getpid()}"
+            self._memories[team] = LongTerm(self.folder / "memory" / name if self.folder else None)
         return self._memories[team]
 
     @cached_property

@@ -74,7 +74,8 @@ def main(experiment: str, share: int, of: int) -> None:
     quiet.environment()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     parent = os.getppid()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # At once, whatever a model or a framework is waiting for: each event is written whole, by one call.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = home.find_experiment(experiment)
     plan = msgspec.convert(folder.read_plan()["plan"], Plan)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,16 @@ from agents.engines.bridge import Bridge, Ended
 from agents.models.model import Card, Reply, Request
 from agents.models.scripted import ScriptedModel
 from experiments import frameworks
+from experiments.conduct import Stopped, conduct, prepare
 from experiments.plan import Plan, trials
 from experiments.trial import Bench, run_trial
+from tests.standin import Hang, Standin
 from tests.trials import chats, do, events
-from traces import clock
+from traces import clock, home
 from traces.errors import ModelError, Unavailable
 from traces.kernel import MessageSent, Noted, ToolExecuted
 from traces.recorder import Recorder
+from traces.store import Store
 
 ENGINES = list(table.ENGINES)
 FOREIGN = [name for name in ENGINES if name != "native"]
@@ -123,6 +127,17 @@ def test_a_cancelled_run_ends_at_once(engine: str, monkeypatch: pytest.MonkeyPat
     recorded = clock.run(main(), virtual=False)
     assert recorded[0] == "RunStarted"
     assert "RunFinished" not in recorded
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_stopping_while_a_server_hangs_keeps_whole_events(engine: str) -> None:
+    with Standin([Hang()]) as server:
+        plan = Plan("market_brief", ("pipeline",), (engine,), "openai/standin", server.url, cases=2, trials=1)
+        folder = prepare(plan)
+        with pytest.raises(Stopped, match="stopped after 0 of 2 runs"):
+            conduct(folder, lambda progress: folder.request_stop() if len(server.requests) == 2 else None)
+    assert home.state(folder, time.time()) == "stopped"
+    assert [run.status for run in Store().runs(folder.id)] == ["interrupted"] * 2
 
 
 def test_a_bridge_gives_results_and_errors_both_ways() -> None:

@@ -233,12 +233,20 @@ def test_back_leaves_in_one_press(world: World, page: Any) -> None:
     page.get_by_role("heading", name="Compare").wait_for()
 
 
+def _only_one(page: Any) -> None:
+    """Wait until the player of the run before has gone."""
+    from playwright.sync_api import expect
+
+    expect(page.locator(".where")).to_have_count(1)
+
+
 def test_another_run_is_picked_and_stands_in_the_address(world: World, page: Any) -> None:
     _open(page, world.link(4), 4)
     page.get_by_role("combobox", name=re.compile("Team")).click()
     page.get_by_role("option", name="solo").click()
     _at(page, 0)
     page.wait_for_url(re.compile("run=0&step=0"))
+    _only_one(page)
     page.locator(".where").click()  # keys in a box are the box's
     page.keyboard.press("ArrowRight")
     _at(page, 1)

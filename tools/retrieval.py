@@ -112,11 +112,11 @@ def _build(place: Path, chunks: list[Chunk], embed: Embed) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def connect(folder: Path) -> Any:
-    """A LanceDB database in a folder."""
+def connect(folder: Path | None) -> Any:
+    """A LanceDB database in a folder, or in memory."""
     import lancedb
 
-    return lancedb.connect(str(folder))
+    return lancedb.connect("memory://" if folder is None else str(folder))
 
 
 @cache

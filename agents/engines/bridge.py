@@ -8,6 +8,7 @@ of events is one; under real time it goes on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Coroutine
@@ -32,15 +33,20 @@ class Bridge:
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._over = threading.Event()
+        self._wake: Callable[[], object] = lambda: None
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result of `work()`, or what it raised. Where the task is cancelled, the thread's next `do` raises."""
         result: Future[T] = Future()
         context = copy_context()
+        news = asyncio.Semaphore(0)
+        if not is_virtual():
+            loop = asyncio.get_running_loop()
+            self._wake = lambda: loop.call_soon_threadsafe(news.release)
         thread = threading.Thread(target=lambda: context.run(self._work, work, result), daemon=True)
         thread.start()
         try:
-            while (job := await self._next()) is not None:
+            while (job := await self._next(news)) is not None:
                 await self._one(*job)
         finally:
             self._over.set()
@@ -51,7 +57,7 @@ class Bridge:
             job.close()
             raise Ended("the run is over")
         future: Future[T] = Future()
-        self._jobs.put((job, future))
+        self._put((job, future))
         return future.result()
 
     def _work(self, work: Callable[[], T], result: Future[T]) -> None:
@@ -60,12 +66,17 @@ class Bridge:
         except BaseException as error:  # whatever a framework raises goes back to whoever called it
             result.set_exception(error)
         finally:
-            self._jobs.put(None)
+            self._put(None)
 
-    async def _next(self) -> _Job | None:
-        if is_virtual():
-            return self._jobs.get()
-        return await asyncio.to_thread(self._jobs.get)
+    def _put(self, job: _Job | None) -> None:
+        self._jobs.put(job)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            self._wake()
+
+    async def _next(self, news: asyncio.Semaphore) -> _Job | None:
+        if not is_virtual():
+            await news.acquire()
+        return self._jobs.get()
 
     async def _one(self, job: Coroutine[Any, Any, Any], future: Future[Any]) -> None:
         try:

@@ -37,7 +37,7 @@ def _callers(base: str) -> tuple[Call, Call]:
     from agents.models.model import Request
     from traces.kernel import ChatMessage
 
-    model = Hosted("openai/standin", api_base=base)
+    model = Hosted.named("openai/standin", api_base=base)
     request = Request("agent", (ChatMessage("user", "hi"),))
     prompt = [{"role": "user", "content": "hi"}]
     library = litellm()

@@ -18,6 +18,7 @@ import psutil
 from msgspec import Struct, field
 
 from agents import table
+from agents.models import catalog
 from agents.models import table as models
 from experiments import plan as plans
 from experiments.outcome import Outcome
@@ -68,6 +69,7 @@ def prepare(plan: Plan) -> ExperimentFolder:
     plan = msgspec.structs.replace(plan, scenario=str(scenario.folder), workers=_workers(plan))
     folder = home.experiment_folder(home.new_id()).create()
     plan = msgspec.structs.replace(plan, teams=_keep_teams(plan, folder))
+    _keep_catalog(folder)
     folder.write_plan(
         {
             "id": folder.id,
@@ -94,6 +96,13 @@ def _keep_teams(plan: Plan, folder: ExperimentFolder) -> tuple[str, ...]:
     return tuple(kept)
 
 
+def _keep_catalog(folder: ExperimentFolder) -> None:
+    """A copy of models.yaml, for the workers and for later. It has no keys in it."""
+    file = catalog.file()
+    if file is not None:
+        shutil.copy(file, folder.path / catalog.FILE)
+
+
 def _check_price(plan: Plan, scenario: Scenario) -> None:
     """A dollar budget on a model without a price could not be held: say so now."""
     if plans.budget_of(plan, scenario).cost_usd is None:
@@ -101,7 +110,7 @@ def _check_price(plan: Plan, scenario: Scenario) -> None:
     others = {name for team in plan.teams for name in plans.models_of(table.team(team).settings)}
     for name in (plan.model, *sorted(others)):
         card = models.resolve(name, plan.api_base if name == plan.model else None)(scenario.cases[0], plan.seed, 0).card
-        if None in (card.input_price, card.output_price):
+        if not card.price.known:
             raise InputError(
                 f"the price of {name} is unknown, so a dollar budget cannot be held: give a token budget, or the "
                 "price in HEADCOUNT_PRICES (see docs/models.md)"
@@ -127,7 +136,8 @@ def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lamb
     plan = msgspec.convert(folder.read_plan()["plan"], Plan)
     progress = Progress(int(folder.read_plan()["total"]))
     _beat(folder, "running", progress)
-    workers = [_spawn(folder, share, plan.workers) for share in range(plan.workers)]
+    environment = _environment(folder, plan)
+    workers = [_spawn(folder, share, plan.workers, environment) for share in range(plan.workers)]
     state, message = "failed", "the coordinator failed"
     try:
         _follow(folder, workers, progress, watch)
@@ -146,9 +156,18 @@ def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lamb
     return progress
 
 
-def _spawn(folder: ExperimentFolder, share: int, of: int) -> subprocess.Popen[bytes]:
+def _environment(folder: ExperimentFolder, plan: Plan) -> dict[str, str]:
+    """The workers'. A local model is served by this process for all of them."""
+    more = {"HEADCOUNT_HOME": str(folder.path.parent.parent)}
+    if (folder.path / catalog.FILE).is_file():
+        more[catalog.VARIABLE] = str(folder.path / catalog.FILE)
+    if plan.workers > 1 and not models.simulated(plan.model):
+        more |= models.shared(plan.model)
+    return {**os.environ, **more}
+
+
+def _spawn(folder: ExperimentFolder, share: int, of: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "experiments.worker", folder.id, str(share), str(of)]
-    environment = {**os.environ, "HEADCOUNT_HOME": str(folder.path.parent.parent)}
     with folder.log_file.open("ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment)
 

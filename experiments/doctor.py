@@ -16,10 +16,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from agents.models import endpoint, local
+from agents.models import endpoint, gguf, local
 from traces.errors import HeadcountError
 
-INSTALL = local.INSTALL
+INSTALL = gguf.INSTALL
 _WAIT_S = 1.5
 
 KEYS = (
@@ -103,7 +103,7 @@ def _simulated() -> Finding:
 def _local(deep: bool) -> Finding:
     name = "local model"
     try:
-        file = local.weights()
+        file = local.weights_file()
         detail = f"{file.name}, {file.stat().st_size / 1e6:.0f} MB"
         return Finding(name, "ok", f"{detail}; {_question()}" if deep else detail)
     except HeadcountError as error:
@@ -115,7 +115,7 @@ def _question() -> str:
     from traces.kernel import ChatMessage
 
     request = Request("doctor", (ChatMessage("user", "What is a credit note?"),), max_tokens=16)
-    reply = asyncio.run(local.Local().chat(request))
+    reply = asyncio.run(local.shipped().chat(request))
     return f"answered {reply.usage.output_tokens} tokens in {reply.usage.latency_s:.1f} s"
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from agents import table
 from agents.longterm import LongTerm
 from agents.models import table as models
+from agents.models.kept import KeptReplies
 from agents.models.model import Model, Reply
-from agents.models.wrappers import Cached, Meter, Metered, Recorded, WithFallback
+from agents.models.wrappers import Cached, Fitting, Meter, Metered, Recorded, WithFallback
 from agents.settings import Inside
 from agents.table import Team
 from agents.workspace import Workspace
@@ -63,7 +64,7 @@ class Bench:
 
     @cached_property
     def model_for(self) -> models.ModelFor:
-        return models.resolve(self.plan.model, self.plan.api_base)
+        return models.resolve(self.plan.model, self.plan.api_base, self.plan.workers)
 
     def other_model(self, name: str) -> models.ModelFor:
         """A model that a team names beside the experiment's."""
@@ -71,7 +72,7 @@ class Bench:
         if name == self.plan.model:
             return self.model_for
         if name not in self._others:
-            self._others[name] = models.resolve(name)
+            self._others[name] = models.resolve(name, share=self.plan.workers)
         return self._others[name]
 
     @cached_property
@@ -190,17 +191,25 @@ class _Minds:
     def model(self, name: str | None) -> Model:
         if name not in self.made:
             wrapped = self._wrapped(name)
-            if self.inside.fallback is not None:
-                wrapped = WithFallback(wrapped, self._wrapped(self.inside.fallback), self.recorder.record)
+            others = models.fallbacks(name or self.bench.plan.model)
+            for other in (*others, self.inside.fallback):
+                if other is not None:
+                    wrapped = WithFallback(wrapped, self._wrapped(other), self.recorder.record)
             self.made[name] = wrapped
         return self.made[name]
 
     def _wrapped(self, name: str | None) -> Model:
         find = self.bench.model_for if name is None else self.bench.other_model(name)
-        model = find(self.case, self.bench.plan.seed, self.trial.trial)
+        model: Model = Fitting(find(self.case, self.bench.plan.seed, self.trial.trial))
         if self.inside.cache:
             model = Cached(model, self.recorder.record, self.kept)
+        if models.keeps_replies(name or self.bench.plan.model):
+            model = Cached(model, self.recorder.record, self._on_disk())
         return Metered(Recorded(model, self.recorder.record, self.prompts), self.meter)
+
+    def _on_disk(self) -> KeptReplies:
+        trial = f"{self.case.id}/{self.bench.plan.seed}/{self.trial.trial}"
+        return KeptReplies(home.home() / "cache" / "replies.sqlite", trial)
 
 
 def _remember(trial: Trial, work: Workspace) -> None:

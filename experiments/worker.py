@@ -28,10 +28,6 @@ from traces.errors import HeadcountError
 from traces.journal import Journal
 from traces.recorder import Recorder
 
-# How many runs of a real model are under way at once, so that a server with several slots is kept busy.
-AT_ONCE = {"local": 2}
-AT_ONCE_ELSEWHERE = 4
-
 
 class Done(Struct, frozen=True):
     """A run is over. `digest` is that of its events apart from wall times."""
@@ -58,7 +54,7 @@ async def _one(trial: Trial, bench: Bench, journal: Journal) -> Done:
 
 
 async def _together(todo: list[Trial], bench: Bench, journal: Journal, tell: Callable[[Done], object]) -> None:
-    places = asyncio.Semaphore(AT_ONCE.get(bench.plan.model, AT_ONCE_ELSEWHERE))
+    places = asyncio.Semaphore(models.at_once(bench.plan.model))
 
     async def one(trial: Trial) -> None:
         async with places:

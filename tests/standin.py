@@ -1,7 +1,7 @@
 """A stand-in for a model server: OpenAI's chat-completion protocol on 127.0.0.1, with scripted replies and faults.
 
     with Standin([Fault(429), text("hello")]) as server:
-        model = Hosted("openai/standin", api_base=server.url, api_key="none")
+        model = Hosted.named("openai/standin", api_base=server.url, api_key="none")
 
 Each request takes the next entry of the script; the last one stays for all that follow.
 """
@@ -43,6 +43,22 @@ class Good:
         choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
         body = {"id": "x", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]}
         return body if self.usage is None else {**body, "usage": self.usage}
+
+    def chunks(self, model: str) -> list[dict[str, Any]]:
+        """The same as a stream: the words one by one, the calls whole, the usage last."""
+        message = self.body(model)["choices"][0]["message"]
+        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": word} for word in _words(self.content)]
+        deltas += [{"tool_calls": [{**call, "index": i}]} for i, call in enumerate(message.get("tool_calls", ()))]
+        choices: list[list[dict[str, Any]]]
+        choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
+        choices.append([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}])
+        start = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": model}
+        last = [] if self.usage is None else [{**start, "choices": [], "usage": self.usage}]
+        return [*({**start, "choices": choice} for choice in choices), *last]
+
+
+def _words(content: str | None) -> list[str]:
+    return [word + " " for word in content.split(" ")[:-1]] + [content.split(" ")[-1]] if content else []
 
 
 @dataclass(frozen=True)
@@ -105,14 +121,19 @@ class Standin:
             self.keys.append(key)
             return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
+    def refuse(self) -> None:
+        """Go away in the middle of things, as a killed server does."""
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+
     def __enter__(self) -> Standin:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
+        if not self.closing.is_set():
+            self.refuse()
         self._thread.join()
 
 
@@ -128,11 +149,18 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]})
 
         def do_POST(self) -> None:
+            if server.closing.is_set():
+                self.close_connection = True
+                return
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             step = server.next_step(request, self.headers.get("Authorization", ""))
             match step:
+                case Good() if request.get("stream"):
+                    self.stream(step.chunks(request["model"]))
                 case Good():
                     self.send(200, step.body(request["model"]))
+                case Cut() if request.get("stream"):
+                    self.stream(Good().chunks(request["model"])[:1], ended=False)
                 case Fault():
                     error = {"error": {"message": step.message, "type": "scripted", "code": step.code}}
                     self.send(step.status, error, step.headers)
@@ -144,6 +172,19 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
                 case Hang():
                     server.closing.wait()
                     self.close_connection = True
+
+        def stream(self, chunks: list[dict[str, Any]], ended: bool = True) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for data in [*map(json.dumps, chunks), *(["[DONE]"] if ended else [])]:
+                line = f"data: {data}\n\n".encode()
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+            if ended:
+                self.wfile.write(b"0\r\n\r\n")
+            else:
+                self.close_connection = True
 
         def send(self, status: int, body: dict[str, Any], headers: Sequence[tuple[str, str]] = ()) -> None:
             self.send_bytes(status, json.dumps(body).encode(), headers)

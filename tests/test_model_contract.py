@@ -13,8 +13,8 @@ import pytest
 
 from agents.acting import read_json
 from agents.asking import Review, schema_of
+from agents.models import local
 from agents.models.hosted import Hosted
-from agents.models.local import Local
 from agents.models.model import Model, Reply, Request
 from agents.models.scripted import ScriptedModel
 from agents.models.simulated import profile
@@ -46,14 +46,14 @@ def _simulated(name: str) -> Callable[[ExitStack], Model]:
 
 def _hosted(stack: ExitStack) -> Model:
     server = stack.enter_context(Standin([text('{"ok": true, "problems": []}')]))
-    return Hosted("hosted_vllm/standin", api_base=server.url)
+    return Hosted.named("hosted_vllm/standin", api_base=server.url)
 
 
 MODELS: dict[str, Callable[[ExitStack], Model]] = {
     **{f"sim:{name}": _simulated(name) for name in profile.names()},
     "scripted": lambda stack: ScriptedModel(['{"ok": true}'] * 5),
     "hosted": _hosted,
-    "local": lambda stack: Local(),
+    "local": lambda stack: local.shipped(),
 }
 
 

@@ -49,9 +49,13 @@ class LimitReached(HeadcountError):
 
 
 class ModelError(HeadcountError):
-    """A model call failed for good, after the retries that its gateway makes."""
+    """A model call failed for good, after its `retries`, `seconds` after it was asked for."""
 
     exit_code = 4
+
+    def __init__(self, message: str, *, retries: int = 0, seconds: float = 0.0) -> None:
+        self.retries, self.seconds = retries, seconds
+        super().__init__(message)
 
 
 class MalformedOutput(ModelError):

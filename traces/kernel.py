@@ -48,7 +48,11 @@ class Message(Struct, frozen=True, omit_defaults=True):
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
-    """What model calls used. `cost_nano_usd` is None as soon as one price in the sum is unknown, never 0 for it."""
+    """What model calls used. `cost_nano_usd` is None as soon as one price in the sum is unknown, never 0 for it.
+
+    `latency_s` is all of it, from asking to the last token: in it `queue_s` is the waiting for a place, and
+    `first_token_s` the time from then to the first token (0 where it was not observed). `errors` counts calls that
+    failed for good, `retries` the attempts that were made again."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -56,6 +60,10 @@ class Usage(Struct, frozen=True, omit_defaults=True):
     calls: int = 0
     cost_nano_usd: int | None = 0
     latency_s: float = 0.0
+    queue_s: float = 0.0
+    first_token_s: float = 0.0
+    errors: int = 0
+    retries: int = 0
 
     @property
     def tokens(self) -> int:
@@ -74,6 +82,10 @@ class Usage(Struct, frozen=True, omit_defaults=True):
             self.calls + other.calls,
             (self.cost_nano_usd or 0) + (other.cost_nano_usd or 0) if known else None,
             self.latency_s + other.latency_s,
+            self.queue_s + other.queue_s,
+            self.first_token_s + other.first_token_s,
+            self.errors + other.errors,
+            self.retries + other.retries,
         )
 
 
@@ -164,7 +176,9 @@ class MessageSent(_Event, frozen=True, tag="message"):
 
 class Chat(_Event, frozen=True, tag="chat"):
     """One model call. The prompt is the first `kept` messages of this agent's previous call (over the whole run)
-    followed by `added`; `traces.prompts.prompt_at` puts it together. `purpose` is act, plan, review, bid, ..."""
+    followed by `added`; `traces.prompts.prompt_at` puts it together. `purpose` is act, plan, review, bid, ...
+    `window` is the model's context window in tokens, `kv_bytes` the size of the KV cache at the call's end, `server`
+    the address that answered; each is left out where it is not known."""
 
     agent: str
     purpose: str
@@ -178,6 +192,9 @@ class Chat(_Event, frozen=True, tag="chat"):
     tools: tuple[str, ...] = ()
     error: str = ""
     fault: Fault | None = None
+    window: int | None = None
+    kv_bytes: int | None = None
+    server: str = ""
 
 
 class OutputRejected(_Event, frozen=True, tag="output_rejected"):

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from agents.models.endpoint import Endpoint, litellm
-from agents.models.model import Card
+from agents.models.model import Card, Price
 from traces.errors import InputError
 
 TOOL_CALLS_VARIABLE = "HEADCOUNT_TOOL_CALLS"
@@ -34,23 +34,27 @@ def _listed(name: str, endpoint: Endpoint) -> Card:
         simulated=False,
         tool_calls=bool(row.get("supports_function_calling", not row)),
         context_window=row.get("max_input_tokens") or row.get("max_tokens"),
-        input_price=_per_million(row.get("input_cost_per_token")),
-        output_price=_per_million(row.get("output_cost_per_token")),
+        price=Price(_per_million(row.get("input_cost_per_token")), _per_million(row.get("output_cost_per_token"))),
+        modalities=_modalities(row),
         runs=f"hosted by {endpoint.provider}",
     )
 
 
 def _own(name: str, endpoint: Endpoint) -> Card:
-    input_price, output_price = _prices()
     return Card(
         name=name,
         simulated=False,
         tool_calls=_tool_calls(),
         context_window=_context(),
-        input_price=input_price,
-        output_price=output_price,
+        price=Price(*_prices()),
         runs=f"own server {endpoint.api_base}" if endpoint.api_base else f"own server ({endpoint.provider})",
     )
+
+
+def _modalities(row: dict[str, Any]) -> tuple[str, ...]:
+    """Those that it reads, as far as the table says."""
+    kinds = {"image": "supports_vision", "audio": "supports_audio_input", "pdf": "supports_pdf_input"}
+    return ("text", *(kind for kind, column in kinds.items() if row.get(column))) if row else ()
 
 
 def _per_million(price: float | None) -> float | None:

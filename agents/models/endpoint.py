@@ -36,6 +36,7 @@ class Endpoint(Struct, frozen=True):
     own: bool
     api_base: str | None = None
     api_key: str | None = None
+    key_variable: str = ""
 
 
 def litellm() -> Any:
@@ -53,18 +54,29 @@ def litellm() -> Any:
     return library
 
 
-def find(name: str, api_base: str | None = None) -> Endpoint:
-    """Raises ModelError where the name has no provider, or the address or the key is missing."""
+def find(name: str, api_base: str | None = None, key_variable: str = "") -> Endpoint:
+    """`key_variable` names the environment's variable with the key, instead of HEADCOUNT_API_KEY or the provider's.
+    Raises ModelError where the name has no provider, or the address or the key is missing."""
     model, provider = _provider(name)
+    key = _key(name, key_variable)
     base = api_base or _base_from_environment(provider, model)
     if base is not None:
-        key = os.environ.get(KEY_VARIABLE) or "none"
-        return Endpoint(provider, model, own=True, api_base=base.rstrip("/"), api_key=key)
+        key = key or os.environ.get(KEY_VARIABLE) or "none"
+        return Endpoint(provider, model, True, base.rstrip("/"), key, key_variable)
     if provider in OWN:
         _check_address(name, provider)
-        return Endpoint(provider, model, own=True)
-    _check_key(name)
-    return Endpoint(provider, model, own=False)
+        return Endpoint(provider, model, True, None, key, key_variable)
+    if key is None:
+        _check_key(name)
+    return Endpoint(provider, model, False, None, key, key_variable)
+
+
+def _key(name: str, variable: str) -> str | None:
+    if not variable:
+        return None
+    if not os.environ.get(variable):
+        raise ModelError(f"model {name!r}: no key. Set {variable} in the environment")
+    return os.environ[variable]
 
 
 def _provider(name: str) -> tuple[str, str]:

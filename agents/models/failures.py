@@ -6,8 +6,8 @@ import json
 import os
 import re
 
+from agents.models.calling import Target
 from agents.models.endpoint import KEY_VARIABLE, Endpoint, litellm
-from traces.errors import ModelError
 
 _LONGEST = 300
 _KEY_LIKE = re.compile(r"\b(sk|pk|gsk|xai|hf|AIza)[-_]?[\w*-]{8,}|Bearer\s+\S+", re.IGNORECASE)
@@ -21,14 +21,16 @@ _NO_CONNECTION = re.compile(
 )
 
 
-def explain(error: Exception, name: str, endpoint: Endpoint, *, timeout_s: float, retries: int) -> ModelError:
-    """The error that a user sees for one that LiteLLM raised."""
-    return ModelError(f"model {name!r}: {_sentence(error, endpoint, timeout_s, retries)}")
+def explain(error: Exception, name: str, target: Target, retries: int) -> str:
+    """The sentence that a user sees for an error that LiteLLM raised after so many retries."""
+    return f"model {name!r}: {_sentence(error, target, retries)}"
 
 
-def _sentence(error: Exception, endpoint: Endpoint, timeout_s: float, retries: int) -> str:
+def _sentence(error: Exception, target: Target, retries: int) -> str:
     kinds = litellm()
-    where = endpoint.api_base or f"the server of {endpoint.provider}"
+    endpoint = target.endpoints[0]
+    bases = [one.api_base for one in target.endpoints if one.api_base]
+    where = " and ".join(bases) or f"the server of {endpoint.provider}"
     tried = f" (tried {retries + 1} times)" if retries else ""
     said = _said(error)
     match error:
@@ -41,7 +43,8 @@ def _sentence(error: Exception, endpoint: Endpoint, timeout_s: float, retries: i
         case kinds.RateLimitError():
             return f"{where} limits the rate of calls{tried}. Wait, run fewer at once, or raise the limit"
         case kinds.Timeout():
-            return f"no answer from {where} within {timeout_s:g} s. Is the server overloaded? A longer timeout may help"
+            limit = f"{target.timeout_s:g} s"
+            return f"no answer from {where} within {limit}. Is the server overloaded? A longer timeout may help"
         case kinds.ContentPolicyViolationError():
             return f"{where} refused the request under its content policy. It said: {said}"
         case _ if _NO_CONNECTION.search(str(error)):
@@ -58,7 +61,7 @@ def _sentence(error: Exception, endpoint: Endpoint, timeout_s: float, retries: i
 
 def _key_variables(endpoint: Endpoint) -> str:
     if endpoint.api_base is not None:
-        return f"{KEY_VARIABLE} in the environment"
+        return f"{endpoint.key_variable or KEY_VARIABLE} in the environment"
     named = [n for n in os.environ if n.endswith("_API_KEY") and endpoint.provider.upper() in n.replace("__", "_")]
     return f"{' and '.join(named) or 'the key'} in the environment"
 

@@ -1,32 +1,50 @@
-"""Real models, hosted or on servers of one's own, through LiteLLM: its providers, retries and price table."""
+"""Real models, hosted or on servers of one's own, through LiteLLM: its providers, routing and price table."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from agents.models import cards, endpoint, failures, wire
-from agents.models.endpoint import Endpoint, litellm
+from msgspec import Struct, field
+
+from agents import memory
+from agents.models import calling, cards, endpoint, failures, wire
+from agents.models.calling import Answer, Target
+from agents.models.catalog import Alias
+from agents.models.endpoint import litellm
 from agents.models.model import Card, Reply, Request
+from agents.models.places import Limits, Place, Places
 from traces.errors import ModelError
 from traces.kernel import NANO, Usage
 
 
+class Settings(Struct, frozen=True):
+    """How a model is called. `extra` goes into every call (temperature, seed, ...). `listed`: its price is LiteLLM's,
+    which knows the rates for cached tokens and long prompts, rather than the card's."""
+
+    target: Target
+    card: Card
+    listed: bool = False
+    limits: Limits = Limits()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
 class Hosted:
-    """Any model under its LiteLLM name (`openai/gpt-4o-mini`, `hosted_vllm/NAME`, `ollama/NAME`).
+    """A model that LiteLLM can call."""
 
-    `api_base` is the address of a server of one's own (`http://host:8000/v1`); without it the environment's
-    HEADCOUNT_API_BASE or the provider's own variables count. `timeout_s` is for one attempt; `retries` is how many
-    more are made after a failure that may pass. `extra` goes into every call (temperature, seed, ...).
-    Raises ModelError where the name, the address or the key is missing or wrong.
-    """
+    def __init__(self, settings: Settings) -> None:
+        self.card = settings.card
+        self.target = settings.target
+        self._extra, self._listed = settings.extra, settings.listed
+        self._places = Places(settings.limits)
+        self._native_schema = _takes_schema(self.target)
 
-    def __init__(
-        self,
+    @classmethod
+    def named(
+        cls,
         name: str,
         *,
         api_base: str | None = None,
@@ -34,55 +52,67 @@ class Hosted:
         retries: int = 2,
         card: Card | None = None,
         extra: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.endpoint = endpoint.find(name, api_base)
-        self._name = name
-        self._card = card or cards.card(name, self.endpoint)
-        self._timeout_s, self._retries = timeout_s, retries
-        self._extra = dict(extra or {})
-        self._native_schema = _takes_schema(name, self.endpoint)
+        stream: bool = False,
+    ) -> Hosted:
+        """Any model under its LiteLLM name (`openai/gpt-4o-mini`, `hosted_vllm/NAME`, `ollama/NAME`).
 
-    @property
-    def card(self) -> Card:
-        return self._card
+        `api_base` is the address of a server of one's own (`http://host:8000/v1`); without it the environment's
+        HEADCOUNT_API_BASE or the provider's own variables count. Raises ModelError where the name, the address or the
+        key is missing or wrong.
+        """
+        where = endpoint.find(name, api_base)
+        target = Target(name, (where,), timeout_s, retries, stream)
+        listed = card is None and not where.own
+        return cls(Settings(target, card or cards.card(name, where), listed, extra=extra or {}))
+
+    @classmethod
+    def of(cls, alias: Alias, share: int = 1) -> Hosted:
+        """A model of `models.yaml`, with 1/share of its limits. Raises ModelError as `named` does."""
+        entry, endpoints = alias.entry, alias.endpoints()
+        target = Target(entry.litellm, endpoints, entry.timeout_s, entry.retries, entry.stream)
+        limits = Limits(entry.at_once, entry.requests_per_minute, entry.tokens_per_minute).share(share)
+        listed = entry.card.price is None and not endpoints[0].own
+        return cls(Settings(target, alias.card(endpoints[0]), listed, limits, entry.extra))
 
     async def chat(self, request: Request) -> Reply:
         """Raises ModelError when the call failed for good."""
         loop = asyncio.get_running_loop()
         start = loop.time()
-        response = await self._complete(request)
-        choice = wire.choice(response, self._name)
+        async with self._places.place(sum(map(memory.size, request.messages))) as place:
+            try:
+                answer = await self._complete(request)
+            except calling.Failed as failed:
+                raise self._explained(failed, loop.time() - start) from None
+        choice = wire.choice(answer.response, self.card.name)
         return Reply(
             text=choice.message.content or "",
-            usage=self._usage(response, loop.time() - start),
-            model=self._card.name,
+            usage=self._usage(answer, place, loop.time() - start),
+            model=self.card.name,
             tool_calls=wire.tool_calls(choice.message.tool_calls),
             finish_reason=choice.finish_reason or "stop",
+            server=answer.server,
         )
 
-    async def _complete(self, request: Request) -> Any:
+    async def _complete(self, request: Request) -> Answer:
         await _close_with_loop()
         try:
-            return await self._send(request)
-        except litellm().BadRequestError as error:
-            if not (request.schema and self._native_schema and _about_format(error)):
-                raise self._explained(error) from None
-        except Exception as error:
-            raise self._explained(error) from None
+            return await calling.complete(self.target, self._arguments(request))
+        except calling.Failed as failed:
+            if not (request.schema and self._native_schema and _about_format(failed.__cause__)):
+                raise
         self._native_schema = False
-        return await self._complete(request)
+        return await calling.complete(self.target, self._arguments(request))
 
-    async def _send(self, request: Request) -> Any:
-        router = _router(self._name, self.endpoint, self._timeout_s, self._retries)
-        arguments = {**self._extra, **wire.body(request, native_schema=self._native_schema)}
-        # Without the switch LiteLLM imports its MCP gateway for every call with tools, which needs mcp 2.
-        return await router.acompletion(self._name, **arguments, _skip_mcp_handler=True)
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        return {**self._extra, **wire.body(request, native_schema=self._native_schema)}
 
-    def _explained(self, error: Exception) -> ModelError:
-        return failures.explain(error, self._name, self.endpoint, timeout_s=self._timeout_s, retries=self._retries)
+    def _explained(self, failed: calling.Failed, seconds: float) -> ModelError:
+        assert isinstance(failed.__cause__, Exception)
+        message = failures.explain(failed.__cause__, self.card.name, self.target, failed.retries)
+        return ModelError(message, retries=failed.retries, seconds=seconds)
 
-    def _usage(self, response: Any, latency_s: float) -> Usage:
-        used = getattr(response, "usage", None)
+    def _usage(self, answer: Answer, place: Place, latency_s: float) -> Usage:
+        used = getattr(answer.response, "usage", None)
         details = getattr(used, "prompt_tokens_details", None)
         input_tokens = getattr(used, "prompt_tokens", 0) or 0
         output_tokens = getattr(used, "completion_tokens", 0) or 0
@@ -91,21 +121,25 @@ class Hosted:
             output_tokens=output_tokens,
             cached_tokens=getattr(details, "cached_tokens", 0) or 0,
             calls=1,
-            cost_nano_usd=self._cost(response, input_tokens, output_tokens),
+            cost_nano_usd=self._cost(answer.response, input_tokens, output_tokens, place.busy_s),
             latency_s=latency_s,
+            queue_s=place.queue_s,
+            first_token_s=answer.first_token_s,
+            retries=answer.retries,
         )
 
-    def _cost(self, response: Any, input_tokens: int, output_tokens: int) -> int | None:
-        card = self._card
-        if card.input_price is None or card.output_price is None:
+    def _cost(self, response: Any, input_tokens: int, output_tokens: int, busy_s: float) -> int | None:
+        price = self.card.price
+        if price.gpu_hour is not None:
+            return round(price.gpu_hour * busy_s / 3600 * NANO)
+        if price.input is None or price.output is None:
             return None
-        if self.endpoint.own:
-            return round((input_tokens * card.input_price + output_tokens * card.output_price) * NANO / 1_000_000)
-        return _list_price(response, self._name)
+        if self._listed:
+            return _list_price(response, self.target.model)
+        return round((input_tokens * price.input + output_tokens * price.output) * NANO / 1_000_000)
 
 
 def _list_price(response: Any, name: str) -> int | None:
-    """By LiteLLM's table, which knows the rates for cached tokens and long prompts."""
     try:
         dollars: float = litellm().completion_cost(completion_response=response, model=name)
     except Exception:
@@ -114,37 +148,14 @@ def _list_price(response: Any, name: str) -> int | None:
     return round(dollars * NANO)
 
 
-def _takes_schema(name: str, where: Endpoint) -> bool:
+def _takes_schema(target: Target) -> bool:
     """Servers of one's own (vLLM, llama.cpp, Ollama) do; should one not, its first answer says so."""
-    return where.own or bool(litellm().supports_response_schema(model=name))
+    return target.endpoints[0].own or bool(litellm().supports_response_schema(model=target.model))
 
 
-def _about_format(error: Exception) -> bool:
-    return any(word in str(error) for word in ("response_format", "json_schema"))
-
-
-@functools.cache
-def _router(name: str, where: Endpoint, timeout_s: float, retries: int) -> Any:
-    """LiteLLM's own way of calling: it retries what may pass (429, 5xx, lost connections), backs off, and obeys
-    Retry-After. One timeout is retried at most once: a server that hangs would cost minutes otherwise."""
-    library = litellm()
-    policy = library.types.router.RetryPolicy(
-        BadRequestErrorRetries=0,
-        AuthenticationErrorRetries=0,
-        ContentPolicyViolationErrorRetries=0,
-        TimeoutErrorRetries=min(retries, 1),
-        RateLimitErrorRetries=retries,
-        InternalServerErrorRetries=retries,
-    )
-    call = {"model": name, "timeout": timeout_s, "max_retries": 0}
-    if where.api_base is not None:
-        call |= {"api_base": where.api_base, "api_key": where.api_key}
-    return library.Router(
-        model_list=[{"model_name": name, "litellm_params": call}],
-        num_retries=retries,
-        retry_policy=policy,
-        disable_cooldowns=True,
-    )
+def _about_format(error: BaseException | None) -> bool:
+    bad = isinstance(error, litellm().BadRequestError)
+    return bad and any(word in str(error) for word in ("response_format", "json_schema"))
 
 
 _closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = WeakKeyDictionary()

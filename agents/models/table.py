@@ -1,10 +1,12 @@
-"""A model by its name: `sim:medium`, `local`, or any name that LiteLLM knows."""
+"""A model by its name: `sim:medium`, `local`, `local:FILE.gguf`, a name in models.yaml, or any that LiteLLM knows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 
+from agents.models import catalog
+from agents.models.catalog import Alias
 from agents.models.model import Model
 from agents.models.simulated import profile
 from agents.models.simulated.model import SimulatedModel
@@ -15,8 +17,8 @@ DEFAULT = "sim:medium"
 SMALLER = "smaller"
 """In a team's file: the next smaller of the shipped simulated profiles."""
 
-ModelFor = Callable[[Case, int, int], Model]
-"""(case, seed, trial) → the model for one trial. Real models are the same one each time."""
+ModelFor = Callable[[Case | None, int, int], Model]
+"""(case, seed, trial) → the model for one trial. Real models are the same one each time, and need no case."""
 
 
 def simulated(name: str) -> bool:
@@ -29,24 +31,71 @@ def smaller(name: str) -> str:
     return sizes[max(0, sizes.index(name) - 1)] if name in sizes else name
 
 
-def resolve(name: str, api_base: str | None = None) -> ModelFor:
-    """How to get the model for a trial. Raises InputError for a name that cannot be one, Unavailable where the
-    model is not here. Whether a hosted model answers shows at the first call."""
+def resolve(name: str, api_base: str | None = None, share: int = 1) -> ModelFor:
+    """How to get the model for a trial; `share`: among how many processes its limits are divided. Raises InputError
+    for a name that cannot be one, Unavailable where the model is not here, ModelError where its key or address is
+    missing. Whether a hosted model answers shows at the first call."""
     if simulated(name):
         return partial(SimulatedModel, profile.load(name.partition(":")[2] or "medium"))
-    if name == "local":
-        from agents.models.local import Local
+    if name == "local" or name.startswith("local:"):
+        from agents.models import local
 
-        return _always(Local())
+        return _always(local.of_file(name.partition(":")[2], name) if ":" in name else local.shipped())
+    alias = catalog.aliases().get(name)
+    if alias is not None:
+        return _always(_of_alias(alias, share))
     if "/" not in name:
-        known = ", ".join([*(f"sim:{p}" for p in profile.names()), "local"])
+        known = ", ".join([*(f"sim:{p}" for p in profile.names()), "local", *catalog.aliases()])
         raise InputError(
-            f"no model {name!r}: give one of {known}, or a LiteLLM name such as openai/gpt-4o-mini, "
+            f"no model {name!r}: give one of {known}, local:FILE.gguf, or a LiteLLM name such as openai/gpt-4o-mini, "
             "anthropic/claude-sonnet-4-5, or hosted_vllm/NAME with --api-base (see docs/models.md)"
         )
     from agents.models.hosted import Hosted
 
-    return _always(Hosted(name, api_base=api_base))
+    return _always(Hosted.named(name, api_base=api_base))
+
+
+def fallbacks(name: str) -> tuple[str, ...]:
+    """The models that go on where a call to this one has failed for good, as models.yaml says."""
+    alias = None if simulated(name) else catalog.aliases().get(name)
+    return alias.entry.fallbacks if alias else ()
+
+
+def keeps_replies(name: str) -> bool:
+    """Whether calls that were made before are answered from the disk, as models.yaml says."""
+    alias = None if simulated(name) else catalog.aliases().get(name)
+    return bool(alias and alias.entry.cache)
+
+
+def at_once(name: str) -> int:
+    """How many runs of a real model are under way at once in a process, so that a server with several places is kept
+    busy."""
+    alias = catalog.aliases().get(name)
+    if name.startswith("local") or (alias and alias.entry.gguf):
+        return alias.entry.slots if alias else 2
+    return min(32, (alias and alias.entry.at_once) or 4)
+
+
+def shared(name: str) -> dict[str, str]:
+    """The environment for processes that use this model together; a local one is served by this process for all."""
+    alias = catalog.aliases().get(name)
+    if not name.startswith("local") and not (alias and alias.entry.gguf):
+        return {}
+    from agents.models import gguf
+    from agents.models.local import Local
+
+    model = resolve(name)(None, 0, 0)
+    return gguf.share(model.weights) if isinstance(model, Local) else {}
+
+
+def _of_alias(alias: Alias, share: int) -> Model:
+    if alias.entry.gguf:
+        from agents.models import local
+
+        return local.of_alias(alias)
+    from agents.models.hosted import Hosted
+
+    return Hosted.of(alias, share)
 
 
 def _always(model: Model) -> ModelFor:

@@ -1,17 +1,23 @@
-"""Wrappers of the same shape as a model: metered (the budget), recorded (the trace), cached, with a fallback."""
+"""Wrappers of the same shape as a model: metered (the budget), recorded (the trace), fitting (the context window),
+cached, with a fallback."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 from msgspec import structs
 
+from agents import memory
 from agents.models.model import Card, Model, Reply, Request
 from traces.errors import LimitReached, MalformedOutput, ModelError
 from traces.kernel import NANO, Budget, Chat, Event, LimitHit, Noted, Usage
 from traces.prompts import PromptDelta
+
+LEAST_SHARE = 0.5
+"""Of our rule of thumb's count of tokens: no text takes fewer."""
 
 
 class Meter:
@@ -53,7 +59,8 @@ class Meter:
 
 
 class Metered:
-    """Refuses calls once the budget is used up, and counts what each call used."""
+    """Refuses calls once the budget is used up, and counts what each call used; one that failed counts as a call, and
+    as free, since providers do not bill them."""
 
     def __init__(self, model: Model, meter: Meter) -> None:
         self._model, self._meter = model, meter
@@ -64,7 +71,11 @@ class Metered:
 
     async def chat(self, request: Request) -> Reply:
         self._meter.check(request.agent)
-        reply = await self._model.chat(request)
+        try:
+            reply = await self._model.chat(request)
+        except ModelError as error:
+            self._meter.add(Usage(calls=1, errors=1, retries=error.retries, latency_s=error.seconds))
+            raise
         self._meter.add(reply.usage)
         return reply
 
@@ -83,15 +94,15 @@ class Recorded:
         try:
             reply = await self._model.chat(request)
         except ModelError as error:
-            self._record(
-                self._event(request, Reply("", Usage(calls=1, cost_nano_usd=None), self.card.name), str(error))
-            )
+            used = Usage(calls=1, cost_nano_usd=None, latency_s=error.seconds, errors=1, retries=error.retries)
+            self._record(self._event(request, Reply("", used, self.card.name), str(error)))
             raise
         self._record(self._event(request, reply, ""))
         return reply
 
     def _event(self, request: Request, reply: Reply, error: str) -> Chat:
         kept, added = self._prompts.delta(request.agent, request.messages)
+        card = self.card
         return Chat(
             request.agent,
             request.purpose,
@@ -105,14 +116,47 @@ class Recorded:
             tuple(spec["function"]["name"] for spec in request.tools),
             error,
             reply.fault,
+            card.context_window,
+            card.kv_bytes and card.kv_bytes * reply.usage.tokens,
+            reply.server,
         )
 
 
-class Cached:
-    """Answers a call that was made before from memory: no tokens, no time. One for a run, so that equal seeds stay
-    equal runs. The trace notes what it saved."""
+class Fitting:
+    """Refuses a call that cannot fit the model's context window, before it is sent: by our own count, which is too
+    low rather than too high, so that what just fits is left to the model."""
 
-    def __init__(self, model: Model, record: Callable[[Event], object], kept: dict[bytes, Reply]) -> None:
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    @property
+    def card(self) -> Card:
+        return self._model.card
+
+    async def chat(self, request: Request) -> Reply:
+        window = self.card.context_window
+        if window is not None:
+            least = sum(memory.tokens_in(message.content) for message in request.messages) * LEAST_SHARE
+            if least > window:
+                raise ModelError(
+                    f"model {self.card.name!r}: the prompt has at least {least:,.0f} tokens and is longer than its "
+                    f"context window of {window:,}; it was not sent"
+                )
+        return await self._model.chat(request)
+
+
+class Kept(Protocol):
+    """Replies by the call that they answered."""
+
+    def get(self, key: bytes, /) -> Reply | None: ...
+
+    def __setitem__(self, key: bytes, reply: Reply, /) -> None: ...
+
+
+class Cached:
+    """Answers a call that was made before from what was kept: no tokens, no time. The trace notes what it saved."""
+
+    def __init__(self, model: Model, record: Callable[[Event], object], kept: Kept) -> None:
         self._model, self._record, self._kept = model, record, kept
 
     @property

@@ -10,7 +10,7 @@ import zlib
 import msgspec
 
 from agents import memory
-from agents.models.model import Card, Reply, Request
+from agents.models.model import Card, Price, Reply, Request
 from agents.models.simulated.acting import Actor
 from agents.models.simulated.forms import FORMS
 from agents.models.simulated.index import index_of
@@ -32,8 +32,7 @@ class SimulatedModel:
             name=f"sim:{profile.name}",
             simulated=True,
             context_window=profile.context_window,
-            input_price=profile.price.input,
-            output_price=profile.price.output,
+            price=Price(profile.price.input, profile.price.output),
             parameters=profile.parameters,
             runs="nowhere: simulated",
         )

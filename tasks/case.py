@@ -23,6 +23,8 @@ class Fact(Strict):
                the fact is known when `value` or one of `seen_as` stands in the result.
     given:     (steps without a tool) the facts it is concluded from: with a wrong one, `otherwise` comes out.
     otherwise: what a careless or misled agent believes instead.
+    public:    the date (2023-05) since when anybody could know it: a model trained later may know it by heart. Without
+               it the fact is private, and has to be found out.
     """
 
     value: str
@@ -30,6 +32,7 @@ class Fact(Strict):
     seen_as: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     otherwise: str | None = None
+    public: str = Field(default="", pattern=r"^(\d{4}(-\d{2}(-\d{2})?)?)?$")
 
     @field_validator("pattern")
     @classmethod

@@ -26,9 +26,10 @@ def simulated(name: str) -> bool:
 
 
 def smaller(name: str) -> str:
-    """The next smaller of the shipped simulated profiles; any other model's own name."""
+    """The next smaller of the shipped simulated profiles, with the same settings; any other model's own name."""
     sizes = ["sim:small", "sim:medium", "sim:large"]
-    return sizes[max(0, sizes.index(name) - 1)] if name in sizes else name
+    size, comma, settings = name.partition(",")
+    return sizes[max(0, sizes.index(size) - 1)] + comma + settings if size in sizes else name
 
 
 def resolve(name: str, api_base: str | None = None, share: int = 1) -> ModelFor:

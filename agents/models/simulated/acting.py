@@ -15,7 +15,7 @@ from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.profile import Mode, Profile
 from agents.models.simulated.view import View, note, parse
 from tasks import templates
-from tasks.case import Step
+from tasks.case import Fact, Step
 from tasks.reading import Known, arguments_for, read
 from traces.kernel import Fault, ToolCall
 
@@ -132,10 +132,21 @@ class Actor:
         return step
 
     def _give_up(self, step: Step) -> None:
-        """What cannot be found out here is said to be unknown, not made up."""
-        for name in step.facts:
+        """What cannot be found out here is recalled, if it was public when the model was trained; else it is said to be
+        unknown, not made up."""
+        for name, fact in step.facts.items():
             if name not in self.view.beliefs:
-                self._note(name, Known(UNKNOWN))
+                self._note(name, Known(self._recall(step, name) if self._was_trained_on(fact) else UNKNOWN))
+
+    def _was_trained_on(self, fact: Fact) -> bool:
+        return bool(fact.public and self.profile.cutoff and fact.public <= self.profile.cutoff)
+
+    def _recall(self, step: Step, name: str) -> str:
+        mode = None if self.draft.fault else self._strikes(step, ("says_not_does",))
+        if mode is None:
+            return step.facts[name].value
+        self.draft.fault = Fault(mode, step.id, f"misremembered {name}")
+        return noise.wrong_fact(step, name, self.rng)
 
     # --- asking others -----------------------------------------------------------------------------------------
 

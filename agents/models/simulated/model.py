@@ -8,6 +8,7 @@ import random
 import zlib
 
 import msgspec
+from msgspec import structs
 
 from agents import memory
 from agents.models.model import Card, Price, Reply, Request
@@ -15,11 +16,14 @@ from agents.models.simulated.acting import Actor
 from agents.models.simulated.forms import FORMS
 from agents.models.simulated.index import index_of
 from agents.models.simulated.profile import Profile
+from agents.models.simulated.servers import Pool, Servers
 from agents.models.simulated.view import View
 from tasks.case import Case
 from traces.errors import ModelError
-from traces.kernel import Fault, ToolCall, Usage
+from traces.kernel import NANO, Fault, ToolCall, Usage
 from traces.streams import stream
+
+REFUSAL = "I'm sorry, but I can't help with that."
 
 
 class SimulatedModel:
@@ -32,17 +36,24 @@ class SimulatedModel:
             name=f"sim:{profile.name}",
             simulated=True,
             context_window=profile.context_window,
-            price=Price(profile.price.input, profile.price.output),
+            price=_price(profile),
             parameters=profile.parameters,
+            training_tokens=profile.training_tokens,
+            cutoff=profile.cutoff,
+            modalities=("text",),
+            alignment=profile.alignment,
+            kv_bytes=profile.kv_bytes,
+            decode_tps=profile.speed.decode_tps,
             runs="nowhere: simulated",
         )
+        self._pool: Pool | None = None
+        self._others: asyncio.Task[None] | None = None
 
     async def chat(self, request: Request) -> Reply:
         view = View(request.messages, index_of(self.case))
         rng = self._stream(request)
         text, calls, fault = self._answer(request, view, rng)
-        usage = self._usage(request, view, text, calls, rng)
-        await asyncio.sleep(usage.latency_s)
+        usage = await self._serve(self._usage(request, view, text, calls, rng))
         finish = "tool_calls" if calls else "stop"
         return Reply(text, usage, self.card.name, calls, finish, fault)
 
@@ -56,6 +67,8 @@ class SimulatedModel:
         self, request: Request, view: View, rng: random.Random
     ) -> tuple[str, tuple[ToolCall, ...], Fault | None]:
         if request.schema is None:
+            if self.profile.refusal and not view.calls and rng.random() < self.profile.refusal:
+                return REFUSAL, (), Fault("refuses", detail="declined to work on the request")
             draft = Actor(request, view, self.profile, rng).act()
             return draft.text, tuple(draft.calls), draft.fault
         title = request.schema.get("title", "")
@@ -70,8 +83,47 @@ class SimulatedModel:
         substance = memory.tokens_in(text) + sum(8 + memory.tokens_in(call.arguments) for call in calls)
         written = math.ceil(substance * self.profile.verbosity)
         speed, price = self.profile.speed, self.profile.price
-        seconds = speed.first_token_s + read / speed.prefill_tps + written / speed.decode_tps
+        first = speed.first_token_s + read / speed.prefill_tps
+        seconds = first + written / speed.decode_tps
         if speed.jitter:
-            seconds *= rng.lognormvariate(0, speed.jitter)
+            factor = rng.lognormvariate(0, speed.jitter)
+            first, seconds = first * factor, seconds * factor
         nano = round(1000 * (read * price.input + written * price.output))
-        return Usage(read, written, 0, 1, nano, round(seconds, 6))
+        return Usage(read, written, 0, 1, nano, round(seconds, 6), 0.0, round(first, 6))
+
+    async def _serve(self, alone: Usage) -> Usage:
+        """Let it take its time: as long as alone, or as the servers let it."""
+        if self.profile.servers is None:
+            await asyncio.sleep(alone.latency_s)
+            return alone
+        pool = await self._servers(self.profile.servers)
+        service = await pool.serve(alone.latency_s)
+        slower = service.service_s / alone.latency_s if alone.latency_s else 1.0
+        cost = alone.cost_nano_usd
+        if self.profile.servers.gpu_hour is not None:
+            cost = round(self.profile.servers.gpu_hour * service.share_s / 3600 * NANO)
+        return structs.replace(
+            alone,
+            cost_nano_usd=cost,
+            latency_s=round(service.queue_s + service.service_s, 6),
+            queue_s=round(service.queue_s, 6),
+            first_token_s=round(alone.first_token_s * slower, 6),
+        )
+
+    async def _servers(self, servers: Servers) -> Pool:
+        """One pool for the trial, with other users' calls already on it."""
+        if self._pool is None:
+            self._pool = Pool(servers)
+            if servers.load.calls_per_s:
+                speed, load = self.profile.speed, servers.load
+                mean = (
+                    speed.first_token_s + load.input_tokens / speed.prefill_tps + load.output_tokens / speed.decode_tps
+                )
+                rng = stream(self._seed, self.case.id, self._trial, "load")
+                self._others = await self._pool.open_to_others(mean, rng)
+        return self._pool
+
+
+def _price(profile: Profile) -> Price:
+    hour = profile.servers.gpu_hour if profile.servers else None
+    return Price(profile.price.input, profile.price.output) if hour is None else Price(gpu_hour=hour)

@@ -6,8 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from agents.models.simulated import scaling
+from agents.models.simulated.servers import Servers
 from tasks import yamlfile
 from tasks.case import Skill, Strict
 from traces.errors import InputError
@@ -29,6 +31,9 @@ Mode = Literal[
 ]
 
 FOLDER = Path(__file__).parent / "profiles"
+OWN_SETTINGS = ("refusal", "cutoff", "verbosity", "context_window")
+SERVER_SETTINGS = ("replicas", "slots", "batch_slowdown", "network_s", "requests_per_minute", "gpu_hour")
+LOAD_SETTINGS = {"load": "calls_per_s", "load_input": "input_tokens", "load_output": "output_tokens"}
 
 
 class Check(Strict):
@@ -61,12 +66,19 @@ class Price(Strict):
 class Profile(Strict):
     """`error`: probability that a step of a skill goes wrong, in a short context with few tools. It grows by
     `per_1k_context` for each 1,000 tokens of prompt and by `per_extra_tool` for each tool beyond four.
-    `mix`: weights of the failure modes (names of MAST), among those that can happen at a step."""
+    `mix`: weights of the failure modes (names of MAST), among those that can happen at a step. `refusal`: how often
+    it declines to work on a request. `cutoff`: what was public by then (2024-06) it knows without looking it up.
+    `servers`: what serves it; without, every call is served at once."""
 
     name: str
     note: str = ""
     context_window: int = Field(gt=0)
     parameters: float | None = None
+    training_tokens: float | None = None
+    cutoff: str = Field(default="", pattern=r"^(\d{4}(-\d{2}(-\d{2})?)?)?$")
+    alignment: str = ""
+    kv_bytes: int | None = Field(default=None, gt=0)
+    refusal: float = Field(default=0, ge=0, le=1)
     error: dict[Skill, float]
     plan_error: float = Field(ge=0, le=1)
     per_1k_context: float = Field(ge=0)
@@ -76,6 +88,7 @@ class Profile(Strict):
     verbosity: float = Field(gt=0)
     speed: Speed
     price: Price
+    servers: Servers | None = None
 
     def error_rate(self, skill: Skill, context_tokens: int, tools: int) -> float:
         """The probability that this step goes wrong here."""
@@ -88,11 +101,77 @@ def names() -> list[str]:
 
 
 @cache
-def load(name: str) -> Profile:
-    """A shipped profile by name, or one of the user's by the path of its file."""
+def load(spec: str) -> Profile:
+    """A profile by what stands behind `sim:`.
+
+    `medium` (a shipped one) or the path of a file; or a size, `params=8e9,tokens=15e12` (and `law=hoffmann` for the
+    original fit); each with more settings behind it, such as `medium,replicas=2,slots=8,load=1.5,gpu_hour=2.5`.
+    Raises InputError for what it does not know, ScenarioError for a mistake in a file.
+    """
+    first, *rest = spec.split(",")
+    settings = _settings(spec, rest if "=" not in first else [first, *rest])
+    base = _sized(spec, settings) if "=" in first else _file(first)
+    return _with(spec, base, settings)
+
+
+def _file(name: str) -> Profile:
     path = FOLDER / f"{name}.yaml"
     if not path.is_file():
-        path = Path(name)
+        path = Path(name).expanduser()
     if not path.is_file():
-        raise InputError(f"no simulated model {name!r}: give one of {', '.join(names())}, or a profile's .yaml file")
+        raise InputError(
+            f"no simulated model {name!r}: give one of {', '.join(names())}, a profile's .yaml file, or a size such as "
+            "params=8e9,tokens=15e12"
+        )
     return yamlfile.load(path, Profile, name=path.stem)
+
+
+def _settings(spec: str, words: list[str]) -> dict[str, str]:
+    known = {"params", "tokens", "law", *OWN_SETTINGS, *SERVER_SETTINGS, *LOAD_SETTINGS}
+    found = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or name not in known:
+            raise InputError(f"sim:{spec}: {word!r} is none of {', '.join(f'{name}=' for name in sorted(known))}")
+        found[name] = value
+    return found
+
+
+def _sized(spec: str, settings: dict[str, str]) -> Profile:
+    sizes = {name: _number(spec, name, settings.pop(name, "")) for name in ("params", "tokens")}
+    law = settings.pop("law", "epoch")
+    if law not in scaling.LAWS:
+        raise InputError(f"sim:{spec}: law={law!r} is none of {', '.join(scaling.LAWS)}")
+    anchors = {name: _file(name).model_dump() for name in scaling.ANCHORS}
+    data = scaling.profile_data(anchors, sizes["params"], sizes["tokens"], law)
+    return Profile.model_validate({**data, "name": spec})
+
+
+def _number(spec: str, name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0
+    if not 0 < number < float("inf"):
+        raise InputError(f"sim:{spec}: {name}={value!r} should be a number above 0, such as {name}=8e9")
+    return number
+
+
+def _with(spec: str, base: Profile, settings: dict[str, str]) -> Profile:
+    """The profile with the settings instead of its own."""
+    if not settings:
+        return base
+    data = {**base.model_dump(), "name": spec}
+    servers = dict(data["servers"] or {})
+    for name, value in settings.items():
+        if name in LOAD_SETTINGS:
+            servers["load"] = {**servers.get("load", {}), LOAD_SETTINGS[name]: value}
+        elif name in SERVER_SETTINGS:
+            servers[name] = value
+        else:
+            data[name] = value
+    try:
+        return Profile.model_validate({**data, "servers": servers or None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"sim:{spec}: {first['loc'][-1]}: {first['msg']}, got {first['input']!r}") from None

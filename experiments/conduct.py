@@ -133,7 +133,7 @@ def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lamb
 
     Raises Stopped when asked to (stop file or KeyboardInterrupt) and WorkerLost; what was done stays recorded.
     """
-    plan = msgspec.convert(folder.read_plan()["plan"], Plan)
+    plan = plans.read(folder)
     progress = Progress(int(folder.read_plan()["total"]))
     _beat(folder, "running", progress)
     environment = _environment(folder, plan)

@@ -14,6 +14,7 @@ from agents.settings import Settings
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from traces.errors import InputError
+from traces.home import ExperimentFolder
 from traces.kernel import Budget
 
 
@@ -42,6 +43,11 @@ class Trial(Struct, frozen=True):
     engine: str
     case: str
     trial: int
+
+
+def read(folder: ExperimentFolder) -> Plan:
+    """The plan that an experiment was made with."""
+    return msgspec.convert(folder.read_plan()["plan"], Plan)
 
 
 def check(plan: Plan) -> Scenario:

@@ -74,7 +74,7 @@ def main(experiment: str, share: int, of: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = home.find_experiment(experiment)
-    plan = msgspec.convert(folder.read_plan()["plan"], Plan)
+    plan = plans.read(folder)
     scenario = plans.check(plan)
 
     def tell(done: Done) -> None:

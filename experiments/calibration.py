@@ -1,0 +1,318 @@
+"""A simulated model that is like a real one: a profile fitted to the traces of single-agent runs.
+
+Error rates by skill, the mix of errors and the length of replies are fitted by indirect inference (Gouriéroux,
+Monfort & Renault 1993, "Indirect Inference", Journal of Applied Econometrics 8): what `attempts` reads from the traces
+is also read from runs of the simulated model on the same cases, and the profile is changed until both agree. So what
+the rules cannot see biases neither. Speed and price are fitted to the calls directly.
+
+Kept from the base profile, since single-agent traces cannot tell them: how error grows with context and tools, errors
+in plans, and how well errors are found in the work of others (moved as far as those in its own are).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from msgspec import Struct, field
+
+from agents.models.simulated.index import index_of
+from agents.models.simulated.model import SimulatedModel
+from agents.models.simulated.profile import Profile
+from experiments import callfits
+from experiments import plan as plans
+from experiments.attempts import Attempt, Kind, Reading, read_run
+from experiments.callfits import FEWEST, Estimate
+from experiments.outcome import Outcome
+from experiments.plan import Plan
+from experiments.trial import Bench, run_trial
+from tasks.scenario import Scenario
+from traces import clock
+from traces.errors import InputError
+from traces.kernel import AgentCreated, Record
+from traces.recorder import Recorder
+from traces.store import Store
+
+SIMULATED_RUNS = 800
+STEPS = 5
+RESAMPLES = 400
+
+MODES: dict[Kind, tuple[str, ...]] = {
+    "careless": ("disobeys_task", "doesnt_ask", "derails", "ignores", "says_not_does", "withholds", "unaware_of_end"),
+    "repeats": ("repeats_step", "loses_history", "resets"),
+    "role": ("disobeys_role",),
+    "early": ("ends_early",),
+}
+
+
+class Calibration(Struct):
+    """The fitted profile, each number in it, and the runs that it rests on. `success` is observed, and as the fitted
+    profile would."""
+
+    profile: Profile
+    estimates: list[Estimate]
+    runs: int
+    cases: int
+    success: tuple[float, float]
+    sparse: list[str] = field(default_factory=list)
+
+
+class Evidence(Struct):
+    """The runs of an experiment's single agent: the team's name, what was read of each run, and which succeeded."""
+
+    team: str
+    readings: list[Reading]
+    successes: list[bool]
+
+
+def evidence(store: Store, experiment: str, scenario: Scenario) -> Evidence:
+    """Raises InputError where no run of the experiment had a single agent."""
+    found: Evidence | None = None
+    for row in store.runs(experiment):
+        if row.success is None or (found is not None and row.team != found.team):
+            continue
+        records = store.events(experiment, row.run)
+        if _agents(records) == 1:
+            found = found or Evidence(row.team, [], [])
+            found.readings.append(read_run(records, row.case_id, index_of(scenario.case(row.case_id))))
+            found.successes.append(row.success)
+    if found is None:
+        raise InputError(f"experiment {experiment} has no finished run with a single agent: include the team solo")
+    return found
+
+
+def _agents(records: Sequence[Record]) -> int:
+    return sum(isinstance(record.event, AgentCreated) for record in records)
+
+
+def calibrate(found: Evidence, scenario: Scenario, base: Profile, name: str) -> Calibration:
+    """Fit. `base` gives what cannot be fitted; `name` is the new profile's."""
+    readings, successes, team = found.readings, found.successes, found.team
+    data = base.model_dump()
+    estimates = [*callfits.speed(readings, data), *callfits.prices(readings, data), callfits.refusals(readings, data)]
+    cases = sorted({reading.case for reading in readings})
+    profile = Profile.model_validate({**data, "name": name})
+    simulated, success = _simulate(profile, scenario, cases, team)
+    for _ in range(STEPS):
+        _towards(data, readings, simulated)
+        profile = Profile.model_validate({**data, "name": name})
+        simulated, success = _simulate(profile, scenario, cases, team)
+    estimates += _errors(data, readings, simulated)
+    estimates += [*_look_estimates(data, readings), *_mix_estimates(data, readings), _verbosity(data, readings)]
+    observed = sum(successes) / len(successes)
+    return Calibration(profile, estimates, len(readings), len(cases), (observed, success), _sparse(readings))
+
+
+def _sparse(readings: list[Reading]) -> list[str]:
+    """Steps that were tried less than three times: what is said of them rests on the others."""
+    tried = Counter((r.case, a.step) for r in readings for a in r.attempts)
+    return sorted(f"{case}/{step}" for (case, step), n in tried.items() if n < 3)
+
+
+def _simulate(profile: Profile, scenario: Scenario, cases: list[str], team: str) -> tuple[list[Reading], float]:
+    """Runs of the profile on the same cases, read by the same rules, and their share of success."""
+    readings, won = [], 0
+    for recorder, outcome in simulate(profile, scenario, cases, team, "native", SIMULATED_RUNS):
+        won += outcome.success
+        readings.append(read_run(recorder.records, outcome.case, index_of(scenario.case(outcome.case))))
+    return readings, won / len(readings)
+
+
+def simulate(
+    profile: Profile, scenario: Scenario, cases: list[str], team: str, engine: str, runs: int
+) -> Iterator[tuple[Recorder, Outcome]]:
+    """About so many runs of a team with this profile, spread evenly over the cases."""
+    trials = max(1, math.ceil(runs / len(cases)))
+    plan = Plan(str(scenario.folder), (team,), (engine,), cases=tuple(cases), trials=trials, seed=1993)
+    bench = Bench(plan)
+    bench.model_for = lambda case, seed, trial: SimulatedModel(profile, case, seed, trial)  # type: ignore[arg-type]
+    for trial in plans.trials(plan, scenario):
+        yield clock.run(_one(trial, bench), virtual=True)
+
+
+async def _one(trial: plans.Trial, bench: Bench) -> tuple[Recorder, Outcome]:
+    recorder = Recorder(trial.run, keep=True)
+    return recorder, await run_trial(trial, bench, recorder)
+
+
+# --- errors, mix, length: by indirect inference ------------------------------------------------------------------
+
+
+def _towards(data: dict[str, Any], readings: list[Reading], simulated: list[Reading]) -> None:
+    """One step: each number is scaled by how far the simulation is off."""
+    for skill in data["error"]:
+        seen, response = _rate(readings, skill, data), _Response.of(simulated, skill, data)
+        if seen is None:
+            continue
+        before = data["error"][skill] or seen
+        data["error"][skill] = min(0.95, before * _bounded(response.inverse(seen) / before)) if before else 0.0
+    shares, made_shares = _shares(readings), _shares(simulated)
+    for kind, modes in MODES.items():
+        if shares and made_shares:
+            for mode in modes:
+                if mode in data["mix"]:
+                    data["mix"][mode] *= _bounded(shares[kind] / made_shares[kind])
+    _towards_looks(data["check"], readings, simulated)
+    seen_length, made_length = _length(readings), _length(simulated)
+    if seen_length and made_length:
+        data["verbosity"] *= seen_length / made_length
+
+
+def _towards_looks(check: dict[str, float], readings: list[Reading], simulated: list[Reading]) -> None:
+    """How often wrong work is found, and right work sent back. Work of others is found out in the same proportion."""
+    for right, names in ((False, ("own", "other")), (True, ("false_alarm",))):
+        seen, made = _flagged(readings, right), _flagged(simulated, right)
+        if seen is not None and made:
+            for name in names:
+                check[name] = min(1.0, check[name] * _bounded(seen / made))
+
+
+def _flagged(readings: Sequence[Reading], right: bool) -> float | None:
+    looks = [look for reading in readings for look in reading.looks if look.right == right]
+    return sum(not look.passed for look in looks) / len(looks) if len(looks) >= FEWEST else None
+
+
+def _look_estimates(data: dict[str, Any], readings: list[Reading]) -> list[Estimate]:
+    found = []
+    for name, right in (("own", False), ("false_alarm", True)):
+        value, n = float(data["check"][name]), sum(look.right == right for r in readings for look in r.looks)
+        rate = _flagged(readings, right)
+        if rate is None:
+            found.append(Estimate(f"check.{name}", value, value, value, n, kept=True))
+            continue
+        logs = _bootstrap(readings, partial(_log_flagged, right=right, least=1 / n, otherwise=rate))
+        spread = math.sqrt(float(np.var(logs)) + 1 / n)
+        low, high = value * math.exp(-1.96 * spread), min(1.0, value * math.exp(1.96 * spread))
+        found.append(Estimate(f"check.{name}", value, low, high, n))
+    return found
+
+
+def _log_flagged(readings: Sequence[Reading], *, right: bool, least: float, otherwise: float) -> float:
+    rate = _flagged(readings, right)
+    return math.log(max(otherwise if rate is None else rate, least))
+
+
+def _bounded(ratio: float) -> float:
+    return min(4.0, max(0.25, ratio))
+
+
+def _rate(readings: Sequence[Reading], skill: str, data: dict[str, Any]) -> float | None:
+    """Failures an attempt, taken back to a short context with few tools; None for too few."""
+    attempts = [a for reading in readings for a in reading.attempts if a.skill == skill]
+    if len(attempts) < FEWEST:
+        return None
+    return _failures(attempts) / sum(_growth(a, data) for a in attempts)
+
+
+def _failures(attempts: Sequence[Attempt]) -> int:
+    return sum(a.kind != "right" for a in attempts)
+
+
+def _growth(attempt: Attempt, data: dict[str, Any]) -> float:
+    many = max(0, attempt.tools - 4)
+    return float(1 + data["per_1k_context"] * attempt.context / 1000 + data["per_extra_tool"] * many)
+
+
+class _Response(Struct, frozen=True):
+    """What the rules read of the simulation, as a line: rate = aside + slope * error. `aside` is what comes of other
+    errors; the simulation's labels tell them apart."""
+
+    aside: float
+    slope: float
+
+    @classmethod
+    def of(cls, simulated: Sequence[Reading], skill: str, data: dict[str, Any]) -> _Response:
+        attempts = [a for reading in simulated for a in reading.attempts if a.skill == skill]
+        total = sum(_growth(a, data) for a in attempts) or 1.0
+        own = sum(a.kind != "right" and a.labelled for a in attempts)
+        error = float(data["error"][skill])
+        return cls((_failures(attempts) - own) / total, own / total / error if own and error else 1.0)
+
+    def inverse(self, rate: float) -> float:
+        return max(0.0, (rate - self.aside) / self.slope)
+
+
+def _shares(readings: Sequence[Reading]) -> dict[Kind, float]:
+    """Of the kinds of failure; empty for too few."""
+    kinds = _kinds(readings)
+    total = sum(kinds.values())
+    return {kind: (kinds[kind] + 0.5) / (total + 2) for kind in MODES} if total >= FEWEST else {}
+
+
+def _kinds(readings: Sequence[Reading]) -> Counter[Kind]:
+    found: Counter[Kind] = Counter()
+    for reading in readings:
+        found.update(a.kind for a in reading.attempts if a.kind != "right")
+    return found
+
+
+def _mix_estimates(data: dict[str, Any], readings: Sequence[Reading]) -> list[Estimate]:
+    """Each kind's share of the mix, with the relative interval of its observed share (Wilson)."""
+    from scipy.stats import binomtest
+
+    kinds = _kinds(readings)
+    n, total = sum(kinds.values()), sum(data["mix"].values()) or 1.0
+    found = []
+    for kind, modes in MODES.items():
+        value = sum(data["mix"].get(mode, 0.0) for mode in modes) / total
+        interval = binomtest(kinds[kind], n).proportion_ci(method="wilson") if n else None
+        if n < FEWEST or interval is None:
+            found.append(Estimate(f"mix.{kind}", value, value, value, n, kept=True))
+            continue
+        seen = (kinds[kind] + 0.5) / (n + 2)
+        low, high = value * float(interval.low) / seen, min(1.0, value * float(interval.high) / seen)
+        found.append(Estimate(f"mix.{kind}", value, low, high, n))
+    return found
+
+
+def _length(readings: Sequence[Reading]) -> float:
+    lengths = [chat.usage.output_tokens for reading in readings for chat in reading.calls]
+    return float(np.mean(lengths)) if lengths else 0.0
+
+
+def _errors(data: dict[str, Any], readings: list[Reading], simulated: list[Reading]) -> list[Estimate]:
+    return [_error(skill, data, readings, simulated) for skill in data["error"]]
+
+
+def _error(skill: str, data: dict[str, Any], readings: list[Reading], simulated: list[Reading]) -> Estimate:
+    """The interval has the cases' differences (bootstrap, on the logarithm) and the simulation's own chance in it."""
+    value = float(data["error"][skill])
+    attempts = [a for reading in readings for a in reading.attempts if a.skill == skill]
+    n, failed = len(attempts), _failures(attempts)
+    if n < FEWEST:
+        return Estimate(f"error.{skill}", value, value, value, n, kept=True)
+    if not failed:
+        return Estimate(f"error.{skill}", value, 0.0, 3 / n, n)  # the rule of three
+    logs = _bootstrap(readings, lambda some: math.log(_smooth_rate(some, skill, data)))
+    made = _failures([a for reading in simulated for a in reading.attempts if a.skill == skill])
+    spread = math.sqrt(float(np.var(logs)) + 1 / max(1, made))
+    rate, response = _smooth_rate(readings, skill, data), _Response.of(simulated, skill, data)
+    low, high = (response.inverse(rate * math.exp(side * 1.96 * spread)) for side in (-1, 1))
+    return Estimate(f"error.{skill}", value, min(low, value), min(1.0, max(high, value)), n)
+
+
+def _smooth_rate(readings: Sequence[Reading], skill: str, data: dict[str, Any]) -> float:
+    attempts = [a for reading in readings for a in reading.attempts if a.skill == skill]
+    return (_failures(attempts) + 0.5) / (sum(_growth(a, data) for a in attempts) + 1)
+
+
+def _verbosity(data: dict[str, Any], readings: list[Reading]) -> Estimate:
+    value, n = float(data["verbosity"]), sum(len(reading.calls) for reading in readings)
+    logs = _bootstrap(readings, lambda some: math.log(max(_length(some), 1e-9)))
+    spread = math.sqrt(float(np.var(logs)))
+    return Estimate("verbosity", value, value * math.exp(-1.96 * spread), value * math.exp(1.96 * spread), n)
+
+
+def _bootstrap(readings: Sequence[Reading], statistic: Callable[[Sequence[Reading]], float]) -> list[float]:
+    """The statistic over resamples of the cases; of the runs, where there are too few cases to tell."""
+    clusters: dict[Any, list[Reading]] = defaultdict(list)
+    whole = len({reading.case for reading in readings}) >= 5
+    for number, reading in enumerate(readings):
+        clusters[reading.case if whole else number].append(reading)
+    groups, rng = list(clusters.values()), np.random.default_rng(1)
+    picks = rng.integers(0, len(groups), (RESAMPLES, len(groups)))
+    return [statistic([reading for i in pick for reading in groups[i]]) for pick in picks]

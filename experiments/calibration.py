@@ -102,7 +102,11 @@ def calibrate(found: Evidence, scenario: Scenario, base: Profile, name: str) -> 
         profile = Profile.model_validate({**data, "name": name})
         simulated, success = _simulate(profile, scenario, cases, team)
     estimates += _errors(data, readings, simulated)
-    estimates += [*_look_estimates(data, readings), *_mix_estimates(data, readings), _verbosity(data, readings)]
+    estimates += [
+        *_look_estimates(data, readings),
+        *_mix_estimates(data, readings, simulated),
+        _verbosity(data, readings),
+    ]
     observed = sum(successes) / len(successes)
     return Calibration(profile, estimates, len(readings), len(cases), (observed, success), _sparse(readings))
 
@@ -150,12 +154,7 @@ def _towards(data: dict[str, Any], readings: list[Reading], simulated: list[Read
             continue
         before = data["error"][skill] or seen
         data["error"][skill] = min(0.95, before * _bounded(response.inverse(seen) / before)) if before else 0.0
-    shares, made_shares = _shares(readings), _shares(simulated)
-    for kind, modes in MODES.items():
-        if shares and made_shares:
-            for mode in modes:
-                if mode in data["mix"]:
-                    data["mix"][mode] *= _bounded(shares[kind] / made_shares[kind])
+    _towards_mix(data["mix"], readings, simulated)
     _towards_looks(data["check"], readings, simulated)
     seen_length, made_length = _length(readings), _length(simulated)
     if seen_length and made_length:
@@ -236,11 +235,26 @@ class _Response(Struct, frozen=True):
         return max(0.0, (rate - self.aside) / self.slope)
 
 
-def _shares(readings: Sequence[Reading]) -> dict[Kind, float]:
-    """Of the kinds of failure; empty for too few."""
+def _towards_mix(mix: dict[str, float], readings: list[Reading], simulated: list[Reading]) -> None:
     kinds = _kinds(readings)
-    total = sum(kinds.values())
-    return {kind: (kinds[kind] + 0.5) / (total + 2) for kind in MODES} if total >= FEWEST else {}
+    n, total = sum(kinds.values()), sum(mix.values())
+    if n < FEWEST or not total:
+        return
+    for kind, modes in MODES.items():
+        share = sum(mix.get(mode, 0.0) for mode in modes) / total
+        response = _mix_response(simulated, kind, share)
+        for mode in modes:
+            if share and mode in mix:
+                mix[mode] *= _bounded(response.inverse((kinds[kind] + 0.5) / (n + 2)) / share)
+
+
+def _mix_response(simulated: Sequence[Reading], kind: Kind, share: float) -> _Response:
+    """A kind's share of the failures that the rules see, as a line over its share of the mix."""
+    wrong = [a for reading in simulated for a in reading.attempts if a.kind != "right"]
+    own = sum(a.kind == kind and a.labelled for a in wrong)
+    aside = sum(a.kind == kind for a in wrong) - own
+    n = len(wrong) or 1
+    return _Response(aside / n, own / n / share if own and share else 1.0)
 
 
 def _kinds(readings: Sequence[Reading]) -> Counter[Kind]:
@@ -250,8 +264,8 @@ def _kinds(readings: Sequence[Reading]) -> Counter[Kind]:
     return found
 
 
-def _mix_estimates(data: dict[str, Any], readings: Sequence[Reading]) -> list[Estimate]:
-    """Each kind's share of the mix, with the relative interval of its observed share (Wilson)."""
+def _mix_estimates(data: dict[str, Any], readings: Sequence[Reading], simulated: Sequence[Reading]) -> list[Estimate]:
+    """Each kind's share of the mix, with the interval (Wilson) that its observed share stands for."""
     from scipy.stats import binomtest
 
     kinds = _kinds(readings)
@@ -259,13 +273,13 @@ def _mix_estimates(data: dict[str, Any], readings: Sequence[Reading]) -> list[Es
     found = []
     for kind, modes in MODES.items():
         value = sum(data["mix"].get(mode, 0.0) for mode in modes) / total
-        interval = binomtest(kinds[kind], n).proportion_ci(method="wilson") if n else None
-        if n < FEWEST or interval is None:
+        if n < FEWEST:
             found.append(Estimate(f"mix.{kind}", value, value, value, n, kept=True))
             continue
-        seen = (kinds[kind] + 0.5) / (n + 2)
-        low, high = value * float(interval.low) / seen, min(1.0, value * float(interval.high) / seen)
-        found.append(Estimate(f"mix.{kind}", value, low, high, n))
+        interval = binomtest(kinds[kind], n).proportion_ci(method="wilson")
+        response = _mix_response(simulated, kind, value)
+        low, high = response.inverse(float(interval.low)), response.inverse(float(interval.high))
+        found.append(Estimate(f"mix.{kind}", value, min(low, value), max(min(1.0, high), value), n))
     return found
 
 

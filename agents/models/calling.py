@@ -75,6 +75,9 @@ async def _once(target: Target, arguments: dict[str, Any]) -> Answer:
     async for chunk in response:
         first = first or asyncio.get_running_loop().time() - start
         chunks.append(chunk)
+    if getattr(response, "received_finish_reason", "stop") is None:  # LiteLLM takes silence for an end
+        message = "connection error: the stream was cut before its end"
+        raise litellm().APIConnectionError(message, llm_provider=target.endpoints[0].provider, model=target.model)
     whole = litellm().stream_chunk_builder(chunks, messages=arguments["messages"])
     return Answer(whole, server, 0, first)
 

@@ -133,7 +133,7 @@ def simulate(
     trials = max(1, math.ceil(runs / len(cases)))
     plan = Plan(str(scenario.folder), (team,), (engine,), cases=tuple(cases), trials=trials, seed=1993)
     bench = Bench(plan)
-    bench.model_for = lambda case, seed, trial: SimulatedModel(profile, case, seed, trial)  # type: ignore[arg-type]
+    bench.model_for = lambda case, seed, trial: SimulatedModel(profile, case, seed, trial)
     for trial in plans.trials(plan, scenario):
         yield clock.run(_one(trial, bench), virtual=True)
 

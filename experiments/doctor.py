@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from agents.models import endpoint, gguf, local
+from agents.models import catalog, endpoint, gguf, local
 from traces.errors import HeadcountError
 
 INSTALL = gguf.INSTALL
@@ -59,6 +59,7 @@ def checks(*, deep: bool = False) -> list[Finding]:
         _local(deep),
         _hosted(),
         _own_server(),
+        *_named(),
         *_sandboxes(),
         _retrieval(),
         _browser(),
@@ -139,14 +140,44 @@ def _own_server() -> Finding:
     return Finding(name, "ok", f"{base} serves {', '.join(served) or 'no model'}")
 
 
+def _named() -> list[Finding]:
+    """The models of models.yaml, each with its servers."""
+    try:
+        aliases = catalog.aliases()
+    except HeadcountError as error:
+        return [Finding(catalog.FILE, "missing", str(error), "correct the file (docs/models.md)")]
+    return [_alias(name, alias.entry) for name, alias in aliases.items()]
+
+
+def _alias(name: str, entry: catalog.Entry) -> Finding:
+    title = f"model {name}"
+    if entry.key and not os.environ.get(entry.key):
+        return Finding(title, "off", f"{entry.key} is not set", f"set {entry.key} in the environment")
+    if entry.gguf:
+        there = Path(entry.gguf).expanduser().is_file()
+        return Finding(title, "ok" if there else "off", entry.gguf, "" if there else "there is no such file")
+    if not entry.servers:
+        return Finding(title, "ok", f"{entry.litellm}, hosted")
+    up, down = [], []
+    for base in entry.servers:
+        try:
+            _models_at(base.rstrip("/"), os.environ.get(entry.key) if entry.key else None)
+            up.append(base)
+        except _NoAnswer as error:
+            down.append(f"{base}: {error}")
+    state = "ok" if up else "off"
+    how = "start the servers that do not answer" if down else ""
+    return Finding(title, state, "; ".join([*(f"{base} answers" for base in up), *down]), how)
+
+
 class _NoAnswer(Exception):
     pass
 
 
-def _models_at(base: str) -> list[str]:
+def _models_at(base: str, key: str | None = None) -> list[str]:
     import httpx
 
-    headers = {"Authorization": f"Bearer {os.environ.get(endpoint.KEY_VARIABLE) or 'none'}"}
+    headers = {"Authorization": f"Bearer {key or os.environ.get(endpoint.KEY_VARIABLE) or 'none'}"}
     try:
         response = httpx.get(f"{base}/models", headers=headers, timeout=_WAIT_S)
         response.raise_for_status()

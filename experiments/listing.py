@@ -10,7 +10,20 @@ from rich.table import Table
 
 from experiments.report import as_json
 from experiments.words import ago, money
+from traces.errors import HeadcountError
 
+_CARD = (
+    "parameters",
+    "trained on",
+    "cutoff",
+    "window",
+    "alignment",
+    "input $/M",
+    "output $/M",
+    "$/GPU hour",
+    "runs",
+    "data stays",
+)
 STATES = {"ok": "green", "missing": "yellow", "off": "dim"}
 
 
@@ -83,22 +96,32 @@ def _teams() -> list[dict[str, Any]]:
 
 
 def _models() -> list[dict[str, Any]]:
-    from agents.models.simulated import profile
+    """Cards: what is known of each model; empty is unknown."""
+    from agents.models import table
 
-    rows = [
-        {
-            "model": f"sim:{name}",
-            "what": found.note or "simulated",
-            "window": found.context_window,
-            "input $/M": found.price.input,
-            "output $/M": found.price.output,
-        }
-        for name, found in ((name, profile.load(name)) for name in profile.names())
-    ]
-    local = {"model": "local", "what": "SmolLM2-135M-Instruct, runs on this machine"}
-    other = {"model": "PROVIDER/NAME", "what": "any model that LiteLLM knows; see docs/models.md"}
-    empty = {"window": None, "input $/M": None, "output $/M": None}
-    return [*rows, {**local, **empty}, {**other, **empty}]
+    return [_card(name, about) for name, about in table.offered().items()]
+
+
+def _card(name: str, about: str) -> dict[str, Any]:
+    from agents.models import table
+
+    try:
+        card = table.resolve(name)(None, 0, 0).card
+    except HeadcountError as error:
+        return {"model": name, "what": str(error), **dict.fromkeys(_CARD)}
+    values = (
+        card.parameters and f"{card.parameters:.3g}",
+        card.training_tokens and f"{card.training_tokens:.3g}",
+        card.cutoff or None,
+        card.context_window,
+        card.alignment or None,
+        card.price.input,
+        card.price.output,
+        card.price.gpu_hour,
+        card.runs or None,
+        card.residency or None,
+    )
+    return {"model": name, "what": about, **dict(zip(_CARD, values, strict=True))}
 
 
 def show_doctor(*, deep: bool, json: bool) -> None:

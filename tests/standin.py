@@ -100,7 +100,13 @@ def call(name: str, arguments: str) -> Good:
 class Standin:
     """`requests` are the bodies received so far, `keys` their Authorization headers."""
 
-    def __init__(self, script: Sequence[Step] = (Good(),), models: Sequence[str] = ("standin",)) -> None:
+    def __init__(
+        self,
+        script: Sequence[Step] = (Good(),),
+        models: Sequence[str] = ("standin",),
+        dies_after: int | None = None,
+    ) -> None:
+        self.dies_after = dies_after
         self.script = list(script)
         self.models = list(models)
         self.requests: list[dict[str, Any]] = []
@@ -115,25 +121,24 @@ class Standin:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
 
+    def is_dead(self) -> bool:
+        """Whether it was killed: connections are then closed without a word."""
+        return self.dies_after is not None and len(self.requests) >= self.dies_after
+
     def next_step(self, request: dict[str, Any], key: str) -> Step:
         with self._lock:
             self.requests.append(request)
             self.keys.append(key)
             return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
-    def refuse(self) -> None:
-        """Go away in the middle of things, as a killed server does."""
-        self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
-
     def __enter__(self) -> Standin:
         self._thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if not self.closing.is_set():
-            self.refuse()
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
         self._thread.join()
 
 
@@ -149,7 +154,7 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]})
 
         def do_POST(self) -> None:
-            if server.closing.is_set():
+            if server.is_dead():
                 self.close_connection = True
                 return
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -6,7 +6,6 @@ import streamlit as st
 
 from agents import table
 from agents.models import table as models
-from agents.models.simulated import profile
 from experiments import launch as launcher
 from experiments import plan as plans
 from experiments.plan import Plan
@@ -81,19 +80,22 @@ def _scenario() -> str:
 
 
 def _model() -> tuple[str, str | None]:
-    names = [*(f"sim:{name}" for name in ("medium", "small", "large", "oracle")), "local", OTHER]
-    picked = st.selectbox("Model", names, key="model_picked", format_func=_model_label)
+    offered = models.offered()
+    names = [models.DEFAULT, *(name for name in offered if name != models.DEFAULT), OTHER]
+    picked = st.selectbox("Model", names, key="model_picked", format_func=lambda name: _label(name, offered))
     if picked != OTHER:
         return str(picked), None
-    name = st.text_input("LiteLLM name", placeholder="openai/gpt-4o-mini or hosted_vllm/NAME", key="model_name")
+    name = st.text_input(
+        "LiteLLM name",
+        placeholder="openai/gpt-4o-mini, hosted_vllm/NAME or sim:params=8e9,tokens=15e12",
+        key="model_name",
+    )
     base = st.text_input("Base address (own servers only)", placeholder="http://localhost:8000/v1", key="api_base")
     return str(name), str(base) or None
 
 
-def _model_label(name: str) -> str:
-    if models.simulated(name):
-        return f"{name}: simulated, {profile.load(name.partition(':')[2]).note}"
-    return f"{name}: SmolLM2-135M, runs on this machine, weak" if name == "local" else name
+def _label(name: str, offered: dict[str, str]) -> str:
+    return f"{name}: {offered[name]}" if name in offered else name
 
 
 def _budget() -> Budget:

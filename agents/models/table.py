@@ -56,6 +56,15 @@ def resolve(name: str, api_base: str | None = None, share: int = 1) -> ModelFor:
     return _always(Hosted.named(name, api_base=api_base))
 
 
+def offered() -> dict[str, str]:
+    """The models that have a name here, with what they are: simulated ones, the local one, and those of models.yaml."""
+    found = {f"sim:{name}": f"simulated, {profile.load(name).note}" for name in profile.names()}
+    found["local"] = "SmolLM2-135M, runs on this machine, weak"
+    for name, alias in catalog.aliases().items():
+        found[name] = alias.entry.litellm or alias.entry.gguf
+    return found
+
+
 def fallbacks(name: str) -> tuple[str, ...]:
     """The models that go on where a call to this one has failed for good, as models.yaml says."""
     alias = None if simulated(name) else catalog.aliases().get(name)

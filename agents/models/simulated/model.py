@@ -30,8 +30,9 @@ class SimulatedModel:
     """Solves one case as `profile` would. The reply is a function of the request, the seed, the case and the trial;
     its latency is slept on the loop's clock."""
 
-    def __init__(self, profile: Profile, case: Case, seed: int, trial: int) -> None:
-        self.profile, self.case, self._seed, self._trial = profile, case, seed, trial
+    def __init__(self, profile: Profile, case: Case | None, seed: int, trial: int) -> None:
+        """Without a case only its card is of use."""
+        self.profile, self._case, self._seed, self._trial = profile, case, seed, trial
         self.card = Card(
             name=f"sim:{profile.name}",
             simulated=True,
@@ -48,6 +49,12 @@ class SimulatedModel:
         )
         self._pool: Pool | None = None
         self._others: asyncio.Task[None] | None = None
+
+    @property
+    def case(self) -> Case:
+        if self._case is None:
+            raise ModelError("a simulated model answers nothing but a case's questions")
+        return self._case
 
     async def chat(self, request: Request) -> Reply:
         view = View(request.messages, index_of(self.case))

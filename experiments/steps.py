@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from experiments import words
 from traces import kernel as k
 from traces.kernel import Record
 from traces.prompts import prompt_at
@@ -159,7 +160,10 @@ def _body(event: Any) -> list[str]:
 def _(event: k.Chat) -> list[str]:
     lines = [event.text, *(f"  call {_call(call)}" for call in event.tool_calls)]
     usage = event.usage
-    lines.append(f"--- {usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, {usage.latency_s:.2f} s ---")
+    seen = [f"{usage.input_tokens:,} tokens in", f"{usage.output_tokens:,} out", words.call_time(usage)]
+    seen += [part for part in (words.context(event), event.server) if part]
+    seen += [f"tried again {usage.retries} times"] if usage.retries else []
+    lines.append(f"--- {', '.join(seen)} ---")
     if event.fault:
         lines.append(f"simulated error: {event.fault.mode} at {event.fault.step}: {event.fault.detail}")
     return lines

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from traces.kernel import Chat, Usage
+
 
 def money(dollars: float | None) -> str:
     """Dollars with four significant digits; an unknown price is said to be unknown."""
@@ -22,3 +24,18 @@ def ago(when: float) -> str:
             count = int(passed // size)
             return f"{count} {name}{'s' if count > 1 else ''} ago"
     return "just now"
+
+
+def call_time(usage: Usage) -> str:
+    """How long a model call took, with what is known of where the time went."""
+    parts = [f"{usage.queue_s:.2f} s waiting"] if usage.queue_s else []
+    parts += [f"{usage.first_token_s:.2f} s to the first token"] if usage.first_token_s else []
+    return f"{usage.latency_s:.2f} s" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def context(chat: Chat) -> str:
+    """How much of the context window a model call took, and of the server's memory; empty where neither is known."""
+    tokens = chat.usage.tokens
+    share = f"{100 * tokens / chat.window:.1f} % of {chat.window:,} tokens" if chat.window else ""
+    cache = f"KV cache {chat.kv_bytes / 1e6:,.0f} MB" if chat.kv_bytes else ""
+    return ", ".join(filter(None, (share, cache)))

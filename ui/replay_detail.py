@@ -111,7 +111,10 @@ def _model_call(event: k.Chat, records: Sequence[Record], step: int) -> None:
             "model": event.model,
             "tokens": f"{usage.input_tokens:,} in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out",
             "cost": words.money(usage.cost_usd),
-            "latency": f"{usage.latency_s:.2f} s",
+            "latency": words.call_time(usage),
+            "context": words.context(event),
+            "server": event.server,
+            "tried again": usage.retries or None,
             "ended by": event.finish_reason,
             "tools offered": event.tools,
         }

@@ -1,0 +1,19 @@
+"""Figures in words."""
+
+from __future__ import annotations
+
+from experiments import words
+from traces.kernel import Chat, Usage
+
+
+def test_a_calls_time_says_where_it_went_as_far_as_that_is_known() -> None:
+    assert words.call_time(Usage(latency_s=2)) == "2.00 s"
+    known = Usage(latency_s=2, queue_s=0.5, first_token_s=0.25)
+    assert words.call_time(known) == "2.00 s (0.50 s waiting, 0.25 s to the first token)"
+
+
+def test_a_calls_context_is_said_as_far_as_it_is_known() -> None:
+    used = Usage(input_tokens=900, output_tokens=124)
+    assert words.context(Chat("a", "act", "m", 0, (), "", used)) == ""
+    full = Chat("a", "act", "m", 0, (), "", used, window=4096, kv_bytes=131_072 * 1024)
+    assert words.context(full) == "25.0 % of 4,096 tokens, KV cache 134 MB"

@@ -26,7 +26,7 @@ from agents.models.simulated.profile import Profile
 from experiments import callfits
 from experiments import plan as plans
 from experiments.attempts import Attempt, Kind, Reading, read_run
-from experiments.callfits import FEWEST, Estimate
+from experiments.callfits import FEWEST, Estimate, kept
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.trial import Bench, run_trial
@@ -101,7 +101,7 @@ def calibrate(found: Evidence, scenario: Scenario, base: Profile, name: str) -> 
         _towards(data, readings, simulated)
         profile = Profile.model_validate({**data, "name": name})
         simulated, success = _simulate(profile, scenario, cases, team)
-    estimates += _errors(data, readings, simulated)
+    estimates += [_error(skill, data, readings, simulated) for skill in data["error"]]
     estimates += [
         *_look_estimates(data, readings),
         *_mix_estimates(data, readings, simulated),
@@ -181,7 +181,7 @@ def _look_estimates(data: dict[str, Any], readings: list[Reading]) -> list[Estim
         value, n = float(data["check"][name]), sum(look.right == right for r in readings for look in r.looks)
         rate = _flagged(readings, right)
         if rate is None:
-            found.append(Estimate(f"check.{name}", value, value, value, n, kept=True))
+            found.append(kept(f"check.{name}", value, n))
             continue
         logs = _bootstrap(readings, partial(_log_flagged, right=right, least=1 / n, otherwise=rate))
         spread = math.sqrt(float(np.var(logs)) + 1 / n)
@@ -201,10 +201,14 @@ def _bounded(ratio: float) -> float:
 
 def _rate(readings: Sequence[Reading], skill: str, data: dict[str, Any]) -> float | None:
     """Failures an attempt, taken back to a short context with few tools; None for too few."""
-    attempts = [a for reading in readings for a in reading.attempts if a.skill == skill]
+    attempts = _of_skill(readings, skill)
     if len(attempts) < FEWEST:
         return None
     return _failures(attempts) / sum(_growth(a, data) for a in attempts)
+
+
+def _of_skill(readings: Sequence[Reading], skill: str) -> list[Attempt]:
+    return [a for reading in readings for a in reading.attempts if a.skill == skill]
 
 
 def _failures(attempts: Sequence[Attempt]) -> int:
@@ -225,7 +229,7 @@ class _Response(Struct, frozen=True):
 
     @classmethod
     def of(cls, simulated: Sequence[Reading], skill: str, data: dict[str, Any]) -> _Response:
-        attempts = [a for reading in simulated for a in reading.attempts if a.skill == skill]
+        attempts = _of_skill(simulated, skill)
         total = sum(_growth(a, data) for a in attempts) or 1.0
         own = sum(a.kind != "right" and a.labelled for a in attempts)
         error = float(data["error"][skill])
@@ -274,7 +278,7 @@ def _mix_estimates(data: dict[str, Any], readings: Sequence[Reading], simulated:
     for kind, modes in MODES.items():
         value = sum(data["mix"].get(mode, 0.0) for mode in modes) / total
         if n < FEWEST:
-            found.append(Estimate(f"mix.{kind}", value, value, value, n, kept=True))
+            found.append(kept(f"mix.{kind}", value, n))
             continue
         interval = binomtest(kinds[kind], n).proportion_ci(method="wilson")
         response = _mix_response(simulated, kind, value)
@@ -288,21 +292,17 @@ def _length(readings: Sequence[Reading]) -> float:
     return float(np.mean(lengths)) if lengths else 0.0
 
 
-def _errors(data: dict[str, Any], readings: list[Reading], simulated: list[Reading]) -> list[Estimate]:
-    return [_error(skill, data, readings, simulated) for skill in data["error"]]
-
-
 def _error(skill: str, data: dict[str, Any], readings: list[Reading], simulated: list[Reading]) -> Estimate:
     """The interval has the cases' differences (bootstrap, on the logarithm) and the simulation's own chance in it."""
     value = float(data["error"][skill])
-    attempts = [a for reading in readings for a in reading.attempts if a.skill == skill]
+    attempts = _of_skill(readings, skill)
     n, failed = len(attempts), _failures(attempts)
     if n < FEWEST:
-        return Estimate(f"error.{skill}", value, value, value, n, kept=True)
+        return kept(f"error.{skill}", value, n)
     if not failed:
         return Estimate(f"error.{skill}", value, 0.0, 3 / n, n)  # the rule of three
     logs = _bootstrap(readings, lambda some: math.log(_smooth_rate(some, skill, data)))
-    made = _failures([a for reading in simulated for a in reading.attempts if a.skill == skill])
+    made = _failures(_of_skill(simulated, skill))
     spread = math.sqrt(float(np.var(logs)) + 1 / max(1, made))
     rate, response = _smooth_rate(readings, skill, data), _Response.of(simulated, skill, data)
     low, high = (response.inverse(rate * math.exp(side * 1.96 * spread)) for side in (-1, 1))
@@ -310,7 +310,7 @@ def _error(skill: str, data: dict[str, Any], readings: list[Reading], simulated:
 
 
 def _smooth_rate(readings: Sequence[Reading], skill: str, data: dict[str, Any]) -> float:
-    attempts = [a for reading in readings for a in reading.attempts if a.skill == skill]
+    attempts = _of_skill(readings, skill)
     return (_failures(attempts) + 0.5) / (sum(_growth(a, data) for a in attempts) + 1)
 
 

@@ -27,6 +27,11 @@ class Estimate(Struct, frozen=True):
     kept: bool = False
 
 
+def kept(name: str, value: float, n: int) -> Estimate:
+    """A number for which there were too few data."""
+    return Estimate(name, value, value, value, n, kept=True)
+
+
 def speed(readings: Sequence[Reading], data: dict[str, Any]) -> list[Estimate]:
     """log latency = log(first_token_s + input / prefill_tps + output / decode_tps) + noise, by least squares. Waiting
     in a queue and what came from the server's prompt cache are left out."""
@@ -37,7 +42,7 @@ def speed(readings: Sequence[Reading], data: dict[str, Any]) -> list[Estimate]:
     y = np.array([c.usage.latency_s - c.usage.queue_s for c in calls])
     names = ("first_token_s", "prefill_tps", "decode_tps")
     if len(calls) < FEWEST or (y <= 0).any():
-        return [Estimate(f"speed.{name}", fields[name], fields[name], fields[name], len(calls), True) for name in names]
+        return [kept(f"speed.{name}", fields[name], len(calls)) for name in names]
     start = np.log([max(fields["first_token_s"], 1e-3), 1 / fields["prefill_tps"], 1 / fields["decode_tps"]])
     fit = least_squares(lambda p: np.log(x @ np.exp(p)) - np.log(y), start, bounds=(-25, 8))
     jitter = float(np.std(fit.fun))
@@ -61,7 +66,7 @@ def prices(readings: Sequence[Reading], data: dict[str, Any]) -> list[Estimate]:
     price, calls = data["price"], [chat for reading in readings for chat in reading.calls]
     costs = [chat.usage.cost_usd for chat in calls]
     if len(calls) < FEWEST or None in costs:
-        return [Estimate(f"price.{k}", price[k], price[k], price[k], len(calls), True) for k in ("input", "output")]
+        return [kept(f"price.{k}", price[k], len(calls)) for k in ("input", "output")]
     x = np.array([[c.usage.input_tokens, c.usage.output_tokens] for c in calls], float) / 1e6
     found, _ = nnls(x, np.array(costs, float))
     price["input"], price["output"] = float(found[0]), float(found[1])
@@ -73,7 +78,7 @@ def refusals(readings: Sequence[Reading], data: dict[str, Any]) -> Estimate:
 
     n, refused = len(readings), sum(reading.refused for reading in readings)
     if n < FEWEST:
-        return Estimate("refusal", data["refusal"], data["refusal"], data["refusal"], n, kept=True)
+        return kept("refusal", data["refusal"], n)
     data["refusal"] = refused / n
     interval = binomtest(refused, n).proportion_ci(method="wilson")
     return Estimate("refusal", refused / n, float(interval.low), float(interval.high), n)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from agents import table
+from agents.engines import offering
 from agents.models import quiet
 from agents.workspace import Workspace
 from traces.errors import Unavailable
@@ -39,11 +39,8 @@ class AutoGen:
             raise Unavailable(
                 "the engine autogen needs the package autogen-agentchat: pip install autogen-agentchat==0.7.5"
             )
-        shape = table.team(team).settings.shape
-        if shape in CHATS:
-            return ""
-        why = NOT_OFFERED.get(shape, "a function over our bus cannot run in AutoGen's group chats")
-        return f"{why}; use --engines native, or one of {', '.join(CHATS)}"
+        otherwise = "a function over our bus cannot run in AutoGen's group chats"
+        return offering.why_not(team, CHATS, NOT_OFFERED, otherwise)
 
     async def run(self, team: str, work: Workspace) -> str:
         quiet.environment()

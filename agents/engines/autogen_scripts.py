@@ -62,14 +62,11 @@ async def supervise(work: Workspace, boss: Agent, workers: list[Agent], reviewer
         if reviewer is not None:
             review = _last((yield Line(f"{reviewer.name}: {hub.for_review(tasks, reports)}")))
         decision = await hub.decide(boss, tasks, reports, review)
-        if decision.answer.strip():
-            answer = decision.answer
-            work.hand_in(boss.name, answer)
+        answer = hub.answer_after(work, boss, decision, answer)
         problems = hub.problems_of(decision, tasks)
-        todo = hub.again(tasks, set(problems))
-        if decision.done or not todo:
+        todo = hub.still_to_do(work, boss, decision, tasks, problems, rounds)
+        if not todo:
             break
-        work.note(boss.name, "re-plan", f"round {rounds + 1}: {', '.join(t.id for t in todo)} again")
     yield Line(answer, final=True)
 
 

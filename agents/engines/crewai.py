@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from agents import table
+from agents.engines import offering
 from agents.models import quiet
 from agents.workspace import Workspace
 from traces.errors import Unavailable
@@ -33,11 +33,8 @@ class CrewAI:
     def offers(self, team: str) -> str:
         if not importlib.util.find_spec("crewai"):
             raise Unavailable("the engine crewai needs the package crewai: pip install crewai==1.15.30")
-        shape = table.team(team).settings.shape
-        if shape in CREWS:
-            return ""
-        why = NOT_OFFERED.get(shape, "a function over our bus cannot run in CrewAI's crews")
-        return f"{why}; use --engines native, or one of {', '.join(CREWS)}"
+        otherwise = "a function over our bus cannot run in CrewAI's crews"
+        return offering.why_not(team, CREWS, NOT_OFFERED, otherwise)
 
     async def run(self, team: str, work: Workspace) -> str:
         quiet.environment()

@@ -63,8 +63,8 @@ class Place:
 class _Gate:
     def __init__(self, limits: Limits) -> None:
         self._at_once = asyncio.Semaphore(limits.at_once) if limits.at_once else None
-        self._requests = _per_minute(limits.requests_per_minute)
-        self._tokens = _per_minute(limits.tokens_per_minute)
+        self._requests = per_minute(limits.requests_per_minute)
+        self._tokens = per_minute(limits.tokens_per_minute)
         self._under_way = 0
         self._shared, self._since = 0.0, 0.0
 
@@ -89,6 +89,6 @@ class _Gate:
         self._under_way += by
 
 
-def _per_minute(rate: float | None) -> AsyncLimiter | None:
+def per_minute(rate: float | None) -> AsyncLimiter | None:
     """A leaky bucket that takes a second's worth at once, at least one."""
     return AsyncLimiter(max(1.0, rate / 60), 60 * max(1.0, rate / 60) / rate) if rate else None

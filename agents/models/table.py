@@ -38,7 +38,7 @@ def resolve(name: str, api_base: str | None = None, share: int = 1) -> ModelFor:
     missing. Whether a hosted model answers shows at the first call."""
     if simulated(name):
         return partial(SimulatedModel, profile.load(name.partition(":")[2] or "medium"))
-    if name == "local" or name.startswith("local:"):
+    if _is_local(name):
         from agents.models import local
 
         return _always(local.of_file(name.partition(":")[2], name) if ":" in name else local.shipped())
@@ -81,7 +81,7 @@ def at_once(name: str) -> int:
     """How many runs of a real model are under way at once in a process, so that a server with several places is kept
     busy."""
     alias = catalog.aliases().get(name)
-    if name.startswith("local") or (alias and alias.entry.gguf):
+    if _is_local(name) or (alias and alias.entry.gguf):
         return alias.entry.slots if alias else 2
     return min(32, (alias and alias.entry.at_once) or 4)
 
@@ -89,13 +89,17 @@ def at_once(name: str) -> int:
 def shared(name: str) -> dict[str, str]:
     """The environment for processes that use this model together; a local one is served by this process for all."""
     alias = catalog.aliases().get(name)
-    if not name.startswith("local") and not (alias and alias.entry.gguf):
+    if not _is_local(name) and not (alias and alias.entry.gguf):
         return {}
     from agents.models import gguf
     from agents.models.local import Local
 
     model = resolve(name)(None, 0, 0)
     return gguf.share(model.weights) if isinstance(model, Local) else {}
+
+
+def _is_local(name: str) -> bool:
+    return name == "local" or name.startswith("local:")
 
 
 def _of_alias(alias: Alias, share: int) -> Model:

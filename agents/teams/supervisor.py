@@ -59,15 +59,35 @@ async def lead(
             break
         review = await _review(work, boss, reviewer, tasks, reports) if reviewer is not None else NO_REVIEW
         decision = await decide(boss, tasks, reports, review)
-        if decision.answer.strip():
-            answer = decision.answer
-            work.hand_in(boss.name, answer)
+        answer = answer_after(work, boss, decision, answer)
         problems = problems_of(decision, tasks)
-        todo = again(tasks, set(problems))
-        if decision.done or not todo:
+        todo = still_to_do(work, boss, decision, tasks, problems, rounds)
+        if not todo:
             break
-        work.note(boss.name, "re-plan", f"round {rounds + 1}: {', '.join(t.id for t in todo)} again")
     return answer
+
+
+def answer_after(work: Workspace, boss: Agent, decision: Decision, answer: str) -> str:
+    """The answer that stands after the supervisor's decision: its own, handed in, if it gave one."""
+    if not decision.answer.strip():
+        return answer
+    work.hand_in(boss.name, decision.answer)
+    return decision.answer
+
+
+def still_to_do(
+    work: Workspace,
+    boss: Agent,
+    decision: Decision,
+    tasks: list[PlannedTask],
+    problems: dict[str, str],
+    rounds: int,
+) -> list[PlannedTask]:
+    """The tasks of another round, noted in the trace; none where the supervisor is done."""
+    todo = [] if decision.done else again(tasks, set(problems))
+    if todo:
+        work.note(boss.name, "re-plan", f"round {rounds + 1}: {', '.join(t.id for t in todo)} again")
+    return todo
 
 
 async def _review(

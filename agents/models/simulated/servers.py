@@ -6,10 +6,10 @@ import asyncio
 import random
 from collections import deque
 
-from aiolimiter import AsyncLimiter
 from msgspec import Struct
 from pydantic import Field
 
+from agents.models.places import per_minute
 from tasks.case import Strict
 
 
@@ -51,8 +51,7 @@ class Pool:
         self.servers = servers
         self._replicas = [_Replica(servers.batch_slowdown) for _ in range(servers.replicas)]
         self._waiting: deque[asyncio.Future[_Replica]] = deque()
-        rate = servers.requests_per_minute
-        self._limiter = AsyncLimiter(max(1.0, rate / 60), 60 * max(1.0, rate / 60) / rate) if rate else None
+        self._limiter = per_minute(servers.requests_per_minute)
 
     async def serve(self, work_s: float) -> Service:
         """Take a call that needs `work_s` seconds on an idle replica."""

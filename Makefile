@@ -25,7 +25,7 @@ bench: $(READY)
 
 # The lock holds no addresses, and not llama-cpp-python, which would compile for minutes: we take the model file alone.
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra ray --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --no-header --override .lock-overrides.txt --quiet -o requirements.lock
 
 clean:

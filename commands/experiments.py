@@ -1,0 +1,128 @@
+"""Running: compare teams, run a case, conduct what was prepared."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands import options
+from commands.options import ApiBase, Json, MaxCalls, MaxCost, MaxSeconds, MaxTokens, Model, Seed
+from traces.errors import ModelError
+
+if TYPE_CHECKING:
+    from experiments.conduct import Progress
+    from experiments.plan import Plan
+    from traces.home import ExperimentFolder
+
+cli = typer.Typer()
+
+
+@cli.command()
+def compare(
+    scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or the path of a scenario's folder.")],
+    teams: Annotated[str, typer.Option(help="Teams to compare, separated by commas.")] = "solo,supervisor,market",
+    engines: Annotated[str, typer.Option(help="Engines to run them on, separated by commas.")] = "native",
+    model: Model = "sim:medium",
+    api_base: ApiBase = None,
+    cases: Annotated[str | None, typer.Option(help="How many cases, or their ids separated by commas.")] = None,
+    trials: Annotated[int, typer.Option(help="How often each team does each case.")] = 5,
+    seed: Seed = 1,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_seconds: MaxSeconds = None,
+    max_calls: MaxCalls = None,
+    workers: Annotated[int, typer.Option(help="Worker processes; 0 picks.")] = 0,
+    json: Json = False,
+) -> None:
+    """Run a scenario with several teams and say which is worth it."""
+    from experiments.plan import Plan
+    from traces.kernel import Budget
+
+    plan = Plan(
+        scenario=scenario,
+        teams=options.words(teams),
+        engines=options.words(engines),
+        model=model,
+        api_base=api_base,
+        cases=options.cases(cases),
+        trials=trials,
+        seed=seed,
+        budget=Budget(max_tokens, max_cost, max_seconds, max_calls),
+        workers=workers,
+    )
+    folder, progress = _run_plan(plan, quiet=json)
+    from agents.models import table as models
+    from experiments import report
+
+    result = report.result(folder.id, progress.outcomes, progress.digest, models.simulated(model))
+    if json:
+        print(report.as_json(result))
+    else:
+        report.show(result, plan)
+    _fail_if(result.failed == len(progress.outcomes))
+
+
+@cli.command()
+def run(
+    scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or the path of a scenario's folder.")],
+    case: Annotated[str | None, typer.Option(help="The case's id (default: the first).")] = None,
+    team: Annotated[str, typer.Option(help="The team.")] = "solo",
+    engine: Annotated[str, typer.Option(help="The engine.")] = "native",
+    model: Model = "sim:medium",
+    api_base: ApiBase = None,
+    seed: Seed = 1,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_seconds: MaxSeconds = None,
+    max_calls: MaxCalls = None,
+    json: Json = False,
+) -> None:
+    """Do one case with one team, and show what came out."""
+    from experiments import report
+    from experiments.plan import Plan
+    from traces.kernel import Budget
+
+    plan = Plan(
+        scenario=scenario,
+        teams=(team,),
+        engines=(engine,),
+        model=model,
+        api_base=api_base,
+        cases=(case,) if case else 1,
+        trials=1,
+        seed=seed,
+        budget=Budget(max_tokens, max_cost, max_seconds, max_calls),
+        workers=1,
+    )
+    folder, progress = _run_plan(plan, quiet=json)
+    report.show_run(folder.id, progress.outcomes[0], json=json)
+    _fail_if(progress.outcomes[0].status == "failed")
+
+
+@cli.command(hidden=True)
+def work(experiment: str) -> None:
+    """Conduct an experiment that was prepared before (what the app starts)."""
+    from experiments.conduct import conduct
+    from traces import home
+
+    conduct(home.find_experiment(experiment))
+
+
+def _fail_if(broken: bool) -> None:
+    """End with ModelError's code where no run got to its end."""
+    if broken:
+        raise SystemExit(ModelError.exit_code)
+
+
+def _run_plan(plan: Plan, *, quiet: bool) -> tuple[ExperimentFolder, Progress]:
+    """Prepare and conduct, with a progress bar on the terminal (on stderr, so that stdout is the result alone)."""
+    from experiments.conduct import conduct, prepare
+
+    folder = prepare(plan)
+    if quiet:
+        return folder, conduct(folder)
+    from experiments.report import progress_bar
+
+    with progress_bar(folder) as watch:
+        return folder, conduct(folder, watch)

@@ -1,0 +1,48 @@
+"""Models: what works here, and simulated ones that are like real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.options import Json
+
+cli = typer.Typer()
+
+
+@cli.command()
+def calibrate(
+    experiment: Annotated[str, typer.Argument(help="An experiment with runs of a single agent.")] = "latest",
+    into: Annotated[Path, typer.Option(help="The profile's file to write.")] = Path("profile.yaml"),
+    base: Annotated[str, typer.Option(help="The profile whose numbers stay where there are too few data.")] = "medium",
+    json: Json = False,
+) -> None:
+    """Make a simulated model that is like the one in these runs."""
+    from experiments import calibrating
+
+    calibrating.calibrate(experiment, into, base, json=json)
+
+
+@cli.command()
+def backtest(
+    experiment: Annotated[str, typer.Argument(help="An experiment with a single agent and teams.")] = "latest",
+    base: Annotated[str, typer.Option(help="The profile whose numbers stay where there are too few data.")] = "medium",
+    json: Json = False,
+) -> None:
+    """Predict the teams from the single agent's runs, and compare with what the teams did."""
+    from experiments import calibrating
+
+    calibrating.show_backtest(experiment, base, json=json)
+
+
+@cli.command()
+def doctor(
+    deep: Annotated[bool, typer.Option(help="Also start the local model and ask it something.")] = False,
+    json: Json = False,
+) -> None:
+    """Say which models, sandboxes and optional parts work here, and how to get those that don't."""
+    from experiments import listing
+
+    listing.show_doctor(deep=deep, json=json)

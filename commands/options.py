@@ -1,0 +1,30 @@
+"""Options that several verbs take, in one form."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Model = Annotated[
+    str, typer.Option(help="sim:small|medium|large|oracle, local, or a LiteLLM name such as openai/gpt-4o-mini.")
+]
+ApiBase = Annotated[str | None, typer.Option(help="Base address of your own server, for hosted_vllm/... and the like.")]
+Seed = Annotated[int, typer.Option(help="Equal seeds give equal simulated runs.")]
+MaxTokens = Annotated[int | None, typer.Option(help="Token budget of each run (default: the scenario's).")]
+MaxCost = Annotated[float | None, typer.Option(help="Dollar budget of each run.")]
+MaxSeconds = Annotated[float | None, typer.Option(help="Time budget of each run, on its own clock.")]
+MaxCalls = Annotated[int | None, typer.Option(help="Model calls of each run, at most.")]
+
+
+def words(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def cases(text: str | None) -> int | tuple[str, ...] | None:
+    if text is None:
+        return None
+    if text.lstrip("-").isdigit():
+        return int(text)
+    return words(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from msgspec import Struct
 
 from agents import settings
 from agents.settings import Settings
+from traces import imports
 from traces.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,11 +80,7 @@ def engine(name: str) -> Any:
 
 def _load(name: str, table: dict[str, str], what: str) -> Any:
     path = table.get(name, name if ":" in name else "")
-    module, _, attribute = path.partition(":")
     if not path:
         more = f", {', '.join(ELSEWHERE)}, the path of a team's .yaml file" if what == "team" else ""
         raise InputError(f"no {what} {name!r}: give one of {', '.join(table)}{more}, or an import path module:name")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{what} {name!r} cannot be loaded from {path}: {error}") from error
+    return imports.load(path, f"{what} {name!r}")

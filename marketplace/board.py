@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from marketplace.mechanisms import Award, Mechanism
+from marketplace.mechanisms import Award, Mechanism, Terms
 from traces.errors import InputError
 from traces.kernel import (
     BidMade,
@@ -82,9 +82,15 @@ class Posting:
 class Board:
     """The postings of one run. Every change is recorded; an illegal one raises IllegalTransition."""
 
-    def __init__(self, record: Callable[[Event], object], mechanism: Mechanism, mechanism_name: str) -> None:
+    def __init__(
+        self,
+        record: Callable[[Event], object],
+        mechanism: Mechanism,
+        mechanism_name: str,
+        terms: Callable[[], Terms] = Terms,
+    ) -> None:
         self._record = record
-        self._mechanism, self._mechanism_name = mechanism, mechanism_name
+        self._mechanism, self._mechanism_name, self._terms = mechanism, mechanism_name, terms
         self.postings: dict[str, Posting] = {}
 
     def post(self, posting: Posting, *, by: str) -> None:
@@ -106,15 +112,19 @@ class Board:
         return all(posting.state in _ENDED for posting in self.postings.values())
 
     def award(self, posting_id: str, bids: Iterable[BidMade]) -> Award:
-        """Close the bidding: the mechanism picks the winner. Raises InputError where nobody bid."""
+        """Close the bidding: the mechanism picks the winner. Raises InputError where nobody bid, or none well enough;
+        the posting stays open."""
         posting = self._move(posting_id, State.AWARDED)
         posting.bids = list(bids)
+        posting.state = State.OPEN
         if not posting.bids:
-            posting.state = State.OPEN
             raise InputError(f"nobody bid for {posting_id!r}")
         for bid in posting.bids:
             self._record(bid)
-        award = self._mechanism(posting.bids)
+        awards = self._mechanism(posting.bids, self._terms())
+        if not awards:
+            raise InputError(f"{self._mechanism_name} takes none of the {len(posting.bids)} bids for {posting_id!r}")
+        award, posting.state = awards[0], State.AWARDED
         posting.holder = award.agent
         self._record(TaskAwarded(posting_id, award.agent, award.price, self._mechanism_name, award.reason))
         return award

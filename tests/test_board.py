@@ -35,13 +35,6 @@ def test_a_posting_opens_when_what_it_needs_is_accepted() -> None:
     assert not board.done
 
 
-def test_the_lowest_price_for_the_promise_wins_and_ties_go_to_the_first() -> None:
-    bids = [_bid("ann", 100, 1.0), _bid("bob", 60, 0.5), _bid("cat", 100, 1.0)]
-    assert mechanisms.lowest_bid(bids).agent == "ann"
-    assert mechanisms.lowest_bid([*bids, _bid("dan", 80, 0.9)]).agent == "dan"
-    assert mechanisms.first_claim(bids[1:]).agent == "bob"
-
-
 def test_bids_and_award_are_recorded_with_the_mechanism() -> None:
     board, events = _board("first_claim")
     board.post(Posting("a", "find it", "researcher"), by="planner")

@@ -48,6 +48,6 @@ def test_the_readme_names_only_commands_and_teams_that_exist() -> None:
     import headcount
 
     verbs = set(typer.main.get_command(headcount.cli).commands)  # type: ignore[attr-defined]
-    assert {verb for verb in re.findall(r"`headcount ([a-z]+)", text)} <= verbs
+    assert set(re.findall(r"`headcount ([a-z]+)", text)) <= verbs
     for team in table.TEAMS:
         assert f"`{team}`" in text

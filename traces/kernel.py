@@ -255,13 +255,17 @@ class TaskOpened(_Event, frozen=True, tag="task_opened"):
 
 
 class BidMade(_Event, frozen=True, tag="bid"):
-    """`price` is in tokens: what the bidder expects to use."""
+    """`price` is in tokens: what the bidder wants for it. `confidence` is the quality that it promises, as the
+    probability (0 to 1) that the delivery is accepted, `seconds` how soon. A bid on a `bundle` of further postings is
+    for all of them together with `posting`, or for none."""
 
     posting: str
     agent: str
     price: float
     confidence: float = 1.0
     note: str = ""
+    seconds: float | None = None
+    bundle: tuple[str, ...] = ()
 
 
 class TaskAwarded(_Event, frozen=True, tag="award"):

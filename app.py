@@ -5,12 +5,29 @@ from __future__ import annotations
 import streamlit as st
 
 from agents.models import quiet
-from ui import compare, home, launch, live, replay, shared
+from ui import shared, style
 
 quiet.environment()
-st.set_page_config(page_title="Headcount", layout="wide")
+st.set_page_config(page_title="Headcount", page_icon="🧮", layout="wide")
+style.apply()
 
-for name, module in {"home": home, "launch": launch, "live": live, "compare": compare, "replay": replay}.items():
-    shared.PAGES[name] = st.Page(module.page, title=name.capitalize(), url_path=name, default=name == "home")
+# Section → address of the page → its title. The page is `page()` of ui/<address>.py, loaded when it is first opened.
+MENU = {
+    "": {"home": "Home", "launch": "Launch", "live": "Live", "compare": "Compare", "replay": "Replay"},
+}
 
-st.navigation(list(shared.PAGES.values()), position="top").run()
+sections = {
+    section: [
+        st.Page(shared.opened(name), title=title, url_path=name, default=name == "home")
+        for name, title in pages.items()
+    ]
+    for section, pages in MENU.items()
+}
+shared.PAGES.update(
+    {
+        name: page
+        for pages, made in zip(MENU.values(), sections.values(), strict=True)
+        for name, page in zip(pages, made, strict=True)
+    }
+)
+st.navigation(sections, position="top").run()

@@ -12,19 +12,17 @@ from experiments.outcome import Outcome
 from experiments.statistics import success_interval
 from experiments.verdict import TeamSummary, groups, judge, summarise
 from traces.rows import ExperimentRow
-from traces.store import Store
-from ui import shared
+from ui import shared, style
 
 PAGE = 50
 
 
-@shared.guarded
 def page() -> None:
     st.title("Compare")
     row = shared.choose_experiment()
     if row is None:
         return
-    outcomes = [o for o in map(Outcome.of_row, Store().team_rows(row.id)) if o is not None]
+    outcomes = [o for o in map(Outcome.of_row, shared.store().team_rows(row.id)) if o is not None]
     if not outcomes:
         st.info("No run of this experiment is finished yet.")
         shared.link("live", "Watch it", experiment=row.id)
@@ -92,7 +90,7 @@ def _frame(summaries: list[TeamSummary]) -> pd.DataFrame:
 
 
 def _scale(frame: pd.DataFrame) -> alt.Scale:
-    return alt.Scale(domain=list(frame["team"]), range=shared.COLOURS[: len(frame)])
+    return alt.Scale(domain=list(frame["team"]), range=style.COLOURS[: len(frame)])
 
 
 def _themed(chart: alt.LayerChart) -> alt.LayerChart:
@@ -160,7 +158,7 @@ def _rate(outcomes: list[Outcome]) -> str:
 def _runs(row: ExperimentRow) -> None:
     """The runs behind the figures, a window at a time."""
     st.subheader("Runs")
-    store = Store()
+    store = shared.store()
     plan = row.plan.get("plan", {})
     first, second, third, fourth = st.columns(4)
     team = first.selectbox("Team", ["all", *map(table.name_of, plan.get("teams", []))], key="runs_team")

@@ -8,13 +8,11 @@ from experiments import words
 from experiments.outcome import Outcome
 from experiments.verdict import judge
 from traces.rows import ExperimentRow
-from traces.store import Store
 from ui import shared
 
 SHOWN = 8
 
 
-@shared.guarded
 def page() -> None:
     st.title("How many agents does this job need?")
     st.write(
@@ -22,7 +20,7 @@ def page() -> None:
         "See which succeeds more often, what it costs, and every message behind the answer."
     )
     _ways_to_start()
-    rows = Store().experiments()
+    rows = shared.store().experiments()
     if not rows:
         shared.nothing_yet()
         return
@@ -68,5 +66,5 @@ def _answer(experiment: str, state: str, done: int) -> str:
     """The verdict in words. `state` and `done` make it be worked out anew when they change."""
     if state in ("running", "pending"):
         return "Still running."
-    outcomes = [o for o in map(Outcome.of_row, Store().team_rows(experiment)) if o is not None]
+    outcomes = [o for o in map(Outcome.of_row, shared.store().team_rows(experiment)) if o is not None]
     return judge(outcomes).text if outcomes else "No run was finished."

@@ -20,7 +20,6 @@ OWN = "a folder of mine"
 OTHER = "another model"
 
 
-@shared.guarded
 def page() -> None:
     st.title("Launch")
     left, right = st.columns([3, 2], gap="large")

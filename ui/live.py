@@ -10,7 +10,6 @@ import streamlit as st
 from experiments import launch, words
 from experiments.outcome import Outcome
 from traces.rows import ExperimentRow, RunRow
-from traces.store import Store
 from ui import shared
 
 ABREAST = 5
@@ -23,7 +22,6 @@ OVER = {
 }
 
 
-@shared.guarded
 def page() -> None:
     st.title("Live")
     row = shared.choose_experiment()
@@ -35,7 +33,7 @@ def page() -> None:
 
 def _watch(experiment: str) -> None:
     """One look. While the experiment runs it is repeated every second, without touching the rest of the page."""
-    row = Store().experiment(experiment)
+    row = shared.store().experiment(experiment)
     running = row.state in ("running", "pending")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{row.scenario}** on {shared.model_of(row)}")
@@ -43,7 +41,7 @@ def _watch(experiment: str) -> None:
     if not running:
         (st.success if row.state == "finished" else st.error)(_ended(row))
     st.progress(row.done / row.total if row.total else 0.0, text=_progress(row, running))
-    rows = Store().live_rows(experiment)
+    rows = shared.store().live_rows(experiment)
     _teams(rows)
     _newest(experiment, rows)
     _actions(row, running)

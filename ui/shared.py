@@ -1,15 +1,18 @@
-"""What pages share: errors in words, badges, numbers, links, the choice of an experiment."""
+"""What pages share: errors in words, badges, links, the choice of an experiment, what to do where nothing is yet."""
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 from urllib.parse import urlencode
 
 import streamlit as st
 
+from traces import home
 from traces.errors import HeadcountError
 from traces.rows import ExperimentRow
 from traces.store import Store
@@ -17,10 +20,19 @@ from traces.store import Store
 # The menu's pages by their address; app.py fills it.
 PAGES: dict[str, Any] = {}
 
+UNDER_WAY = ("running", "pending")
+
 log = logging.getLogger("headcount.app")
 
-# Okabe & Ito's colours: told apart by the colour-blind, and visible on light and dark.
-COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#B8860B", "#7F7F7F"]
+
+def opened(name: str) -> Callable[[], None]:
+    """The page of ui/<name>.py, which is imported when the page is first opened."""
+
+    def page() -> None:
+        importlib.import_module(f"ui.{name}").page()
+
+    page.__name__ = name
+    return guarded(page)
 
 
 def guarded(page: Callable[[], None]) -> Callable[[], None]:
@@ -31,12 +43,32 @@ def guarded(page: Callable[[], None]) -> Callable[[], None]:
         try:
             page()
         except HeadcountError as error:
-            st.error(str(error))
+            st.error(plain(str(error)))
         except Exception as error:  # the reader is told, the log has the rest
-            log.exception("page %s", page.__module__)
-            st.error(f"This page failed: {type(error).__name__}. The app's log has the details.")
+            log.exception("page %s", page.__name__)
+            st.error(f"This page failed: {type(error).__name__}. The log of the app (where it was started) says more.")
+            if st.button("Try again", key="try_again"):
+                st.rerun()
 
     return run
+
+
+def store() -> Store:
+    """The store over the data folder, the same one for every visitor: it goes on reading where it left off."""
+    return _store(home.home())
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _store(base: Path) -> Store:
+    return Store(base)
+
+
+# --- words ------------------------------------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """Words of somebody else's as they are: nothing in them is read as Markdown (an image in it would be fetched)."""
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()<>#+-.!|~$:^=" else sign for sign in text)
 
 
 def badge(simulated: bool) -> None:
@@ -45,6 +77,24 @@ def badge(simulated: bool) -> None:
         st.badge("simulated", color="orange", help="Answers, tokens, cost and latency come from a simulated model.")
     else:
         st.badge("measured", color="blue", help="These are calls to a real model.")
+
+
+STATES = {
+    "pending": ("starting", "gray"),
+    "running": ("running", "blue"),
+    "finished": ("finished", "green"),
+    "stopped": ("stopped", "orange"),
+    "failed": ("failed", "red"),
+    "interrupted": ("worker lost", "red"),
+}
+
+
+def state_badge(state: str) -> None:
+    words, colour = STATES.get(state, (state, "gray"))
+    st.badge(words, color=colour)  # type: ignore[arg-type]
+
+
+# --- experiments ------------------------------------------------------------------------------------------------
 
 
 def is_simulated(row: ExperimentRow) -> bool:
@@ -59,25 +109,16 @@ def label(row: ExperimentRow) -> str:
     return f"{row.scenario} · {model_of(row)} · {row.id}"
 
 
-def link(page: str, text: str, **query: str | int) -> None:
-    """A link to another page of the app."""
-    params = {name: str(value) for name, value in query.items()}
-    if page in PAGES:
-        st.page_link(PAGES[page], label=text, query_params=params)
-    else:
-        st.caption(f"{text}: /{page}?{urlencode(params)}")
-
-
 def choose_experiment() -> ExperimentRow | None:
     """The experiment that the address names (`?experiment=`), else the newest, with a box to pick another. None, with
     a hint, where there is none yet."""
-    by_id = {row.id: row for row in Store().experiments()}
+    by_id = {row.id: row for row in store().experiments()}
     if not by_id:
         nothing_yet()
         return None
     asked = st.query_params.get("experiment")
     if asked and asked not in by_id:
-        st.warning(f"There is no experiment {asked} here. These are there:")
+        st.warning(f"There is no experiment {plain(asked)} here. These are there:")
     names = list(by_id)
     picked = st.selectbox(
         "Experiment",
@@ -95,6 +136,32 @@ def _follow(key: str) -> None:
     """Put the experiment that the reader picked into the address. (Streamlit's own binding takes a value that is the
     default out of the address: a link to the newest experiment would come to mean another one.)"""
     st.query_params["experiment"] = st.session_state[key]
+
+
+def heading(row: ExperimentRow) -> None:
+    """What the experiment is, in one line."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plain(row.scenario)}** on {plain(model_of(row))}", width="content")
+        badge(is_simulated(row))
+        state_badge(row.state)
+
+
+# --- going on ---------------------------------------------------------------------------------------------------
+
+
+def link(page: str, text: str, **query: str | int) -> None:
+    """A link to another page of the app."""
+    params = {name: str(value) for name, value in query.items()}
+    if page in PAGES:
+        st.page_link(PAGES[page], label=text, query_params=params)
+    else:
+        st.caption(f"{text}: /{page}?{urlencode(params)}")
+
+
+def go(page: str, **query: str | int) -> NoReturn:
+    """Go to another page of the app now."""
+    st.switch_page(PAGES[page], query_params={name: str(value) for name, value in query.items()})
+    raise AssertionError("unreachable")
 
 
 def nothing_yet() -> None:

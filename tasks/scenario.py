@@ -2,7 +2,7 @@
 
 scenario.yaml   what the job is, who may use what, the policies, the budget
 cases/*.yaml    the cases, one file each; the file's name is the case's id
-documents/      what can be retrieved (Markdown or text)
+documents/      what can be retrieved (Markdown, text, HTML, PDF, DOCX, CSV)
 world.sql       the database that every trial gets a fresh copy of
 tools.py        the scenario's own tools          (functions marked with @tool)
 grader.py       the scenario's own graders        (functions named in a case's `expect`)
@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks import graders, yamlfile
 from tasks.case import Case, Strict
 from tools import registry
+from tools.chunking import Strategy
 from tools.policy import Rule
 from traces.errors import InputError, ScenarioError
 from traces.kernel import Budget
@@ -35,12 +36,14 @@ class RoleUse(Strict):
 
 
 class Knowledge(Strict):
-    """`embedding`: wordllama (runs here, offline), or a LiteLLM embedding model's name."""
+    """`embedding`: wordllama (runs here, offline), or a LiteLLM embedding model's name. `chunking`: where documents are
+    cut (tools.chunking)."""
 
     folder: str = "documents"
     embedding: str = "wordllama"
     chunk_chars: int = Field(default=900, ge=100)
     overlap_chars: int = Field(default=120, ge=0)
+    chunking: Strategy = "paragraphs"
     results: int = Field(default=4, ge=1, le=50)
 
 

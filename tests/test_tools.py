@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools import knowledge, registry, sandbox
-from tools.knowledge import Document
+from tools import chunking, documents, registry, sandbox
+from tools.documents import Document
 from tools.policy import Decision, Gate, Rule, SimulatedApprover
 from tools.retrieval import FUSION_K, Knowledge, fuse
 from tools.sql import ROWS, query_database
@@ -174,7 +174,7 @@ def test_the_first_rule_that_fits_decides(
 @given(st.lists(st.text("abc .\n#", min_size=1, max_size=300), max_size=12), st.integers(100, 600))
 def test_chunks_hold_the_whole_text_in_order(paragraphs: list[str], size: int) -> None:
     document = Document("doc", "Doc", "\n\n".join(paragraphs).strip())
-    chunks = knowledge.chunk(document, size, 0)
+    chunks = chunking.chunk(document, size, 0)
     assert [c.id for c in chunks] == [f"doc#{n}" for n in range(1, len(chunks) + 1)]
     assert "".join("".join(c.text.split()) for c in chunks) == "".join(document.text.split())
     assert all(c.text for c in chunks)
@@ -183,7 +183,7 @@ def test_chunks_hold_the_whole_text_in_order(paragraphs: list[str], size: int) -
 def test_front_matter_gives_title_and_date(tmp_path: Path) -> None:
     (tmp_path / "policy.md").write_text("---\ntitle: Refunds\ndate: 2026-01-01\n---\n# Heading\n\nText.\n")
     (tmp_path / "plain.txt").write_text("No heading here.")
-    assert [(d.source, d.title) for d in knowledge.read(tmp_path)] == [
+    assert [(d.source, d.title) for d in documents.read(tmp_path)] == [
         ("plain", "plain"),
         ("policy", "Refunds (2026-01-01)"),
     ]

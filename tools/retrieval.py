@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
-from tools import knowledge
+from tools import chunking, documents
+from tools.chunking import Strategy
 from tools.tool import Effect, Retriever, Tool, ToolOutput, World, from_function
 from traces.errors import InputError
 from traces.kernel import Chunk
@@ -22,6 +24,14 @@ FUSION_K = 60  # the constant of reciprocal rank fusion
 LAYOUT = 1  # goes up when the table's layout changes
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
+
+
+class Ranks(Struct, frozen=True):
+    """What each search finds for a query, best first: chunk ids by meaning, by words, and by both."""
+
+    vector: tuple[str, ...]
+    text: tuple[str, ...]
+    fused: tuple[str, ...]
 
 
 class Knowledge(Retriever):
@@ -34,14 +44,22 @@ class Knowledge(Retriever):
 
     @classmethod
     def open(
-        cls, folder: Path, chunk_chars: int, overlap_chars: int, cache: Path, embedding: str = "wordllama"
+        cls,
+        folder: Path,
+        chunk_chars: int,
+        overlap_chars: int,
+        cache: Path,
+        embedding: str = "wordllama",
+        strategy: Strategy = "paragraphs",
     ) -> Knowledge:
         """Open the documents of `folder`, indexing them under `cache` where that has not been done for this very
         content. `embedding`: wordllama (local), or a LiteLLM embedding model's name. Two processes may do it at once.
+        Raises InputError where there are no documents, ScenarioError for one that cannot be read.
         """
-        chunks = [c for d in knowledge.read(folder) for c in knowledge.chunk(d, chunk_chars, overlap_chars)]
+        found = documents.read(folder)
+        chunks = [c for d in found for c in chunking.chunk(d, chunk_chars, overlap_chars, strategy)]
         if not chunks:
-            raise InputError(f"{folder}: no documents (.md or .txt) to search")
+            raise InputError(f"{folder}: no documents ({', '.join(documents.FORMS)}) to search")
         content = msgspec.json.encode([LAYOUT, embedding, chunks])
         place = cache / hashlib.blake2b(content, digest_size=8).hexdigest()
         embed = embedder(embedding)
@@ -63,8 +81,7 @@ class Knowledge(Retriever):
     def _search(self, query: str, limit: int) -> tuple[Chunk, ...]:
         if not query.strip():
             return ()
-        vector = self._ids(self._table.search(self._embed([query])[0]), "_distance")
-        text = self._ids(self._table.search(query, query_type="fts"), "_score")
+        vector, text = self._both(query)
         fused = fuse(vector, text)[:limit]
         return tuple(
             msgspec.structs.replace(
@@ -75,6 +92,15 @@ class Knowledge(Retriever):
             )
             for chunk_id, score in fused
         )
+
+    def ranks(self, query: str) -> Ranks:
+        """Up to 20 of each search, and of both together."""
+        vector, text = self._both(query) if query.strip() else ([], [])
+        return Ranks(tuple(vector), tuple(text), tuple(chunk_id for chunk_id, _ in fuse(vector, text)[:DEPTH]))
+
+    def _both(self, query: str) -> tuple[list[str], list[str]]:
+        vector = self._ids(self._table.search(self._embed([query])[0]), "_distance")
+        return vector, self._ids(self._table.search(query, query_type="fts"), "_score")
 
     def _ids(self, query: Any, score: str) -> list[str]:
         return [row["id"] for row in query.select(["id", score]).limit(DEPTH).to_list()]

@@ -73,7 +73,7 @@ def test_unknown_needs_doubles_and_mechanisms_are_refused() -> None:
     board.post(Posting("a", "find it", "researcher"), by="planner")
     with pytest.raises(InputError, match="already on the board"):
         board.post(Posting("a", "find it", "researcher"), by="planner")
-    with pytest.raises(InputError, match="first_claim, lowest_bid"):
+    with pytest.raises(InputError, match="first_claim, posted_price, lowest_bid"):
         mechanisms.find("auctionish")
 
 

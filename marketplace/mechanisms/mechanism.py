@@ -14,12 +14,14 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Award(Struct, frozen=True):
-    """`agent` gets `posting`. `price` is what it is promised, in the currency of the bids (tokens)."""
+    """`agent` gets `posting`. `price` is what it is promised, in the currency of the bids (tokens); `charge` is what
+    the poster pays where that is more: the difference is the market's."""
 
     posting: str
     agent: str
     price: float
     reason: str
+    charge: float | None = None
 
 
 def _unknown(agent: str, skill: str) -> float:

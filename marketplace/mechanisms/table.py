@@ -30,7 +30,35 @@ class Known(Struct, frozen=True):
 _HERE = "marketplace.mechanisms."
 MECHANISMS: dict[str, Known] = {
     "first_claim": Known(_HERE + "claims:first_claim", "whoever comes first, at its price"),
+    "posted_price": Known(
+        _HERE + "claims:posted_price", "the poster names the price", truthful=True, needs_budget=True
+    ),
     "lowest_bid": Known(_HERE + "sealed:lowest_bid", "sealed bids, lowest price per expected success (contract net)"),
+    "scored": Known(_HERE + "sealed:scored", "sealed bids, scored on price, quality, reputation and speed"),
+    "vickrey": Known(
+        _HERE + "sealed:vickrey", "lowest sealed bid, paid the second price", truthful=True, efficient=True
+    ),
+    "assignment": Known(
+        _HERE + "matching:assignment",
+        "a round matched at once, for the highest worth",
+        efficient=True,
+        whole_round=True,
+    ),
+    "double_auction": Known(
+        _HERE + "double_auction:double_auction",
+        "many alike tasks at one price (McAfee)",
+        truthful=True,
+        balanced=False,
+        needs_budget=True,
+        whole_round=True,
+    ),
+    "bundles": Known(
+        _HERE + "combinatorial:bundles",
+        "bids on bundles, decided exactly (VCG)",
+        truthful=True,
+        efficient=True,
+        whole_round=True,
+    ),
 }
 
 

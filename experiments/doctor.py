@@ -17,6 +17,7 @@ from typing import Any
 from msgspec import Struct
 
 from agents.models import catalog, endpoint, gguf, local
+from experiments import damage
 from traces.errors import HeadcountError
 
 INSTALL = gguf.INSTALL
@@ -41,8 +42,8 @@ KEYS = (
 
 
 class Finding(Struct, frozen=True):
-    """One part of Headcount. `state` is ok, missing (the main job needs it) or off (optional). `how` says how to get
-    it; empty where it works or there is nothing to do."""
+    """One part of Headcount. `state` is ok, missing (the main job needs it), off (optional) or damaged. `how` says how
+    to get it, or what to do; empty where there is nothing to do."""
 
     name: str
     state: str
@@ -51,7 +52,8 @@ class Finding(Struct, frozen=True):
 
 
 def checks(*, deep: bool = False) -> list[Finding]:
-    """Look at everything, in under two seconds or so; `deep` also asks the local model a question."""
+    """Look at everything, in under two seconds or so; `deep` also asks the local model a question, and reads every
+    journal."""
     return [
         _python(),
         *_dependencies(),
@@ -62,6 +64,7 @@ def checks(*, deep: bool = False) -> list[Finding]:
         *_named(),
         *_sandboxes(),
         _retrieval(),
+        _journals(deep),
         _browser(),
         _ray(),
         _gpu(),
@@ -211,6 +214,17 @@ def _retrieval() -> Finding:
     if not weights:
         return Finding(name, "missing", "wordllama has no weights in its package", INSTALL)
     return Finding(name, "ok", f"LanceDB with embeddings from {weights[0].name}")
+
+
+def _journals(deep: bool) -> Finding:
+    """Whether the journals are whole, as far as can be told quickly."""
+    damaged, read, there = damage.look(thorough=deep)
+    looked = f"{read} of {there} experiments looked at" + ("" if read == there else " (--deep looks at all)")
+    if not damaged:
+        return Finding("journals", "ok", looked)
+    experiment, places = next(iter(damaged.items()))
+    detail = f"damaged in {len(damaged)}: {experiment}: {places[0]}; {looked}"
+    return Finding("journals", "damaged", detail, f"whole events are kept; headcount list {experiment} shows it all")
 
 
 def _browser() -> Finding:

@@ -24,7 +24,7 @@ _CARD = (
     "runs",
     "data stays",
 )
-STATES = {"ok": "green", "missing": "yellow", "off": "dim"}
+STATES = {"ok": "green", "missing": "yellow", "off": "dim", "damaged": "red"}
 
 
 def show(what: str, *, json: bool) -> None:
@@ -56,15 +56,20 @@ def _experiments() -> list[dict[str, Any]]:
             "runs": f"{row.done}/{row.total}",
             "when": ago(row.created),
             "command": row.command,
+            "damage": "; ".join(row.damage),
         }
         for row in Store().experiments()
     ]
 
 
 def _runs(name: str) -> list[dict[str, Any]]:
+    from experiments import damage
     from traces import home
     from traces.store import Store
 
+    folder = home.find_experiment(name)
+    rows = Store().runs(folder.id)
+    damage.tell(folder)
     return [
         {
             "run": row.run,
@@ -78,7 +83,7 @@ def _runs(name: str) -> list[dict[str, Any]]:
             "latency_s": round(row.latency_s, 2),
             "messages": row.messages,
         }
-        for row in Store().runs(home.find_experiment(name).id)
+        for row in rows
     ]
 
 

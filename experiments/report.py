@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import conduct, frameworks
+from experiments import conduct, damage, frameworks
 from experiments.frameworks import Framework
 from experiments.outcome import Outcome
 from experiments.plan import Plan
@@ -21,7 +21,7 @@ from experiments.steps import describe, headline
 from experiments.verdict import Compared, TeamSummary, judge, summarise
 from experiments.words import money
 from traces.errors import InputError
-from traces.home import ExperimentFolder
+from traces.home import ExperimentFolder, experiment_folder
 from traces.kernel import NANO, Record
 from traces.store import Store
 
@@ -166,6 +166,7 @@ def show_run(experiment: str, outcome: Outcome, *, json: bool) -> None:
 def show_steps(experiment: str, run: int, step: int | None, *, json: bool) -> None:
     """A run's events, a line each, or one of them in full."""
     records = Store().events(experiment, run)
+    damage.tell(experiment_folder(experiment))
     if not records:
         raise InputError(f"experiment {experiment} has no run {run}; `headcount list {experiment}` shows them")
     if step is not None:

@@ -28,6 +28,8 @@ from traces.errors import HeadcountError
 from traces.journal import Journal
 from traces.recorder import Recorder
 
+log = logging.getLogger("headcount")
+
 
 class Done(Struct, frozen=True):
     """A run is over. `digest` is that of its events apart from wall times."""
@@ -83,6 +85,8 @@ def main(experiment: str, share: int, of: int) -> None:
             sys.exit("the experiment's coordinator is gone")
 
     with Journal(folder.journal_file(share)) as journal:
+        if journal.repaired:
+            log.warning("cut off: %s", journal.repaired)
         do(plan, plans.trials(plan, scenario)[share::of], folder.path, journal, tell)
 
 

@@ -12,8 +12,11 @@ import pytest
 from standin import Standin
 
 from agents.models import local
-from experiments import doctor
+from experiments import doctor, listing, report
 from experiments.doctor import Finding
+from traces.home import experiment_folder
+from traces.journal import Journal
+from traces.kernel import Budget, Noted, Record, Run, RunStarted
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +37,7 @@ def test_every_part_is_there_once_and_what_is_missing_says_how_to_get_it() -> No
         names
     )
     assert all(f.detail for f in found)
-    assert {f.state for f in found} <= {"ok", "missing", "off"}
+    assert {f.state for f in found} <= {"ok", "missing", "off", "damaged"}
     assert not any(f.how for f in found if f.state == "ok")
     assert all(f.how for f in found if f.state == "missing")
     assert finding("sandbox: monty").state == "ok"
@@ -110,3 +113,25 @@ def test_a_gpu_that_does_not_answer_is_off(tmp_path: Path, monkeypatch: pytest.M
     assert finding("CUDA GPU") == Finding("CUDA GPU", "ok", "NVIDIA H100, 81559 MiB")
     command.write_text("#!/bin/sh\nexit 9\n")
     assert finding("CUDA GPU").state == "off"
+
+
+def test_damaged_journals_are_found_and_said_wherever_they_are_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    assert finding("journals").detail == "0 of 0 experiments looked at"
+    folder = experiment_folder("20260101-120000-abcd").create()
+    folder.write_plan({"scenario": "billing"})
+    run = Run("billing", "case", "solo", "native", "sim:medium", 0, 1, Budget(), "virtual", True)
+    with Journal(folder.journal_file()) as log:
+        log.append(Record(0, 0, 0.0, 1.0, RunStarted(run, "please")))
+        log.append(Record(0, 1, 0.0, 1.0, Noted("a", "note", "x")))
+    assert finding("journals") == Finding("journals", "ok", "1 of 1 experiments looked at")
+    path = folder.journal_file()
+    path.write_bytes(path.read_bytes()[:-5] + b"\0" * 9)
+    told = finding("journals")
+    assert (told.state, told.detail.count("journal-0.jsonl")) == ("damaged", 1)
+    listing.show("experiments", json=False)
+    assert "journal-0.jsonl" in capsys.readouterr().out
+    report.show_steps(folder.id, 0, None, json=True)
+    listing.show(folder.id, json=True)
+    assert capsys.readouterr().err.count("journal-0.jsonl: a line that breaks off at byte") == 2
+    assert Journal(path).repaired is not None  # whoever goes on writing cuts it off; that stays known
+    assert "cut off" in finding("journals").detail

@@ -49,7 +49,7 @@ def test_what_was_appended_is_read_back(folder: Path, some: list[str]) -> None:
     given_records = [records(1, text)[0] for text in some]
     content = written(path, given_records)
     assert read(path) == given_records
-    assert journal.check(path) is None
+    assert journal.damaged(path) == []
     assert [set(msgspec.json.decode(line)) for line in content.splitlines()] == [
         {"run", "seq", "t", "wall", "event", "crc"} for _ in some
     ]
@@ -70,7 +70,7 @@ def test_a_damaged_end_costs_only_the_events_it_hit(folder: Path, data: st.DataO
     kept = sum(whole.startswith(content[: end + 1]) for end in range(len(content)) if content[end : end + 1] == b"\n")
     assert read(path) == some[:kept]
 
-    damage = journal.check(path)
+    damage = next(iter(journal.damaged(path)), None)
     with Journal(path) as log:  # opening it again cuts the end off, says so, and keeps the bytes
         assert log.repaired == damage
         log.append(some[0])
@@ -81,34 +81,83 @@ def test_a_damaged_end_costs_only_the_events_it_hit(folder: Path, data: st.DataO
 
 
 @given(st.integers(0), st.integers(1, 255))
-def test_one_garbled_byte_is_noticed(folder: Path, where: int, flip: int) -> None:
+def test_one_garbled_byte_is_noticed_and_costs_no_other_event(folder: Path, where: int, flip: int) -> None:
     path = folder / "journal-2.jsonl"
     path.unlink(missing_ok=True)
     some = records(4)
     content = bytearray(written(path, some))
     at = where % len(content)
+    hit = {content[:at].count(b"\n")}
+    if content[at] == ord("\n"):
+        hit.add(min(hit) + 1)  # two lines became one
     content[at] ^= flip
     path.write_bytes(content)
-    before = content[:at].count(b"\n")
-    assert read(path) == some[:before]
-    damage = journal.check(path)
-    assert damage is not None
+    assert read(path) == [record for record in some if record.seq not in hit]
+    (damage,) = journal.damaged(path)
     assert str(path) in str(damage)
+    assert damage.offset <= at < damage.offset + damage.lost_bytes
 
 
 def test_a_journal_is_followed_while_it_grows(tmp_path: Path) -> None:
     path = tmp_path / "journal-0.jsonl"
-    assert journal.tail(path) == ([], 0)
     some = records(3)
     with Journal(path) as log:
         log.append(some[0])
-        first, offset = journal.tail(path)
+        (first,) = journal.read(path)
         log.append(some[1])
         with open(path, "ab") as torn:  # half a line, as seen in the middle of a write
             torn.write(b'{"run":0,')
-        second, after = journal.tail(path, offset)
-        assert journal.tail(path, after) == ([], after)
-    assert [journal.decode(line) for line in first + second] == some[:2]
+        (second,) = journal.read(path, first[1])
+        assert list(journal.read(path, second[1])) == []
+    assert [first[0], second[0]] == some[:2]
+
+
+def in_segments(path: Path, some: list[Record], size: int) -> list[Path]:
+    with Journal(path, segment=size) as log:
+        for record in some:
+            log.append(record)
+    return journal.segments(path)
+
+
+@given(st.integers(50, 2_000), st.integers(1, 30))
+def test_a_journal_goes_on_in_segments_of_the_size_that_was_asked_for(folder: Path, size: int, count: int) -> None:
+    for old in folder.glob("journal-3*"):
+        old.unlink()
+    some = records(count)
+    there = in_segments(folder / "journal-3.jsonl", some, size)
+    longest = max(len(line) for path in there for line, _ in journal.lines(path))
+    assert [record for path in there for record in read(path)] == some
+    assert all(size <= path.stat().st_size < size + longest + 100 for path in there[:-1])
+    assert [path.name for path in there[:2]] == ["journal-3.jsonl", "journal-3.0001.jsonl"][: len(there)]
+    assert journal.missing(there) == []
+    assert [damage for path in there for damage in journal.damaged(path)] == []
+
+
+@pytest.mark.parametrize("gone", [0, 1, 3])
+def test_a_missing_segment_is_missed_and_its_number_is_not_given_again(tmp_path: Path, gone: int) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    there = in_segments(path, records(12), 300)
+    assert len(there) == 5
+    there[4].unlink()  # it held nothing yet, or little: the one before it names it
+    there[gone].unlink()
+    expected = {there[gone], there[4]} if gone < 3 else {there[3]}
+    assert {damage.path for damage in journal.missing(journal.segments(path))} == expected
+    kept = [record for segment in journal.segments(path) for record in read(segment)]
+    more = records(1, "later")
+    with Journal(path) as log:
+        log.append(more[0])
+    assert [record for segment in journal.segments(path) for record in read(segment)] == [*kept, *more]
+    assert {damage.path for damage in journal.missing(journal.segments(path))} == expected
+    assert "missing" in str(journal.missing(journal.segments(path))[0])
+
+
+def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    some = records(40)
+    for start in range(0, 40, 4):
+        in_segments(path, some[start : start + 4], 500)
+    assert [record for segment in journal.segments(path) for record in read(segment)] == some
+    assert len(journal.segments(path)) > 3
 
 
 _WRITER = """

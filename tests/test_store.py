@@ -206,10 +206,50 @@ def test_a_damaged_journal_is_indexed_up_to_the_damage(
     path.write_bytes(path.read_bytes()[:-30] + b"\0" * 100)
     store = Store(tmp_path)
     (damage,) = store.index(ID).damaged
-    assert damage == journal.check(path)
+    assert [damage] == journal.damaged(path)
+    assert any("journal-1.jsonl" in words for words in store.experiment(ID).damage)
     assert store.run(ID, 1).status == "interrupted"
     assert store.run(ID, 0).status == "completed"
     assert store.events(ID, 1) == of(records, 1)[:-1]
+
+
+def test_a_run_that_goes_on_in_a_later_journal_is_one_run(folder: ExperimentFolder, tmp_path: Path) -> None:
+    """Resumed at event 5: what the killed worker had written from there on is replaced."""
+    events = whole(0)
+    first = write(folder.journal_file("b"), {0: body(0), 1: whole(1)}, wall=1000.0)
+    with Journal(folder.journal_file("a")) as log:
+        later = [Record(0, seq, seq * 0.5, 2000.0 + seq, events[seq]) for seq in range(5, len(events))]
+        for record in later:
+            log.append(record)
+    for what in (lambda: running(folder), lambda: status(folder, "finished")):
+        what()
+        store = Store(tmp_path)
+        assert store.events(ID, 0) == of(first, 0)[:5] + later
+        assert store.events(ID, 0, 3, 4) == (of(first, 0)[:5] + later)[3:7]
+        assert store.events(ID, 1) == of(first, 1)
+        rows = store.runs(ID)
+        assert [(row.status, row.events, row.messages) for row in rows] == [("completed", 9, 1)] * 2
+
+
+def test_runs_in_segments_are_read_as_one(folder: ExperimentFolder, tmp_path: Path) -> None:
+    with Journal(folder.journal_file(), segment=700) as log:
+        some = [Record(run, seq, seq * 0.5, 1.0, whole(run)[seq]) for seq in range(9) for run in range(4)]
+        for record in some:
+            log.append(record)
+    assert len(folder.journals()) > 5
+    for what in (lambda: running(folder), lambda: status(folder, "finished")):
+        what()
+        store = Store(tmp_path)
+        assert [store.events(ID, run) for run in range(4)] == [of(some, run) for run in range(4)]
+        assert [row.events for row in store.runs(ID)] == [9] * 4
+    folder.journals()[3].unlink()  # runs end where it begins; what comes after the gap cannot be theirs
+    cut = Store(tmp_path)
+    assert [words for words in cut.index(ID).damaged if "missing" in str(words)]
+    left = [cut.events(ID, run) for run in range(4)]
+    assert left == [of(some, run)[: len(events)] for run, events in enumerate(left)]
+    assert 0 < min(map(len, left)) < 9
+    running(folder)
+    assert [Store(tmp_path).events(ID, run) for run in range(4)] == left
 
 
 @pytest.mark.parametrize("harm", ["deleted", "emptied", "garbled", "overwritten", "older"])

@@ -2,7 +2,8 @@
 
 <home>/traces.duckdb                            the index; can be deleted at any time
 <home>/experiments/<id>/experiment.json         the plan, as it was launched
-<home>/experiments/<id>/journal-<worker>.jsonl  what happened: the source of everything shown later
+<home>/experiments/<id>/journal-<worker>.jsonl  what happened: the source of everything shown later (in segments)
+<home>/experiments/<id>/damage.json             what is damaged in the journals, if anything, as last seen
 <home>/experiments/<id>/status.json             the worker's heartbeat
 <home>/experiments/<id>/stop                    a request to stop
 <home>/experiments/<id>/worker.log              what the worker printed
@@ -14,13 +15,15 @@ import os
 import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
+from traces import journal
 from traces.errors import InputError, TraceError
+from traces.journal import Damage
 
 State = Literal["pending", "running", "finished", "stopped", "failed", "interrupted"]
 
@@ -72,8 +75,12 @@ class ExperimentFolder:
         return self.path / f"journal-{worker}.jsonl"
 
     def journals(self) -> list[Path]:
-        """The journals that exist, in the order of their names."""
-        return sorted(self.path.glob("journal-*.jsonl"))
+        """The segments of all journals that exist, in order: journal by journal."""
+        return sorted(self.path.glob("journal-*.jsonl"), key=journal.place)
+
+    @property
+    def damage_file(self) -> Path:
+        return self.path / "damage.json"
 
     def create(self) -> ExperimentFolder:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -100,6 +107,23 @@ class ExperimentFolder:
             return msgspec.json.decode(self.status_file.read_bytes(), type=Status)
         except (OSError, msgspec.MsgspecError):
             return None
+
+    def write_damage(self, damaged: list[Damage]) -> None:
+        """Note what is damaged in the journals, for whoever opens the experiment."""
+        if damaged or self.damage_file.exists():
+            write_atomically(self.damage_file, msgspec.json.encode([_in_words(damage) for damage in damaged]))
+
+    def damage(self) -> tuple[str, ...]:
+        """What is damaged in the journals as last seen, and what was cut off them when they were opened again."""
+        try:
+            known = msgspec.json.decode(self.damage_file.read_bytes(), type=tuple[str, ...])
+        except (OSError, msgspec.MsgspecError):
+            known = ()
+        cut = (
+            f"{kept.name}: {kept.stat().st_size} bytes that were no whole event, cut off their journal"
+            for kept in sorted(self.path.glob("journal-*.damaged"))
+        )
+        return (*known, *cut)
 
     def request_stop(self) -> None:
         self.stop_file.touch()
@@ -156,6 +180,10 @@ def state(folder: ExperimentFolder, now: float) -> State:
     if alive is None:
         alive = now - status.updated <= HEARTBEAT_S
     return "running" if alive else "interrupted"
+
+
+def _in_words(damage: Damage) -> str:
+    return str(replace(damage, path=Path(damage.path.name)))
 
 
 def _planned_at(folder: ExperimentFolder) -> float:

@@ -24,15 +24,16 @@ from traces.errors import TraceError
 from traces.home import ExperimentFolder
 from traces.journal import Damage
 from traces.rows import ExperimentRow
+from traces.stretches import Piece, lines_of, pieces, plain, survey
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VERSION = 1
+VERSION = 2
 PATIENCE_S = 30.0
-SLICE = 64 << 20
+SLICE = 256 << 20  # bytes of journal that are sorted at once
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "400MB", "threads": 2}
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "1GB", "threads": 2}
 _BUFFER = 16 << 20  # DuckDB's own bound for one line of JSON
 _BUSY = ("set lock on", "Conflicting lock", "being used by another process", "different configuration")
 _one_at_a_time = threading.RLock()
@@ -98,23 +99,21 @@ def load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str) 
 
 def _load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str) -> Indexed:
     with tempfile.TemporaryDirectory(prefix=".index-", dir=path.parent) as scratch:
-        sources, damaged, longest = _sources(folder, Path(scratch))
+        sources = _sources(folder, Path(scratch))
         with opened(path, write=True) as con:
             con.execute("SET temp_directory = ?", [scratch])
             con.execute("BEGIN")
             _forget(con, folder.id)
-            _stage(con, sources, longest)
-            for low, high in _slices(con, sources):
-                con.execute(_EVENTS, [folder.id, low, high])
+            _insert(con, folder.id, sources)
             con.execute(_RUNS, {"experiment": folder.id})
             plan = msgspec.json.encode(row.plan).decode()
             values = [row.id, row.created, row.scenario, row.command, plan, row.state]
             con.execute("INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)", values)
             con.execute("INSERT INTO indexed VALUES (?, ?)", [folder.id, signed])
-            con.execute("DROP TABLE staged")
             con.execute("COMMIT")
             counts = con.execute(_COUNTS, [folder.id, folder.id]).fetchall()[0]
-    return Indexed(folder.id, int(counts[0]), int(counts[1]), tuple(damaged))
+    folder.write_damage(sources.damaged)
+    return Indexed(folder.id, int(counts[0]), int(counts[1]), tuple(sources.damaged))
 
 
 def forget(path: Path, experiments: list[str]) -> None:
@@ -178,31 +177,43 @@ def _is_damage(error: Exception) -> bool:
     return isinstance(error, kinds) or (type(error) is duckdb.Error and "orrupt" in str(error))
 
 
-def _sources(folder: ExperimentFolder, scratch: Path) -> tuple[list[str], list[Damage], int]:
-    """The files to load, whole events only: a damaged journal's good part is copied. And the longest line's bytes."""
-    sources, damaged, longest = [], [], 0
-    for path in folder.journals():
-        good = 0
-        for line, good in journal.lines(path):  # noqa: B007
-            if len(line) > longest:
-                longest = len(line)
-        damage = journal.check_from(path, good)
-        if damage is not None:
-            damaged.append(damage)
-            source = scratch / path.name
-            _copy(path, source, good)
-        else:
-            source = path
-        if good:
-            sources.append(str(source))
-    return sources, damaged, longest
+@dataclass(frozen=True)
+class _Sources:
+    """The files to load, whole events only. The runs of which not everything counts are in `mended`, a file of what
+    does, and are not taken from the others."""
+
+    files: list[Path]
+    mended: Path
+    mended_runs: list[int]
+    damaged: list[Damage]
+    longest: int
 
 
-def _copy(source: Path, target: Path, size: int) -> None:
-    with open(source, "rb") as file, open(target, "wb") as copy:
-        while size > 0 and (piece := file.read(min(size, 1 << 20))):
-            copy.write(piece)
-            size -= len(piece)
+def _sources(folder: ExperimentFolder, scratch: Path) -> _Sources:
+    paths = folder.journals()
+    surveyed = survey(paths)
+    torn = {damage.path for damage in surveyed.damaged}
+    files = [_without_damage(path, scratch) if path in torn else path for path in paths]
+    counted = {run: pieces(stretches) for run, stretches in surveyed.runs.items()}
+    in_part = {run: found for run, found in counted.items() if not plain(surveyed.runs[run], found)}
+    mended = _mend(in_part, scratch / "mended.jsonl")
+    filled = [path for path in files if path.stat().st_size]
+    return _Sources(filled, mended, list(in_part), surveyed.damaged, surveyed.longest)
+
+
+def _without_damage(path: Path, scratch: Path) -> Path:
+    target = scratch / path.name
+    with open(target, "wb") as file:
+        file.writelines(line for line, _ in journal.lines(path))
+    return target
+
+
+def _mend(runs: dict[int, list[Piece]], target: Path) -> Path:
+    with open(target, "wb") as file:
+        for found in runs.values():
+            for piece in found:
+                file.writelines(lines_of(piece))
+    return target
 
 
 def _forget(con: DuckDBPyConnection, experiment: str) -> None:
@@ -211,52 +222,46 @@ def _forget(con: DuckDBPyConnection, experiment: str) -> None:
     con.execute("DELETE FROM experiments WHERE id = ?", [experiment])
 
 
-def _stage(con: DuckDBPyConnection, sources: list[str], longest: int) -> None:
-    """All lines as they stand, in a temporary table; of a run that was begun anew only its last start."""
-    columns = "run INTEGER, seq INTEGER, t DOUBLE, wall DOUBLE, event JSON, filename VARCHAR"
-    con.execute(f"CREATE TEMP TABLE staged ({columns})")
-    if not sources:
-        return
-    con.execute(_READ, {"files": sources, "size": max(_BUFFER, longest + 1024)})
-    again = con.execute("SELECT 1 FROM staged WHERE seq = 0 GROUP BY run HAVING count(*) > 1 LIMIT 1").fetchall()
-    if again:
-        con.execute(_LAST_START)
+def _insert(con: DuckDBPyConnection, experiment: str, sources: _Sources) -> None:
+    """Load all events, in order of runs within each slice: a run's rows lie together."""
+    size = max(_BUFFER, sources.longest + 1024)
+    con.execute("CREATE OR REPLACE TEMP TABLE mended AS SELECT unnest(?::INTEGER[]) AS run", [sources.mended_runs])
+    for files in _slices(sources.files):
+        con.execute(_EVENTS, {"experiment": experiment, "files": files, "size": size})
+    con.execute("DELETE FROM mended")
+    if sources.mended.stat().st_size:
+        con.execute(_EVENTS, {"experiment": experiment, "files": [str(sources.mended)], "size": size})
 
 
-def _slices(con: DuckDBPyConnection, sources: list[str]) -> list[tuple[int, int]]:
-    """Ranges of runs, each of about SLICE bytes of journal: what is sorted at once must fit into memory."""
-    low, high = con.execute("SELECT coalesce(min(run), 0), coalesce(max(run), -1) + 1 FROM staged").fetchall()[0]
-    count = 1 + sum(Path(source).stat().st_size for source in sources) // SLICE
-    step = max(1, -(-(high - low) // count))
-    return [(start, min(start + step, high)) for start in range(low, high, step)]
+def _slices(files: list[Path]) -> Iterator[list[str]]:
+    """The files in groups of about SLICE bytes: what is sorted at once must fit into memory."""
+    group: list[str] = []
+    total = 0
+    for path in files:
+        size = path.stat().st_size
+        if group and total + size > SLICE:
+            yield group
+            group, total = [], 0
+        group.append(str(path))
+        total += size
+    if group:
+        yield group
 
-
-_READ = """
-INSERT INTO staged
-SELECT run, seq, t, wall, event, filename
-FROM read_json($files, format = 'newline_delimited', maximum_object_size = $size, filename = true,
-    columns = {run: 'INTEGER', seq: 'INTEGER', t: 'DOUBLE', wall: 'DOUBLE', event: 'JSON'})
-"""
-
-_LAST_START = """
-DELETE FROM staged USING (
-    SELECT run, arg_max(filename, (wall, rowid)) AS filename, arg_max(rowid, (wall, rowid)) AS start
-    FROM staged WHERE seq = 0 GROUP BY run
-) AS last
-WHERE staged.run = last.run AND (staged.filename <> last.filename OR staged.rowid < last.start)
-"""
 
 # A cost that is there but null is unknown; one that is left out is the default, 0.
 _EVENTS = """
 INSERT INTO events
-SELECT ?, run, seq, t, wall, type, coalesce(j[1]->>'$', j[2]->>'$', j[3]->>'$'),
+SELECT $experiment, run, seq, t, wall, type, coalesce(j[1]->>'$', j[2]->>'$', j[3]->>'$'),
     CASE WHEN type = 'chat' THEN coalesce((j[4]->>'$')::BIGINT, 0) + coalesce((j[5]->>'$')::BIGINT, 0) END,
     CASE WHEN type = 'chat' THEN CASE WHEN j[6] IS NULL THEN 0 ELSE TRY_CAST(j[6]->>'$' AS BIGINT) END END,
     event
 FROM (
     SELECT *, event->>'$.type' AS type, json_extract(event, ['$.agent', '$.message.sender', '$.by',
         '$.usage.input_tokens', '$.usage.output_tokens', '$.usage.cost_nano_usd']) AS j
-    FROM staged WHERE run >= ? AND run < ?
+    FROM read_json($files, format = 'newline_delimited', maximum_object_size = $size,
+        columns = {run: 'INTEGER', seq: 'INTEGER', t: 'DOUBLE', wall: 'DOUBLE', event: 'JSON'})
+    ANTI JOIN mended USING (run)
+    WHERE run IS NOT NULL
 )
 ORDER BY run, seq
 """

@@ -2,16 +2,22 @@
 
 A line is a `Record` with a checksum as its last field: `{"run":0,"seq":0,...,"event":{...},"crc":"0a1b2c3d"}`, where
 `crc` is the CRC-32 of the bytes before `,"crc"`. A line is written by one call of the system, so another process that
-reads sees whole lines, and at most the last one torn. After a power loss the end may be torn, garbled or zeroed; the
-checksum says where the good part ends.
+reads sees whole lines, and at most the last one torn. After a power loss the end may be torn, garbled or zeroed, and a
+disk may garble anything: the checksums say which lines are whole, and a damaged place costs the events that it hit.
+
+A journal grows in segments of about SEGMENT bytes: `journal-0.jsonl`, then `journal-0.0001.jsonl`, and so on. The last
+line of a segment that has a successor names it, `{"next":"journal-0.0001.jsonl","crc":"..."}`, so that one that goes
+missing is missed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,14 +28,18 @@ import msgspec
 from traces.errors import TraceError
 from traces.kernel import Record
 
+SEGMENT = 64 << 20
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 _CRC = len(b',"crc":"01234567"}')
+_NEXT = b'{"next":'
+_NAME = re.compile(r"(.+?)(?:\.(\d{4,}))?\.jsonl")
 
 
 @dataclass(frozen=True)
 class Damage:
-    """The first byte of a journal that is not a whole event, how many bytes follow from there, and what is wrong."""
+    """A place in a journal that is not whole events: its first byte, how many bytes it has (0 where a whole segment is
+    missing), and what is wrong."""
 
     path: Path
     offset: int
@@ -37,25 +47,29 @@ class Damage:
     reason: str
 
     def __str__(self) -> str:
+        if not self.lost_bytes:
+            return f"{self.path}: {self.reason}"
         return f"{self.path}: {self.reason} at byte {self.offset}; {self.lost_bytes} bytes from there are not read"
 
 
 class Journal:
-    """A journal, open for appending; one process and one thread at a time.
+    """A journal, open for appending; one process and one thread at a time. `path` is its first segment.
 
     What `append` was given survives the death of the process at once, and a loss of power after `sync`, or after the
-    first append that comes `fsync_every` seconds after the last sync. A damaged end that an earlier crash left is cut
-    off when the journal is opened: `repaired` says what, and the bytes are kept beside it in `<name>.damaged`.
+    first append that comes `fsync_every` seconds after the last sync. It goes on in a new segment as soon as one has
+    `segment` bytes. A damaged end that an earlier crash left is cut off when the journal is opened: `repaired` says
+    what, and the bytes are kept beside it in `<name>.damaged`.
     """
 
-    def __init__(self, path: Path, fsync_every: float = 0.05) -> None:
-        self.path = path
-        self.repaired = _repair(path)
+    def __init__(self, path: Path, fsync_every: float = 0.05, segment: int = SEGMENT) -> None:
+        there = segments(path)
+        self.path = there[-1] if there else path
+        self.repaired = _repair(self.path)
         self._every = fsync_every
-        try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
-        except OSError as error:
-            raise TraceError(f"{path}: cannot be written: {error.strerror}") from None
+        self._segment = segment
+        if there and successor(self.path) is not None:  # that one is missing, and must stay missed
+            self.path = _numbered(path, place(self.path)[1] + 2)
+        self._fd, self._size = _appending(self.path)
         self._synced = time.monotonic()
         self._dirty = False
 
@@ -65,17 +79,36 @@ class Journal:
 
     def write(self, body: bytes) -> None:
         """Write one event that is already encoded: a record's JSON without its closing brace."""
+        self._put(body)
+        if self._size >= self._segment:
+            self._rotate()
+        elif time.monotonic() - self._synced >= self._every:
+            self.sync()
+
+    def _put(self, body: bytes) -> None:
         line = b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
         try:
             written = os.write(self._fd, line)
         except OSError as error:
             raise TraceError(f"{self.path}: cannot be written: {error.strerror}") from None
         if written != len(line):
-            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)  # what follows must not join a torn line
+            os.ftruncate(self._fd, self._size)  # what follows must not join a torn line
             raise TraceError(f"{self.path}: cannot be written: no room for a whole event")
+        self._size += written
         self._dirty = True
-        if time.monotonic() - self._synced >= self._every:
+
+    def _rotate(self) -> None:
+        """Go on in the next segment. It is on the disk before this one names it: a name alone means a loss."""
+        following = _numbered(self.path, place(self.path)[1] + 1)
+        fd, size = _appending(following)
+        try:
+            self._put(_NEXT + _encode(following.name))
             self.sync()
+        except TraceError:
+            os.close(fd)
+            raise
+        os.close(self._fd)
+        self.path, self._fd, self._size = following, fd, size
 
     def sync(self) -> None:
         """Return when everything appended so far would survive a loss of power."""
@@ -100,22 +133,22 @@ class Journal:
 
 def whole(line: bytes) -> bool:
     """Whether these bytes are one line as it was written, by its checksum."""
-    return line[-1:] == b"\n" and line[-19:] == b',"crc":"%08x"}\n' % zlib.crc32(line[: -_CRC - 1])
+    return line.endswith(b',"crc":"%08x"}\n' % zlib.crc32(line[: -_CRC - 1]))
 
 
 def lines(path: Path, offset: int = 0) -> Iterator[tuple[bytes, int]]:
-    """The whole lines from a byte offset on, each with the offset after it. Stops at the first damaged one."""
+    """The events' lines of a segment from a byte offset on, each with the offset after it. What is not whole is passed
+    over."""
     with _open(path) as file:
         file.seek(offset)
         for line in file:
-            if not whole(line):
-                return
             offset += len(line)
-            yield line, offset
+            if whole(line) and not names_next(line):
+                yield line, offset
 
 
 def read(path: Path, offset: int = 0) -> Iterator[tuple[Record, int]]:
-    """The events from a byte offset on, each with the offset after it. Stops at the first damaged line."""
+    """The events of a segment from a byte offset on, each with the offset after it."""
     for line, after in lines(path, offset):
         yield decode(line, path), after
 
@@ -128,41 +161,65 @@ def decode(line: bytes, path: Path | None = None) -> Record:
         raise TraceError(f"{path or 'journal'}: an event that this version cannot read: {error}") from None
 
 
-def tail(path: Path, offset: int = 0, limit: int = 64 << 20) -> tuple[list[bytes], int]:
-    """The whole lines written since `offset` (about `limit` bytes of them at most), and the offset to go on from.
-    A journal that does not exist yet has none."""
-    found: list[bytes] = []
-    stop = offset + limit
-    if path.exists():
-        for line, offset in lines(path, offset):  # noqa: B020
-            found.append(line)
-            if offset >= stop:
-                break
-    return found, offset
+def names_next(line: bytes) -> bool:
+    """Whether a whole line is no event, but the name of the next segment."""
+    return line.startswith(_NEXT)
 
 
-def good_size(path: Path) -> int:
-    """How many bytes from the start are whole events."""
-    size = 0
-    for _, size in lines(path):  # noqa: B007
-        pass
-    return size
+def place(path: Path) -> tuple[str, int]:
+    """Which journal a file belongs to, and its number among the segments: segments sort by it."""
+    found = _NAME.fullmatch(path.name)
+    return (found[1], int(found[2] or 0)) if found else (path.name, 0)
 
 
-def check(path: Path) -> Damage | None:
-    """Where a journal is damaged, or None. A line that is just being written looks torn."""
-    return check_from(path, good_size(path))
+def segments(path: Path) -> list[Path]:
+    """The segments that there are of the journal that `path` belongs to, in order."""
+    name = place(path)[0]
+    found = (other for other in path.parent.glob(f"{name}*.jsonl") if place(other)[0] == name)
+    return sorted(found, key=place)
 
 
-def check_from(path: Path, good: int) -> Damage | None:
-    """The same, where the first `good` bytes are known to be whole events."""
+def successor(path: Path) -> str | None:
+    """The name of the next segment, as the last line of this one gives it; None where it seems to be the last."""
     with _open(path) as file:
-        file.seek(good)
-        line = file.readline()
-        lost = file.seek(0, os.SEEK_END) - good
-    if not line:
-        return None
-    return Damage(path, good, lost, _reason(line))
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+        line = file.read().splitlines(keepends=True)[-1:]
+    return str(msgspec.json.decode(line[0])["next"]) if line and whole(line[0]) and names_next(line[0]) else None
+
+
+def missing(paths: Iterable[Path]) -> list[Damage]:
+    """The segments that are gone, of those that belong together with these."""
+    found = []
+    journals: dict[str, list[Path]] = {}
+    for path in sorted(paths, key=place):
+        journals.setdefault(place(path)[0], []).append(path)
+    for there in journals.values():
+        numbers = {place(path)[1] for path in there}
+        known = max(numbers) + (successor(there[-1]) is not None)
+        gone = sorted(set(range(known + 1)) - numbers)
+        found += [Damage(_numbered(there[0], number), 0, 0, "this segment is missing") for number in gone]
+    return found
+
+
+def damaged(path: Path) -> list[Damage]:
+    """Every place in a segment that is not whole events. A line that is just being written looks torn."""
+    found: list[Damage] = []
+    with _open(path) as file:
+        offset = 0
+        for line in file:
+            if not whole(line):
+                add_damage(found, path, offset, line)
+            offset += len(line)
+    return found
+
+
+def add_damage(found: list[Damage], path: Path, offset: int, line: bytes) -> None:
+    """Note a damaged line; one that follows another makes one place with it."""
+    last = found[-1] if found else None
+    if last is not None and last.path == path and last.offset + last.lost_bytes == offset:
+        found[-1] = Damage(path, last.offset, last.lost_bytes + len(line), last.reason)
+    else:
+        found.append(Damage(path, offset, len(line), _reason(line)))
 
 
 def _reason(line: bytes) -> str:
@@ -172,17 +229,48 @@ def _reason(line: bytes) -> str:
 
 
 def _repair(path: Path) -> Damage | None:
+    """Cut off what follows the last whole line."""
     if not path.exists():
         return None
-    damage = check(path)
+    places = damaged(path)
+    size = path.stat().st_size
+    damage = places[-1] if places and places[-1].offset + places[-1].lost_bytes == size else None
     if damage is not None:
         with open(path, "r+b") as file, open(path.with_name(f"{path.name}.damaged"), "ab") as kept:
             file.seek(damage.offset)
             while piece := file.read(1 << 20):
                 kept.write(piece)
+            kept.flush()
+            os.fsync(kept.fileno())
             file.truncate(damage.offset)
             os.fsync(file.fileno())
     return damage
+
+
+def _numbered(path: Path, number: int) -> Path:
+    name = place(path)[0]
+    return path.with_name(f"{name}.{number:04}.jsonl" if number else f"{name}.jsonl")
+
+
+def _appending(path: Path) -> tuple[int, int]:
+    """A segment's descriptor and size; if it is new, its name is on the disk."""
+    new = not path.exists()
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be written: {error.strerror}") from None
+    if new:
+        _sync_folder(path.parent)
+    return fd, os.fstat(fd).st_size
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every system opens a folder
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def _open(path: Path) -> BinaryIO:

@@ -11,7 +11,8 @@ from traces.kernel import NANO, Evaluated, Run, RunFinished, Usage
 
 
 class ExperimentRow(Struct, frozen=True):
-    """One experiment as it is now. `created` and `updated` are Unix time; `done` of `total` counts runs."""
+    """One experiment as it is now. `created` and `updated` are Unix time; `done` of `total` counts runs. `damage`
+    says what of its journals cannot be read, in words."""
 
     id: str
     created: float
@@ -23,6 +24,7 @@ class ExperimentRow(Struct, frozen=True):
     total: int = 0
     updated: float | None = None
     message: str = ""
+    damage: tuple[str, ...] = ()
 
 
 class RunRow(Struct, frozen=True):
@@ -81,6 +83,7 @@ def experiment_row(folder: ExperimentFolder, now: float) -> ExperimentRow:
         total=status.total if status else 0,
         updated=status.updated if status else None,
         message=status.message if status else "",
+        damage=folder.damage(),
     )
 
 

@@ -20,10 +20,10 @@ CREATE TABLE runs (
     messages BIGINT, events BIGINT, answer VARCHAR, error VARCHAR
 );
 
--- One row for each event, clustered by (experiment, run, seq). tokens and cost_nano_usd are those of a model call.
+-- One row for each event, those of a run close together. tokens and cost_nano_usd are those of a model call.
 CREATE TABLE events (
     experiment VARCHAR NOT NULL, run INTEGER NOT NULL, seq INTEGER NOT NULL, t DOUBLE, wall DOUBLE,
-    type VARCHAR, agent VARCHAR, tokens BIGINT, cost_nano_usd BIGINT, body JSON
+    type VARCHAR, agent VARCHAR, tokens BIGINT, cost_nano_usd BIGINT, body JSON USING COMPRESSION zstd
 );
 
 -- What agents said to each other; recipient is NULL for a message to a topic.

@@ -73,6 +73,11 @@ class Agent:
         """Whether it has seen text from outside the run's own instructions."""
         return any(not message.trusted for message in self.messages)
 
+    @property
+    def untrusted(self) -> tuple[str, ...]:
+        """The texts from outside that it has in its context, in their order."""
+        return tuple(message.content for message in self.messages if not message.trusted)
+
     def hear(self, text: str, *, trusted: bool = True) -> None:
         self.messages.append(ChatMessage("user", text, trusted=trusted))
 
@@ -118,7 +123,7 @@ class Agent:
         action = self.actions.get(call.name)
         if action is not None:
             return await self.toolbox.ask(self.name, call, action.parameters, action.do)
-        return await self.toolbox.call(self.name, self.tools, call, tainted=self.tainted)
+        return await self.toolbox.call(self.name, self.tools, call, untrusted=self.untrusted)
 
     async def decide(
         self, messages: list[ChatMessage], specs: tuple[dict[str, Any], ...], purpose: str = "act"

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands import options
-from commands.options import ApiBase, Json, MaxCalls, MaxCost, MaxSeconds, MaxTokens, Model, Seed
+from commands.options import (
+    ApiBase,
+    Approver,
+    ApproverWait,
+    Json,
+    MaxCalls,
+    MaxCost,
+    MaxSeconds,
+    MaxTokens,
+    Model,
+    Seed,
+)
 from traces.errors import ModelError
 
 if TYPE_CHECKING:
@@ -33,6 +44,8 @@ def compare(
     max_seconds: MaxSeconds = None,
     max_calls: MaxCalls = None,
     workers: Annotated[int, typer.Option(help="Worker processes; 0 picks.")] = 0,
+    approver: Approver = "simulated",
+    approver_wait: ApproverWait = 900.0,
     json: Json = False,
 ) -> None:
     """Run a scenario with several teams and say which is worth it."""
@@ -50,6 +63,8 @@ def compare(
         seed=seed,
         budget=Budget(max_tokens, max_cost, max_seconds, max_calls),
         workers=workers,
+        approver=options.approver(approver),
+        approver_wait_s=approver_wait,
     )
     folder, progress = _run_plan(plan, quiet=json)
     from agents.models import table as models
@@ -76,6 +91,8 @@ def run(
     max_cost: MaxCost = None,
     max_seconds: MaxSeconds = None,
     max_calls: MaxCalls = None,
+    approver: Approver = "simulated",
+    approver_wait: ApproverWait = 900.0,
     json: Json = False,
 ) -> None:
     """Do one case with one team, and show what came out."""
@@ -94,6 +111,8 @@ def run(
         seed=seed,
         budget=Budget(max_tokens, max_cost, max_seconds, max_calls),
         workers=1,
+        approver=options.approver(approver),
+        approver_wait_s=approver_wait,
     )
     folder, progress = _run_plan(plan, quiet=json)
     report.show_run(folder.id, progress.outcomes[0], json=json)
@@ -120,6 +139,11 @@ def _run_plan(plan: Plan, *, quiet: bool) -> tuple[ExperimentFolder, Progress]:
     from experiments.conduct import conduct, prepare
 
     folder = prepare(plan)
+    if plan.approver == "terminal":
+        from experiments.asking import asked_here
+
+        with asked_here(folder):
+            return folder, conduct(folder)
     if quiet:
         return folder, conduct(folder)
     from experiments.report import progress_bar

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from traces.errors import InputError
+
+if TYPE_CHECKING:
+    from experiments import plan as plans
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Model = Annotated[
@@ -16,10 +21,25 @@ MaxTokens = Annotated[int | None, typer.Option(help="Token budget of each run (d
 MaxCost = Annotated[float | None, typer.Option(help="Dollar budget of each run.")]
 MaxSeconds = Annotated[float | None, typer.Option(help="Time budget of each run, on its own clock.")]
 MaxCalls = Annotated[int | None, typer.Option(help="Model calls of each run, at most.")]
+Approver = Annotated[
+    str,
+    typer.Option(
+        help="Who decides on outside effects that the rules leave open: simulated, person (in the app), terminal, deny."
+    ),
+]
+ApproverWait = Annotated[float, typer.Option(help="Seconds that a person has for an answer; then it is a no.")]
 
 
 def words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+
+
+def approver(name: str) -> plans.Approver:
+    from experiments import plan
+
+    if name not in plan.APPROVERS:
+        raise InputError(f"--approver: {name!r} is none of {', '.join(plan.APPROVERS)}")
+    return name
 
 
 def cases(text: str | None) -> int | tuple[str, ...] | None:

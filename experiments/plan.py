@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec import Struct
@@ -13,15 +13,21 @@ from agents.models import table as models
 from agents.settings import Settings
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
+from tools import approvals
 from traces.errors import InputError
 from traces.home import ExperimentFolder
 from traces.kernel import Budget
+
+Approver = Literal["simulated", "person", "terminal", "deny"]
+APPROVERS: tuple[Approver, ...] = get_args(Approver)
 
 
 class Plan(Struct, frozen=True, omit_defaults=True):
     """`trials` is how often each team does each case, every time with another seed. `cases`: a number (the first so
     many), a list of ids, or None for all. `budget` overrides the scenario's, field by field, for each run.
-    `workers`: processes; 0 picks by the model."""
+    `workers`: processes; 0 picks by the model. `approver`: who decides on the outside effects that the scenario's
+    rules leave open: the scenario's simulated approver, a person (in the app), a person (in this terminal, or the
+    app), or deny: nobody. What no person answers within `approver_wait_s` seconds is refused."""
 
     scenario: str
     teams: tuple[str, ...] = ("solo", "supervisor", "market")
@@ -33,6 +39,12 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     seed: int = 1
     budget: Budget = Budget()
     workers: int = 0
+    approver: Approver = "simulated"
+    approver_wait_s: float = approvals.WAIT_S
+
+    @property
+    def asks_a_person(self) -> bool:
+        return self.approver in ("person", "terminal")
 
 
 class Trial(Struct, frozen=True):
@@ -60,6 +72,7 @@ def check(plan: Plan) -> Scenario:
     if not plan.engines:
         raise InputError("--engines: give at least one engine")
     case_ids(plan, scenario)
+    _check_approver(plan)
     _check_teams(plan)
     for engine in plan.engines:
         for team in plan.teams:
@@ -68,6 +81,18 @@ def check(plan: Plan) -> Scenario:
                 raise InputError(f"team {team!r} on engine {engine!r}: {why}")
     models.resolve(plan.model, plan.api_base)
     return scenario
+
+
+def _check_approver(plan: Plan) -> None:
+    if plan.approver not in APPROVERS:
+        raise InputError(f"--approver: {plan.approver!r} is none of {', '.join(APPROVERS)}")
+    if plan.approver_wait_s <= 0:
+        raise InputError(f"--approver-wait: {plan.approver_wait_s:g} is too short: give seconds above 0")
+    if plan.asks_a_person and models.simulated(plan.model):
+        raise InputError(
+            f"--approver {plan.approver}: {plan.model} runs in simulated time, which cannot wait for a person; "
+            "use --approver simulated or deny, or a real model"
+        )
 
 
 def _check_teams(plan: Plan) -> None:
@@ -137,6 +162,8 @@ def command_line(plan: Plan) -> str:
         ("--trials", plan.trials, None),
         ("--seed", plan.seed, default.seed),
         ("--workers", plan.workers, default.workers),
+        ("--approver", plan.approver, default.approver),
+        ("--approver-wait", plan.approver_wait_s, default.approver_wait_s),
         ("--max-tokens", plan.budget.tokens, None),
         ("--max-cost", plan.budget.cost_usd, None),
         ("--max-seconds", plan.budget.seconds, None),

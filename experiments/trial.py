@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import table
+from agents.actions import NobodyThere
 from agents.longterm import LongTerm
 from agents.models import table as models
 from agents.models.kept import KeptReplies
@@ -28,7 +29,8 @@ from tasks import scenario as scenarios
 from tasks.case import Case
 from tasks.scenario import Scenario
 from tools import registry
-from tools.policy import Gate, SimulatedApprover
+from tools.approvals import Inbox
+from tools.policy import Approver, Gate, Refusing, SimulatedApprover
 from tools.tool import Retriever, Tool, World
 from tools.toolbox import Toolbox
 from traces import home
@@ -157,7 +159,8 @@ def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:
 
 
 def _workspace(trial: Trial, bench: Bench, case: Case, world: World, meter: Meter, recorder: Recorder) -> Workspace:
-    gate = Gate(bench.scenario.file.policies, SimulatedApprover(bench.scenario.file.approver))
+    inbox = _inbox(trial, bench, recorder)
+    gate = Gate(bench.scenario.file.policies, inbox or _approver(bench))
     toolbox = Toolbox(bench.tools, world, gate, recorder)
     settings = bench.teams[trial.team].settings
     minds = _Minds(trial, bench, case, settings.agent, meter, recorder)
@@ -170,8 +173,22 @@ def _workspace(trial: Trial, bench: Bench, case: Case, world: World, meter: Mete
         minds.model,
         Bus(recorder.record),
         used=lambda: meter.share,
+        person=inbox or NobodyThere(),
         memory=bench.memory(trial.team),
     )
+
+
+def _inbox(trial: Trial, bench: Bench, recorder: Recorder) -> Inbox | None:
+    """A person to ask, where the plan has one."""
+    if not bench.plan.asks_a_person or bench.folder is None:
+        return None
+    team = bench.teams[trial.team].name
+    wait_s = bench.plan.approver_wait_s
+    return Inbox(bench.folder, trial.run, wait_s, step=lambda: recorder.events, case=trial.case, team=team)
+
+
+def _approver(bench: Bench) -> Approver:
+    return SimulatedApprover(bench.scenario.file.approver) if bench.plan.approver == "simulated" else Refusing()
 
 
 @dataclass

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tools import chunking, documents, registry, sandbox
 from tools.documents import Document
-from tools.policy import Decision, Gate, Rule, SimulatedApprover
+from tools.policy import Ask, Decision, Gate, Rule, SimulatedApprover
 from tools.retrieval import FUSION_K, Knowledge, fuse
 from tools.sql import ROWS, query_database
 from tools.tool import ToolError, World
@@ -117,7 +117,7 @@ def _decide(
     rules: list[dict[str, object]], approver: list[dict[str, object]], amount: object, tainted: bool
 ) -> Decision:
     gate = Gate([Rule.model_validate(r) for r in rules], SimulatedApprover([Rule.model_validate(r) for r in approver]))
-    return asyncio.run(gate.decide("ann", "pay", {"amount": amount}, tainted=tainted))
+    return asyncio.run(gate.decide(Ask("ann", "pay", {"amount": amount}, ("a mail",) if tainted else ())))
 
 
 @pytest.mark.parametrize(

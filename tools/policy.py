@@ -54,8 +54,19 @@ class Decision(Struct, frozen=True):
     reason: str
 
 
+class Ask(Struct, frozen=True):
+    """A call of a tool with an outside effect. `untrusted`: the texts from outside in its agent's context."""
+
+    agent: str
+    tool: str
+    arguments: dict[str, Any]
+    untrusted: tuple[str, ...] = ()
+
+
 class Approver(Protocol):
-    async def decide(self, agent: str, tool: str, arguments: dict[str, Any], reason: str) -> Decision: ...
+    """Decides where the rules do not; `reason` says why it was asked."""
+
+    async def decide(self, ask: Ask, reason: str) -> Decision: ...
 
 
 class SimulatedApprover:
@@ -64,11 +75,18 @@ class SimulatedApprover:
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
 
-    async def decide(self, agent: str, tool: str, arguments: dict[str, Any], reason: str) -> Decision:
+    async def decide(self, ask: Ask, reason: str) -> Decision:
         for number, rule in enumerate(self._rules, 1):
-            if rule.fits(tool, arguments, tainted=False):
+            if rule.fits(ask.tool, ask.arguments, tainted=False):
                 return Decision(rule.decision == "allow", f"simulated:rule {number}", rule.reason or rule.decision)
         return Decision(False, "simulated:default", "no rule of the approver allows it")
+
+
+class Refusing:
+    """Allows nothing that the rules leave open."""
+
+    async def decide(self, ask: Ask, reason: str) -> Decision:
+        return Decision(False, "policy:approver", "nobody approves anything in this run")
 
 
 class Gate:
@@ -77,12 +95,13 @@ class Gate:
     def __init__(self, rules: Sequence[Rule], approver: Approver) -> None:
         self._rules, self._approver = rules, approver
 
-    async def decide(self, agent: str, tool: str, arguments: dict[str, Any], *, tainted: bool) -> Decision:
+    async def decide(self, ask: Ask) -> Decision:
+        tainted = bool(ask.untrusted)
         for number, rule in enumerate(self._rules, 1):
-            if rule.fits(tool, arguments, tainted):
+            if rule.fits(ask.tool, ask.arguments, tainted):
                 if rule.decision == "ask":
-                    return await self._approver.decide(agent, tool, arguments, rule.reason)
+                    return await self._approver.decide(ask, rule.reason)
                 allowed = rule.decision == "allow"
                 return Decision(allowed, f"policy:rule {number}", rule.reason or f"the policy says {rule.decision}")
         reason = "no rule fits" + (", and the context holds untrusted text" if tainted else "")
-        return await self._approver.decide(agent, tool, arguments, reason)
+        return await self._approver.decide(ask, reason)

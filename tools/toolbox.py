@@ -11,7 +11,7 @@ import msgspec
 from jsonschema import Draft202012Validator
 from msgspec import Struct
 
-from tools.policy import Decision, Gate
+from tools.policy import Ask, Decision, Gate
 from tools.tool import Effect, Tool, ToolError, ToolOutput, World
 from traces.clock import is_virtual
 from traces.kernel import ApprovalDecided, Chunk, EffectIntended, ToolCall, ToolExecuted
@@ -44,8 +44,10 @@ class Toolbox:
         tool = self._tools.get(name)
         return tool.effect if tool is not None else None
 
-    async def call(self, agent: str, allowed: Collection[str], call: ToolCall, *, tainted: bool) -> ToolResult:
-        """Run one call for an agent that may use `allowed`. `tainted`: its context holds untrusted text.
+    async def call(
+        self, agent: str, allowed: Collection[str], call: ToolCall, *, untrusted: tuple[str, ...]
+    ) -> ToolResult:
+        """Run one call for an agent that may use `allowed`. `untrusted`: the texts from outside in its context.
 
         Never raises for what a model or a tool does wrong: that is a result with `ok` False that says what to do.
         """
@@ -57,7 +59,7 @@ class Toolbox:
         except ToolError as error:
             return self._refuse(agent, call, tool.effect, {}, str(error))
         if tool.effect is Effect.OUTSIDE:
-            decision = await self._decide(agent, call, arguments, tainted)
+            decision = await self._decide(call, Ask(agent, call.name, arguments, untrusted))
             if not decision.approved:
                 return self._refuse(agent, call, tool.effect, arguments, f"not allowed: {decision.reason}")
         return await self._run(agent, tool, call, arguments)
@@ -93,14 +95,14 @@ class Toolbox:
         )
         return ToolResult(text, False, trusted=True)
 
-    async def _decide(self, agent: str, call: ToolCall, arguments: dict[str, Any], tainted: bool) -> Decision:
-        decision = await self._gate.decide(agent, call.name, arguments, tainted=tainted)
+    async def _decide(self, call: ToolCall, ask: Ask) -> Decision:
+        decision = await self._gate.decide(ask)
         self._recorder.record(
-            ApprovalDecided(agent, call.name, call.id, decision.approver, decision.approved, decision.reason)
+            ApprovalDecided(ask.agent, call.name, call.id, decision.approver, decision.approved, decision.reason)
         )
         if decision.approved:
-            key = _key(self._recorder.run, call.name, call.id, arguments)
-            self._recorder.record(EffectIntended(agent, call.name, call.id, arguments, key))
+            key = _key(self._recorder.run, call.name, call.id, ask.arguments)
+            self._recorder.record(EffectIntended(ask.agent, call.name, call.id, ask.arguments, key))
             self._recorder.sync()
         return decision
 

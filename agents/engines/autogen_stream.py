@@ -71,4 +71,4 @@ async def _refused(floor: Floor, event: ToolCallExecutionEvent, asked: dict[str,
     for result in event.content:
         call = asked[result.call_id]
         if result.is_error and call.id not in client.results:
-            await client.agent.toolbox.call(event.source, client.agent.tools, call, tainted=True)
+            await client.agent.toolbox.call(event.source, client.agent.tools, call, untrusted=client.agent.untrusted)

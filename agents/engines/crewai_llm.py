@@ -65,7 +65,8 @@ class Mind:
         the trace. Delegation is CrewAI's own: its work is in the trace as the coworker's."""
         for call in self.pending:
             if call.name not in DELEGATION:
-                await self.agent.toolbox.call(self.agent.name, self.agent.tools, call, tainted=True)
+                agent = self.agent
+                await agent.toolbox.call(agent.name, agent.tools, call, untrusted=agent.untrusted)
         self.pending = []
 
 

@@ -8,7 +8,7 @@ posted ──> open ──> awarded ──> delivered ──> settled
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -92,6 +92,7 @@ class Board:
         self._record = record
         self._mechanism, self._mechanism_name, self._terms = mechanism, mechanism_name, terms
         self.postings: dict[str, Posting] = {}
+        self._needed_by: dict[str, list[str]] = {}
 
     def post(self, posting: Posting, *, by: str) -> None:
         """Put work on the board; it opens at once if it needs nothing. What it needs must be posted before it."""
@@ -101,8 +102,10 @@ class Board:
         if missing:
             raise InputError(f"posting {posting.id!r} needs {missing[0]!r}, which is not on the board")
         self.postings[posting.id] = posting
+        for need in posting.needs:
+            self._needed_by.setdefault(need, []).append(posting.id)
         self._record(TaskPosted(posting.id, posting.goal, posting.role, posting.needs, by))
-        self._open_ready()
+        self._open_if_ready(posting)
 
     def in_state(self, *states: State) -> list[Posting]:
         return [posting for posting in self.postings.values() if posting.state in states]
@@ -114,20 +117,27 @@ class Board:
     def award(self, posting_id: str, bids: Iterable[BidMade]) -> Award:
         """Close the bidding: the mechanism picks the winner. Raises InputError where nobody bid, or none well enough;
         the posting stays open."""
-        posting = self._move(posting_id, State.AWARDED)
-        posting.bids = list(bids)
-        posting.state = State.OPEN
-        if not posting.bids:
+        sealed = list(bids)
+        if not sealed:
             raise InputError(f"nobody bid for {posting_id!r}")
-        for bid in posting.bids:
-            self._record(bid)
-        awards = self._mechanism(posting.bids, self._terms())
+        awards = self.trade(sealed)
         if not awards:
-            raise InputError(f"{self._mechanism_name} takes none of the {len(posting.bids)} bids for {posting_id!r}")
-        award, posting.state = awards[0], State.AWARDED
-        posting.holder = award.agent
-        self._record(TaskAwarded(posting_id, award.agent, award.price, self._mechanism_name, award.reason))
-        return award
+            raise InputError(f"{self._mechanism_name} takes none of the {len(sealed)} bids for {posting_id!r}")
+        return awards[0]
+
+    def trade(self, bids: Sequence[BidMade]) -> list[Award]:
+        """Close the bidding on a round of postings: the mechanism picks the winners. A posting without an award stays
+        open. Raises IllegalTransition where a bid is on one that is not open."""
+        for bid in bids:
+            self._may(bid.posting, State.AWARDED)
+            self.postings[bid.posting].bids.append(bid)
+            self._record(bid)
+        awards = self._mechanism(bids, self._terms())
+        for award in awards:
+            self._move(award.posting, State.AWARDED).holder = award.agent
+            name, reason = self._mechanism_name, award.reason
+            self._record(TaskAwarded(award.posting, award.agent, award.price, name, reason))
+        return awards
 
     def deliver(self, posting_id: str, agent: str, content: str) -> None:
         posting = self.postings[posting_id]
@@ -143,7 +153,9 @@ class Board:
         self._move(posting_id, State.SETTLED)
         self._record(TaskReviewed(posting_id, by, True, reason))
         self._record(TaskClosed(posting_id, State.SETTLED.value))
-        self._open_ready()
+        for waiting in self._needed_by.get(posting_id, ()):
+            if self.postings[waiting].state is State.POSTED:
+                self._open_if_ready(self.postings[waiting])
 
     def send_back(self, posting_id: str, *, by: str, reason: str) -> None:
         """Back to its holder, to do better."""
@@ -157,17 +169,27 @@ class Board:
         self._move(posting_id, state)
         self._record(TaskClosed(posting_id, state.value, reason))
 
-    def _open_ready(self) -> None:
-        for posting in self.in_state(State.POSTED):
-            if all(self.postings[need].state is State.SETTLED for need in posting.needs):
-                self._move(posting.id, State.OPEN)
-                self._record(TaskOpened(posting.id))
+    def forget(self, posting_id: str) -> None:
+        """Let go of a posting that has ended: a market that runs for long keeps only what is alive."""
+        if self.postings[posting_id].state not in _ENDED:
+            raise IllegalTransition(f"{posting_id!r} is {self.postings[posting_id].state}: it has not ended")
+        del self.postings[posting_id]
+        self._needed_by.pop(posting_id, None)
 
-    def _move(self, posting_id: str, state: State) -> Posting:
+    def _open_if_ready(self, posting: Posting) -> None:
+        if all(self.postings[need].state is State.SETTLED for need in posting.needs):
+            self._move(posting.id, State.OPEN)
+            self._record(TaskOpened(posting.id))
+
+    def _may(self, posting_id: str, state: State) -> Posting:
         if posting_id not in self.postings:
             raise IllegalTransition(f"no posting {posting_id!r} on the board")
         posting = self.postings[posting_id]
         if state not in LEGAL[posting.state]:
             raise IllegalTransition(f"{posting_id!r} is {posting.state}: it cannot become {state}")
+        return posting
+
+    def _move(self, posting_id: str, state: State) -> Posting:
+        posting = self._may(posting_id, state)
         posting.state = state
         return posting

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from marketplace import mechanisms
 from marketplace.board import LEGAL, Board, IllegalTransition, Posting, State
+from marketplace.mechanisms import Terms
 from traces.errors import InputError
 from traces.kernel import BidMade, Event, TaskAwarded, TaskOpened
 
@@ -75,6 +76,32 @@ def test_unknown_needs_doubles_and_mechanisms_are_refused() -> None:
         board.post(Posting("a", "find it", "researcher"), by="planner")
     with pytest.raises(InputError, match="first_claim, posted_price, lowest_bid"):
         mechanisms.find("auctionish")
+
+
+def test_a_round_is_traded_at_once_and_what_is_not_awarded_stays_open() -> None:
+    events: list[Event] = []
+    board = Board(events.append, mechanisms.find("lowest_bid"), "lowest_bid", lambda: Terms({"b": 5.0}))
+    for name in "abc":
+        board.post(Posting(name, "find it", "researcher"), by="planner")
+    awards = board.trade([BidMade("a", "ann", 10), BidMade("b", "ann", 10), BidMade("a", "bob", 7)])
+    assert [(award.posting, award.agent) for award in awards] == [("a", "bob")]
+    assert {p.id: (p.state, p.holder) for p in board.postings.values()} == {
+        "a": (State.AWARDED, "bob"),
+        "b": (State.OPEN, ""),
+        "c": (State.OPEN, ""),
+    }
+    with pytest.raises(IllegalTransition, match="'a' is awarded"):
+        board.trade([BidMade("a", "cat", 1)])
+
+
+def test_only_what_has_ended_is_forgotten() -> None:
+    board, _ = _board()
+    board.post(Posting("a", "find it", "researcher"), by="planner")
+    with pytest.raises(IllegalTransition, match="has not ended"):
+        board.forget("a")
+    board.close("a", State.WITHDRAWN, "no longer wanted")
+    board.forget("a")
+    assert not board.postings
 
 
 _ACTIONS = st.sampled_from(["award", "deliver", "accept", "send_back", "withdraw", "expire"])

@@ -28,3 +28,8 @@ def fill(value: Any, facts: dict[str, Any]) -> Any:
     if isinstance(value, list | tuple):
         return [fill(item, facts) for item in value]
     return value
+
+
+def plain(text: str) -> str:
+    """The template that says just this text."""
+    return text.replace("{", "{{").replace("}", "}}")

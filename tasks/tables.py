@@ -1,0 +1,88 @@
+"""Tables of a user's, from CSV files: as SQL for a scenario's database, and the query that finds a value in one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from tools.documents import read_rows
+from traces.errors import ScenarioError
+
+_KINDS = (("INTEGER", int), ("REAL", float))
+
+
+class Table(Struct, frozen=True):
+    """`kinds` are SQLite types by column, `rows` the cells as they stand in the file ("" is NULL)."""
+
+    name: str
+    kinds: dict[str, str]
+    rows: tuple[dict[str, str], ...]
+
+    def sql(self) -> str:
+        """CREATE TABLE and its rows."""
+        columns = ", ".join(f"{_name(column)} {kind}" for column, kind in self.kinds.items())
+        lines = [f"CREATE TABLE {_name(self.name)} ({columns});"]
+        lines += [f"INSERT INTO {_name(self.name)} VALUES ({self._values(row)});" for row in self.rows]
+        return "\n".join(lines)
+
+    def _values(self, row: dict[str, str]) -> str:
+        return ", ".join(
+            "NULL" if not row[column] else row[column] if kind != "TEXT" else _text(row[column])
+            for column, kind in self.kinds.items()
+        )
+
+    def step(self, value: str, question: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The fact and the query that finds `value` by another cell of its row that the question names; None where
+        there is no such row, or where the query would find other values too."""
+        for row in self.rows:
+            for column, cell in row.items():
+                if cell.casefold() != value.casefold():
+                    continue
+                key = self._key(row, column, question)
+                if key is not None and {other[column] for other in self.rows if other[key] == row[key]} == {cell}:
+                    query = f"SELECT {_name(column)} FROM {_name(self.name)} WHERE {_name(key)} = {_text(row[key])}"
+                    fact = {"value": cell, "pattern": rf"{re.escape(column)}=(.+?)(?: \| |$|\n)"}
+                    return fact, {
+                        "tool": "query_database",
+                        "args": {"sql": query.replace("{", "{{").replace("}", "}}")},
+                    }
+        return None
+
+    def _key(self, row: dict[str, str], column: str, question: str) -> str | None:
+        """The column, other than this one, whose cell the question names."""
+        asked = question.casefold()
+        return next((c for c, cell in row.items() if c != column and cell and cell.casefold() in asked), None)
+
+
+def read(path: Path) -> Table:
+    """A CSV file as a table by the file's name. Raises ScenarioError for one without a header or rows."""
+    rows = read_rows(path)
+    if not rows or not all(name.strip() for name in rows[0]):
+        raise ScenarioError(str(path), "should be a table: a header that names every column, then rows", line=1)
+    kinds = {column: _kind([row[column] for row in rows]) for column in rows[0]}
+    return Table(re.sub(r"\W+", "_", path.stem), kinds, tuple(rows))
+
+
+def _kind(cells: list[str]) -> str:
+    """A column of numbers is one where each would be shown as it stands in the file: 7.50 and 007 stay text, which
+    SQLite calculates with as well."""
+    given = [cell for cell in cells if cell]
+    return next((kind for kind, number in _KINDS if given and all(_is(number, cell) for cell in given)), "TEXT")
+
+
+def _is(number: type[int] | type[float], cell: str) -> bool:
+    try:
+        return str(number(cell)) == cell and abs(number(cell)) < 1e15
+    except ValueError:
+        return False
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

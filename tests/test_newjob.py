@@ -1,0 +1,140 @@
+"""A scenario made from documents, tables and questions; and how well documents are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+import headcount
+from experiments import corpora, newjob
+from experiments.corpora_report import recall_rows
+from tasks import scenario as scenarios
+from tasks import tables
+from tasks.drafting import Draft, Question
+from tasks.tables import Table
+from tools import registry
+from traces.errors import InputError, ScenarioError
+
+RETURNS = "# Returns\nTea can be returned unopened within 14 days. Ceramics can be returned within 30 days.\n"
+HOURS = "# Hours\nThe shop is open from 9:00 to 18:00 on weekdays.\n"
+TEAS = "name,price,origin\nSencha,7.50,Japan\nAssam,5.20,India\n"
+QUESTIONS = """question,answer,must_say,difficulty
+Until when can I return unopened {tea}?,Unopened tea can be returned within 14 days.,14 days,easy
+What does Sencha cost and where is it from?,Sencha costs 7.50 EUR and comes from Japan.,7.50|Japan,medium
+"What do two Assam cost, and when do you open?",Two packets cost 10.40; we open at 9:00.,10.40|9:00|5.20,hard
+"""
+
+
+@pytest.fixture
+def given_files(tmp_path: Path) -> Path:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "returns.md").write_text(RETURNS)
+    (tmp_path / "docs" / "hours.md").write_text(HOURS)
+    (tmp_path / "teas.csv").write_text(TEAS)
+    (tmp_path / "questions.csv").write_text(QUESTIONS)
+    return tmp_path
+
+
+def new(files: Path, *more: str) -> None:
+    words = ["new", str(files / "tea"), "--title", "Tea", "--goal", "Answer.", "--documents", str(files / "docs")]
+    headcount.cli([*words, "--questions", str(files / "questions.csv"), *more], standalone_mode=False)
+
+
+def test_what_a_user_has_becomes_cases_that_the_oracle_solves(
+    given_files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new(given_files, "--table", str(given_files / "teas.csv"))
+    assert "3 cases; the oracle solves 6 of 6 runs" in capsys.readouterr().out
+    made = scenarios.load(str(given_files / "tea"))
+    tools = [[step.tool for task in case.plan for step in task.steps] for case in made.cases]
+    assert tools == [["search"], ["query_database", "query_database"], ["search", "query_database", None]]
+    assert made.cases[0].plan[0].steps[0].facts["fact_1"].otherwise == "30 days"
+    assert made.cases[2].features == ("parallel",)
+
+
+def test_a_mistake_leaves_nothing_behind(given_files: Path) -> None:
+    with pytest.raises(InputError, match=r"questions\.csv:3: '7\.50' stands in no document or table"):
+        new(given_files)
+    assert sorted(path.name for path in given_files.iterdir()) == ["docs", "questions.csv", "runs", "teas.csv"]
+
+
+def test_what_is_there_is_not_written_over(given_files: Path) -> None:
+    (given_files / "tea").mkdir()
+    (given_files / "tea" / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty"):
+        new(given_files, "--table", str(given_files / "teas.csv"))
+    assert (given_files / "tea" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("question,answer\nWhy?,\n", r"q\.csv:2: needs a `question` and an `answer`"),
+        ("question,answer,difficulty\nWhy?,So.,tricky\n", r"q\.csv:2: difficulty: 'tricky' should be one of easy"),
+    ],
+)
+def test_a_wrong_row_is_told_with_its_line(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "q.csv").write_text(text)
+    with pytest.raises(ScenarioError, match=why):
+        newjob.questions_in(tmp_path / "q.csv")
+
+
+def test_a_tool_without_what_it_works_on_is_refused(tmp_path: Path) -> None:
+    draft = Draft("T", "G", (Question("Q", "A"),), tools=("query_database",))
+    with pytest.raises(InputError, match="query_database needs a table"):
+        newjob.make(draft, tmp_path / "new")
+
+
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\x00\r\n\ufeff"), max_size=12).map(str.strip)
+
+
+@given(rows=st.lists(st.fixed_dictionaries({"a": CELL, 'b"; --': CELL}), min_size=1, max_size=5))
+def test_a_table_comes_back_from_sql_as_it_was(
+    rows: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    kinds = {column: tables._kind([row[column] for row in rows]) for column in rows[0]}
+    folder = tmp_path_factory.mktemp("sql")
+    (folder / "world.sql").write_text(Table("t", kinds, tuple(rows)).sql(), encoding="utf-8")
+    db = registry.world(folder, "world.sql").db
+    back = [["" if cell is None else str(cell) for cell in row] for row in db.execute("SELECT * FROM t").fetchall()]
+    assert back == [[row[column] for column in kinds] for row in rows]
+
+
+# --- documents by themselves ---------------------------------------------------------------------------------------
+
+
+def test_recall_counts_what_the_first_passages_hold(given_files: Path) -> None:
+    (given_files / "asked.csv").write_text("question,support\nreturn ceramics,30 days\nopening hours,9:00|midnight\n")
+    corpus = corpora.find(str(given_files / "docs"))
+    asked = corpora.questions_in(given_files / "asked.csv")
+    rows = recall_rows(structs.replace(corpus, questions=asked), corpora.STRATEGIES, [900], k=2)
+    for row in rows:
+        assert row["fused recall"] == 0.75
+        assert row["fused MRR"] == 1.0
+        assert row["cut"] == 1
+
+
+@pytest.mark.parametrize("name", ["billing_support", "market_brief"])
+def test_a_shipped_scenario_has_questions_that_some_passage_answers(name: str) -> None:
+    corpus = corpora.find(name)
+    (row,) = recall_rows(corpus, ["paragraphs"], [900], k=8)
+    assert row["cut"] == 0
+    assert float(row["fused recall"]) > 0.9
+
+
+def test_documents_are_added_whole_or_not_at_all() -> None:
+    corpora.add("mine", {"a.md": RETURNS.encode(), "b.txt": b"One more."})
+    with pytest.raises(ScenarioError, match=r"torn\.pdf"):
+        corpora.add("mine", {"c.md": b"Good.", "torn.pdf": b"%PDF torn"})
+    assert corpora.corpora() == ["mine"]
+    assert {c.source for c in corpora.find("mine").open().chunks()} == {"a", "b"}
+
+
+@pytest.mark.parametrize("name", ["../up", "a b", ""])
+def test_a_name_cannot_lead_elsewhere(name: str) -> None:
+    with pytest.raises(InputError):
+        corpora.add(name, {"a.md": b"Text."})

@@ -39,3 +39,9 @@ def context(chat: Chat) -> str:
     share = f"{100 * tokens / chat.window:.1f} % of {chat.window:,} tokens" if chat.window else ""
     cache = f"KV cache {chat.kv_bytes / 1e6:,.0f} MB" if chat.kv_bytes else ""
     return ", ".join(filter(None, (share, cache)))
+
+
+def ordinal(n: int) -> str:
+    """1st, 2nd, 3rd, 4th, ..."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{n:,}{'th' if n % 100 in (11, 12, 13) else endings.get(n % 10, 'th')}"

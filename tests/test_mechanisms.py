@@ -173,17 +173,17 @@ def test_an_assignment_is_as_good_as_scipys_above(size: tuple[int, int]) -> None
 
 
 def _matrix(random_: random.Random, postings: int, agents: int) -> tuple[list[BidMade], Terms, np.ndarray]:
-    """Everyone bids on everything; worth[p, a] = reserve · confidence - price."""
+    """Everyone bids on everything; worth[p, a] = confidence · (reserve - price)."""
     reserve = {f"p{p}": random_.uniform(20, 100) for p in range(postings)}
     bids = [
-        BidMade(f"p{p}", f"a{a}", random_.uniform(0, reserve[f"p{p}"]), random_.uniform(0.3, 1))
+        BidMade(f"p{p}", f"a{a}", random_.uniform(0, 1.2 * reserve[f"p{p}"]), random_.uniform(0.3, 1))
         for p in range(postings)
         for a in range(agents)
     ]
     random_.shuffle(bids)
     worth = np.zeros((postings, agents))
     for bid in bids:
-        worth[int(bid.posting[1:]), int(bid.agent[1:])] = reserve[bid.posting] * bid.confidence - bid.price
+        worth[int(bid.posting[1:]), int(bid.agent[1:])] = bid.confidence * (reserve[bid.posting] - bid.price)
     return bids, Terms(reserve), worth
 
 

@@ -12,11 +12,11 @@ from traces.kernel import BidMade
 
 def assignment(bids: Sequence[BidMade], terms: Terms) -> list[Award]:
     """The awards of a round with the highest sum of worth, each agent getting at most one posting and being paid its
-    bid. A bid's worth is reserve · quality - price, where quality is the promised confidence discounted by reputation;
-    bids worth less than nothing are passed over. Postings without a reserve come first: as many as possible are given
-    away, at the lowest sum of price / quality. (The assignment problem: Kuhn 1955, "The Hungarian Method"; solved by
-    scipy's `linear_sum_assignment`, the modified Jonker-Volgenant algorithm of Crouse 2016. Needs room for postings x
-    agents numbers.)
+    bid. A bid's worth is quality · (reserve - price), since a price is paid for what is accepted; quality is the
+    promised confidence, but no more than the reputation. Postings without a reserve come first: as many as possible are
+    given away, at the lowest sum of price / quality. (The assignment problem: Kuhn 1955, "The Hungarian Method"; solved
+    by scipy's `linear_sum_assignment`, the modified Jonker-Volgenant algorithm of Crouse 2016. Needs room for postings
+    x agents numbers.)
 
     Not truthful: winners are paid their bid. Efficient for what was bid. Individually rational. Budget balanced."""
     from scipy.optimize import linear_sum_assignment
@@ -46,7 +46,7 @@ def _worth(bids: Sequence[BidMade], terms: Terms) -> dict[int, float]:
         (bid.price / quality[id(bid)] for bid in single if bid.posting not in terms.reserve), default=0.0
     )
     return {
-        id(bid): terms.reserve[bid.posting] * quality[id(bid)] - bid.price
+        id(bid): quality[id(bid)] * (terms.reserve[bid.posting] - bid.price)
         if bid.posting in terms.reserve
         else priceless - bid.price / quality[id(bid)]
         for bid in single

@@ -47,8 +47,8 @@ class Terms(Struct, frozen=True):
         return bid.price <= self.reserve.get(bid.posting, bid.price)
 
     def quality(self, bid: BidMade) -> float:
-        """The quality to expect: what the bid promises, discounted by the bidder's reputation."""
-        return bid.confidence * self.reputation(bid.agent, self.skill.get(bid.posting, ""))
+        """The quality to expect: what the bid promises, but no more than the bidder is known for."""
+        return min(bid.confidence, self.reputation(bid.agent, self.skill.get(bid.posting, "")))
 
     def budget(self, posting: str, mechanism: str) -> float:
         """The posting's reserve, for a mechanism that cannot do without. Raises InputError where it has none."""

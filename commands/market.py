@@ -1,0 +1,44 @@
+"""The market: simulated at scale, and known results done again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands.options import Json, Seed
+
+cli = typer.Typer()
+market = typer.Typer(help="Markets of simulated bidders.", no_args_is_help=True)
+cli.add_typer(market, name="market")
+
+
+@market.command()
+def simulate(
+    agents: Annotated[int, typer.Option(help="How many bidders.")] = 1000,
+    tasks: Annotated[int, typer.Option(help="How many jobs are posted.")] = 10000,
+    mechanism: Annotated[
+        str, typer.Option(help="How work is awarded: a name (`headcount market mechanisms`), or module:function.")
+    ] = "scored",
+    mix: Annotated[str | None, typer.Option(help="Shares of the strategies, e.g. shading=3,never_delivers=1.")] = None,
+    reach: Annotated[int, typer.Option(help="How many bidders hear of a posting.")] = 8,
+    load: Annotated[float, typer.Option(help="The share of all bidders' time that the work would fill.")] = 0.5,
+    tries: Annotated[int, typer.Option(help="How often a job is posted, at most.")] = 3,
+    round: Annotated[int, typer.Option(help="How many postings are traded together; 0 picks.")] = 0,
+    trace: Annotated[int, typer.Option(help="About how many jobs are recorded, each whole.")] = 1000,
+    seed: Seed = 1,
+    json: Json = False,
+) -> None:
+    """Simulate a market of bidders with known strategies, and record a sample of it."""
+    from experiments.market import bidders, recording, report
+    from experiments.market.population import MIX, Setting
+    from experiments.report import as_json
+
+    shares = dict(MIX) if mix is None else bidders.mix(mix)
+    setting = Setting(agents, tasks, mechanism, seed, shares, reach, load, tries, round, trace)
+    if json:
+        print(as_json(recording.simulate(setting)))
+        return
+    with report.progress_bar(tasks) as watch:
+        found = recording.simulate(setting, watch)
+    report.show(found)

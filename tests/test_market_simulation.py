@@ -1,0 +1,147 @@
+"""Simulated markets: strategies, the life of jobs, what is recorded, and that a seed decides all of it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import headcount
+from experiments.market import bidders, recording
+from experiments.market.bidders import STRATEGIES, Sight
+from experiments.market.population import Setting
+from experiments.market.simulation import Market
+from experiments.market.tally import Summary
+from marketplace import measures
+from marketplace.mechanisms import MECHANISMS
+from traces import clock, home, journal
+from traces import kernel as k
+from traces.errors import InputError
+from traces.store import Store
+
+SIGHT = Sight(60, 0.8, 100, 3, 0, False, 40, 10, 120, 1, 3, 0)
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADCOUNT_HOME", str(tmp_path))
+
+
+def _summary(**fields: object) -> Summary:
+    return clock.run(Market(Setting(**{"agents": 80, "tasks": 400, **fields})).run(), virtual=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "sight", "offer"),
+    [
+        ("truthful", SIGHT, (60, 0.8, 50)),
+        ("shading", SIGHT, (70, 0.8, 50)),
+        ("overconfident", SIGHT, (70, 0.99, 25)),
+        ("capacity_aware", SIGHT, (80, 0.8, 50)),
+        ("capacity_aware", SIGHT._replace(wait_s=90), None),
+        ("newcomer", SIGHT, (30, 0.8, 50)),
+        ("newcomer", SIGHT._replace(settled=5), (70, 0.8, 50)),
+        ("ring", SIGHT, (70, 0.8, 50)),
+        ("ring", SIGHT._replace(allies=2, cheapest=True), (80, 0.8, 50)),
+        ("ring", SIGHT._replace(allies=2), (100, 0.8, 50)),
+        ("never_delivers", SIGHT, (100 / 3, 0.99, 20)),
+        ("truthful", SIGHT._replace(cost=101), None),
+        ("shading", SIGHT._replace(cost=101), None),
+    ],
+)
+def test_a_strategy_bids_as_it_says(strategy: str, sight: Sight, offer: tuple[float, float, float] | None) -> None:
+    made = STRATEGIES[strategy](sight)
+    assert made == (None if offer is None else pytest.approx(offer))
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS)
+def test_every_job_ends_and_the_sums_fit(mechanism: str) -> None:
+    summary = _summary(mechanism=mechanism)
+    lots = summary.strategies.values()
+    awards = sum(lot.awards for lot in lots)
+    assert summary.settled + summary.given_up == 400
+    assert awards == summary.calls - summary.unanswered == summary.settled + sum(summary.failures.values())
+    assert summary.calls == 400 + sum(summary.failures.values()) + summary.unanswered - summary.given_up
+    assert summary.settled > 150
+    assert summary.efficiency is not None
+    assert 0 < summary.efficiency <= 1 or mechanism == "double_auction", "no awards beat the best assignment"
+    assert summary.price is not None
+    assert 0 < summary.price <= 1
+    assert 0 < summary.idle < 1
+    assert summary.strategies["never_delivers"].accepted in (0, None)
+
+
+def test_a_seed_decides_everything() -> None:
+    setting = Setting(80, 300, trace=50)
+    first, again, other = (recording.simulate(s) for s in (setting, setting, msgspec.structs.replace(setting, seed=2)))
+    assert (first.digest, first.summary) == (again.digest, again.summary)
+    assert first.digest != other.digest
+
+
+def test_the_trace_holds_every_nth_job_whole() -> None:
+    events: dict[str, list[k.Event]] = {}
+    setting = Setting(80, 400, trace=40)
+    found = recording.simulate(setting)
+    assert found.every == 10
+    clock.run(Market(setting, lambda event: events.setdefault(event.posting, []).append(event)).run(), virtual=True)  # type: ignore[union-attr]
+    recorded: dict[str, list[k.Event]] = {}
+    kept = [record for record, _ in journal.read(home.find_experiment(found.experiment).journal_file())]
+    for record in kept:
+        if hasattr(record.event, "posting"):
+            recorded.setdefault(record.event.posting, []).append(record.event)
+    assert recorded == {p: told for p, told in events.items() if int(p[1:].partition(".")[0]) % 10 == 0}
+    joined = {r.event.agent for r in kept if isinstance(r.event, k.AgentCreated)}
+    assert joined >= {r.event.agent for r in kept if isinstance(r.event, k.TaskAwarded)}
+    assert any("every 10th job" in r.event.text for r in kept if isinstance(r.event, k.Noted))
+    told = measures.stories(kept)
+    assert Counter(story.settled for story in told.values())[True] >= 30
+
+
+def test_it_opens_as_an_experiment_like_any_other() -> None:
+    found = recording.simulate(Setting(80, 200, mechanism="vickrey", trace=20))
+    (row,) = Store().experiments()
+    assert (row.id, row.state, row.scenario) == (found.experiment, "finished", "market simulation")
+    assert row.command == "headcount market simulate --agents 80 --tasks 200 --mechanism vickrey --seed 1 --trace 20"
+    run = Store().run(found.experiment, 0)
+    assert (run.status, run.simulated, run.clock) == ("completed", True, "virtual")
+    assert msgspec.json.decode(run.answer, type=Summary) == found.summary
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--mechanism", "auctionish"], "no mechanism 'auctionish'; there are: first_claim"),
+        (["--agents", "0"], "--agents: 0 is too few: give at least 1"),
+        (["--load", "2"], "--load: 2 is no share"),
+        (["--mix", "honest=1"], "--mix: no strategy 'honest'; there are: truthful"),
+        (["--mix", "ring=much"], "--mix: 'ring=much': give a number"),
+        (["--mix", "ring=0"], "at least one strategy with a share above 0"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_clear_error(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        headcount.main(["market", "simulate", *arguments])
+    assert ended.value.code == InputError.exit_code
+    assert says in capsys.readouterr().err
+    assert home.list_experiments() == []
+
+
+def test_the_command_line_shows_the_summary_and_prints_it_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["market", "simulate", "--agents", "80", "--tasks", "200", "--mix", "shading=3,never_delivers=1"]
+    with pytest.raises(SystemExit):
+        headcount.main(arguments)
+    shown = capsys.readouterr().out
+    for text in ("200 jobs, 80 simulated bidders", "efficiency", "Gini", "never_delivers", "All figures are simulated"):
+        assert text in shown
+    with pytest.raises(SystemExit):
+        headcount.main([*arguments, "--json"])
+    assert json.loads(capsys.readouterr().out)["summary"]["tasks"] == 200
+
+
+def test_shares_are_divided_by_their_sum() -> None:
+    assert bidders.mix("shading=3, ring") == {"shading": 0.75, "ring": 0.25}

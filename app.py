@@ -14,6 +14,7 @@ style.apply()
 # Section → address of the page → its title. The page is `page()` of ui/<address>.py, loaded when it is first opened.
 MENU = {
     "": {"home": "Home", "launch": "Launch", "live": "Live", "compare": "Compare", "replay": "Replay"},
+    "Prepare": {"own_job": "Your own job", "knowledge": "Knowledge"},
 }
 
 sections = {

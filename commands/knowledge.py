@@ -36,9 +36,7 @@ def knowledge(
         corpora_report.show_ranks(corpus, query, json=json)
         return
     if questions is not None:
-        from msgspec.structs import replace
-
-        corpus = replace(corpus, questions=corpora.questions_in(questions))
+        corpus = corpora.asking(corpus, corpora.questions_in(questions))
     if not corpus.questions:
         raise InputError("no questions to measure with: give --questions FILE, or --query TEXT to search")
     lengths = [_length(word) for word in options.words(chunk_chars)]

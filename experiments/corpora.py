@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from tasks import scenario as scenarios
 from tasks.scenario import Knowledge as Settings
@@ -80,11 +80,11 @@ def _searches(scenario: Scenario) -> Iterator[Question]:
                 yield Question(subtask.goal, tuple((fact.seen_as or (fact.value,))[0] for fact in facts))
 
 
-def questions_in(path: Path) -> tuple[Question, ...]:
+def questions_in(path: Path, content: bytes | None = None) -> tuple[Question, ...]:
     """A CSV file with the columns `question` and `support` (a text that the right passage holds; several separated
     by |). Raises ScenarioError with the line."""
     found = []
-    for line, row in enumerate(read_rows(path), 2):
+    for line, row in enumerate(read_rows(path, content), 2):
         support = tuple(part.strip() for part in row.get("support", "").split("|") if part.strip())
         if not row.get("question") or not support:
             raise ScenarioError(str(path), "needs a `question` and a `support`: a text of the right passage", line=line)
@@ -92,6 +92,11 @@ def questions_in(path: Path) -> tuple[Question, ...]:
     if not found:
         raise ScenarioError(str(path), "holds no question: columns `question` and `support`, a row each")
     return tuple(found)
+
+
+def asking(corpus: Corpus, questions: tuple[Question, ...]) -> Corpus:
+    """The corpus with other questions."""
+    return structs.replace(corpus, questions=questions)
 
 
 def compare(

@@ -116,11 +116,11 @@ async def _one(trial: plans.Trial, bench: Bench) -> Recorder:
     return recorder
 
 
-def questions_in(path: Path) -> tuple[Question, ...]:
+def questions_in(path: Path, content: bytes | None = None) -> tuple[Question, ...]:
     """A CSV file with the columns `question` and `answer`, and, where wanted, `must_say`, `support` (several separated
     by |) and `difficulty`. Raises ScenarioError with the line."""
     found = []
-    for line, row in enumerate(read_rows(path), 2):
+    for line, row in enumerate(read_rows(path, content), 2):
         if not row.get("question") or not row.get("answer"):
             raise ScenarioError(str(path), "needs a `question` and an `answer`", line=line)
         level = row.get("difficulty") or "medium"

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import structs
 
 import headcount
 from experiments import corpora, newjob
@@ -111,7 +110,7 @@ def test_recall_counts_what_the_first_passages_hold(given_files: Path) -> None:
     (given_files / "asked.csv").write_text("question,support\nreturn ceramics,30 days\nopening hours,9:00|midnight\n")
     corpus = corpora.find(str(given_files / "docs"))
     asked = corpora.questions_in(given_files / "asked.csv")
-    rows = recall_rows(structs.replace(corpus, questions=asked), corpora.STRATEGIES, [900], k=2)
+    rows = recall_rows(corpora.asking(corpus, asked), corpora.STRATEGIES, [900], k=2)
     for row in rows:
         assert row["fused recall"] == 0.75
         assert row["fused MRR"] == 1.0

@@ -143,10 +143,13 @@ def _csv(path: Path) -> tuple[str, str]:
     )
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """A CSV file's rows by its header's names; comma, semicolon or tab. Raises ScenarioError with the line of a row
-    that has more cells than the header."""
-    text = path.read_text(encoding="utf-8-sig")
+def read_rows(path: Path, content: bytes | None = None) -> list[dict[str, str]]:
+    """A CSV file's rows by its header's names; comma, semicolon or tab. `content` is the file's where it was uploaded
+    and is not on the disk. Raises ScenarioError with the line of a row that has more cells than the header."""
+    try:
+        text = (path.read_bytes() if content is None else content).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(str(path), f"cannot be read: {error}") from error
     first = text.partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), restkey="")
     rows = []

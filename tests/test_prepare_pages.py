@@ -1,0 +1,90 @@
+"""The pages Knowledge and Your own job, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiments import corpora
+from tasks import scenario as scenarios
+from tests.browser import app_server, browser_page, needs_browser
+
+pytestmark = [needs_browser, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("prepare")
+
+
+@pytest.fixture(scope="module")
+def app(folder: Path) -> Iterator[str]:
+    with app_server(folder / "runs") as url:
+        yield url
+
+
+def _write(folder: Path) -> None:
+    (folder / "returns.md").write_text(
+        "# Returns\nTea can be returned unopened within 14 days. ![x](http://a.example/x)"
+    )
+    (folder / "teas.csv").write_text("name,price\nSencha,7.50\n")
+    (folder / "asked.csv").write_text(
+        "question,answer,must_say\nUntil when can I return tea?,Within 14 days.,14 days\n"
+        "What does Sencha cost?,7.50 EUR.,7.50\n"
+    )
+
+
+def test_from_documents_to_a_scenario_that_the_oracle_solves(app: str, folder: Path) -> None:
+    _write(folder)
+    with browser_page() as (page, outside):
+        page.goto(f"{app}/own_job")
+        page.get_by_label("What is it called?").fill("Tea shop")
+        files = page.locator("input[type=file]")
+        for number, name in enumerate(("returns.md", "teas.csv", "asked.csv")):
+            files.nth(number).set_input_files(folder / name)
+            page.get_by_text(name, exact=True).wait_for()
+        page.get_by_text("2 questions read.").wait_for()
+        page.get_by_role("textbox", name="Where to keep it").fill(str(folder / "tea"))
+        page.get_by_role("textbox", name="Where to keep it").press("Enter")
+        page.get_by_role("button", name="Make the scenario").click()
+        page.get_by_text("The oracle, which makes no errors, solves every case").wait_for()
+        assert outside == []
+    assert len(scenarios.load(str(folder / "tea")).cases) == 2
+
+
+def test_a_question_that_cannot_be_answered_is_told(app: str, folder: Path) -> None:
+    _write(folder)
+    with browser_page() as (page, _):
+        page.goto(f"{app}/own_job")
+        page.get_by_label("What is it called?").fill("Tea shop")
+        files = page.locator("input[type=file]")
+        for number, name in ((0, "returns.md"), (2, "asked.csv")):
+            files.nth(number).set_input_files(folder / name)
+            page.get_by_text(name, exact=True).wait_for()
+        page.get_by_text("2 questions read.").wait_for()
+        page.get_by_role("button", name="Make the scenario").click()
+        page.get_by_text("'7.50' stands in no document or table").wait_for()
+    assert not Path("my_job").exists()
+
+
+def test_a_search_shows_its_ranks_and_hostile_text_stays_text(
+    app: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(folder)
+    monkeypatch.setenv("HEADCOUNT_HOME", str(folder / "runs"))
+    corpora.add("handbook", {"returns.md": (folder / "returns.md").read_bytes()})
+    with browser_page() as (page, outside):
+        page.goto(f"{app}/knowledge?documents=handbook&query=return+tea")
+        page.get_by_text("Rank fused: 1 · meaning: 1 · words: 1").wait_for()
+        assert page.locator("img[src*='a.example']").count() == 0
+        assert outside == []
+
+
+def test_ways_of_cutting_are_measured_on_a_scenarios_cases(app: str) -> None:
+    with browser_page() as (page, _):
+        page.goto(f"{app}/knowledge?documents=billing_support")
+        page.get_by_role("tab", name="How to cut them").click()
+        page.get_by_role("button", name="Measure on 26 questions").click()
+        page.get_by_text("Best here: cut by").wait_for()

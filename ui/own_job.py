@@ -1,0 +1,178 @@
+"""Own job: a scenario from your documents, tables and a few questions with answers."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from experiments import newjob
+from experiments.newjob import LEVELS, Made
+from tasks.drafting import Draft, Question
+from tools import documents, registry
+from traces import home
+from traces.errors import HeadcountError, InputError
+from ui import shared
+
+COLUMNS = ["question", "answer", "must say", "difficulty"]
+
+
+class _Given(NamedTuple):
+    """What the form holds."""
+
+    title: str
+    goal: str
+    files: list[Any]
+    tables: list[Any]
+    questions: tuple[Question, ...] | pd.DataFrame
+    tools: list[str]
+
+
+def page() -> None:
+    st.title("Your own job")
+    st.write(
+        "From documents, tables and a few questions with their answers, Headcount makes a scenario: a folder of files "
+        "that you can read, change and keep in version control. Before you see it, an agent that makes no errors has "
+        "to solve every question from what you gave."
+    )
+    made = st.session_state.get("made")
+    if made is not None:
+        _done(made)
+        return
+    title, goal = _job()
+    files, tables = _material()
+    given = _Given(title, goal, files, tables, _questions(), _tools(bool(files), bool(tables)))
+    folder = st.text_input(
+        "5. Where to keep it", str(Path.cwd() / "my_job"), key="folder", help="A folder that does not exist yet."
+    )
+    if st.button("Make the scenario", type="primary"):
+        _make(given, Path(folder).expanduser())
+
+
+def _job() -> tuple[str, str]:
+    st.subheader("1. The job")
+    title = st.text_input("What is it called?", key="title", placeholder="Questions about our handbook")
+    goal = st.text_area(
+        "What are the agents to do?",
+        "Answer the question from the documents, with the passage that says so.",
+        key="goal",
+    )
+    return title, goal
+
+
+def _material() -> tuple[list[Any], list[Any]]:
+    st.subheader("2. What is known")
+    left, right = st.columns(2)
+    forms = [form.lstrip(".") for form in documents.FORMS]
+    files = left.file_uploader("Documents", accept_multiple_files=True, type=forms, key="documents")
+    tables = right.file_uploader(
+        "Tables (CSV)", accept_multiple_files=True, type="csv", key="tables", help="Each becomes a table to query."
+    )
+    return files, tables
+
+
+def _questions() -> tuple[Question, ...] | pd.DataFrame:
+    """Those of a file, else those that were typed in."""
+    st.subheader("3. Questions and right answers")
+    st.caption(
+        "“must say”: the words that a right answer has to hold, several separated by |; without them, the answer "
+        "itself. They are looked up in what you gave. Ten or more questions make a comparison worth something."
+    )
+    file = st.file_uploader("From a CSV file: question, answer, must_say, support, difficulty", type="csv", key="asked")
+    if file is not None:
+        try:
+            found = newjob.questions_in(Path(file.name), file.getvalue())
+        except InputError as error:
+            st.error(shared.plain(str(error)))
+            return ()
+        st.caption(f"{len(found)} questions read.")
+        return found
+    empty = pd.DataFrame([dict.fromkeys(COLUMNS, "") | {"difficulty": "medium"} for _ in range(3)])
+    config = {
+        "question": st.column_config.TextColumn(width="large"),
+        "answer": st.column_config.TextColumn(width="large"),
+        "difficulty": st.column_config.SelectboxColumn(options=list(LEVELS)),
+    }
+    return st.data_editor(
+        empty, num_rows="dynamic", hide_index=True, column_config=config, key="questions", width="stretch"
+    )
+
+
+def _tools(searchable: bool, queryable: bool) -> list[str]:
+    st.subheader("4. Tools")
+    fits = {"search": searchable, "query_database": queryable, "run_python": True}
+    return st.multiselect(
+        "What agents may use",
+        list(registry.builtin()),
+        default=[name for name, fit in fits.items() if fit],
+        key=f"tools_{searchable}_{queryable}",
+        help="Tools of your own go into tools.py in the folder afterwards: docs/scenarios.md.",
+    )
+
+
+def _make(given: _Given, to: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch, st.spinner("Writing, checking, and having the oracle solve it"):
+        try:
+            st.session_state["made"] = newjob.make(_draft(given, Path(scratch)), to)
+        except (HeadcountError, OSError) as error:
+            st.error(shared.plain(str(error).replace(f"{scratch}/documents/", "").replace(f"{scratch}/", "")))
+            return
+    st.rerun()
+
+
+def _draft(given: _Given, scratch: Path) -> Draft:
+    tables = _saved(given.tables, scratch / "tables")
+    return Draft(
+        given.title,
+        given.goal,
+        given.questions if isinstance(given.questions, tuple) else tuple(_typed(given.questions)),
+        _saved(given.files, scratch / "documents"),
+        newjob.tables_in(sorted(tables.glob("*.csv")) if tables else []),
+        tuple(given.tools),
+    )
+
+
+def _typed(rows: pd.DataFrame) -> Iterator[Question]:
+    for number, row in enumerate(rows.fillna("").to_dict("records"), 1):
+        text, answer = str(row["question"]).strip(), str(row["answer"]).strip()
+        if text and not answer:
+            raise InputError(f"question {number} has no answer")
+        if text:
+            said, level = newjob.split(str(row["must say"])), str(row["difficulty"]) or "medium"
+            yield Question(text, answer, said, difficulty=level, place=f"question {number}")
+
+
+def _saved(files: Sequence[Any], folder: Path) -> Path | None:
+    folder.mkdir(exist_ok=True)
+    for file in files:
+        (folder / Path(file.name).name).write_bytes(file.getvalue())
+    return folder if files else None
+
+
+def _done(made: Made) -> None:
+    scenario = made.scenario
+    st.success(f"{len(scenario.cases)} cases, in {shared.plain(str(scenario.folder))}")
+    if made.unsolved:
+        st.warning("The oracle, which makes no errors, did not solve all of them. Look at these files:")
+        for unsolved in made.unsolved:
+            st.text(f"cases/{unsolved.case}.yaml ({unsolved.team}): {unsolved.why}")
+    else:
+        st.write(
+            "The oracle, which makes no errors, solves every case alone and as a team: the questions can be answered."
+        )
+    for case in scenario.cases[:20]:
+        with st.expander(shared.plain(f"{case.title} ({case.difficulty})")):
+            st.code((scenario.folder / "cases" / f"{case.id}.yaml").read_text(encoding="utf-8"), language="yaml")
+    if len(scenario.cases) > 20:
+        st.caption(f"20 of {len(scenario.cases)} cases shown.")
+    with st.container(horizontal=True):
+        shared.link("launch", "Compare teams on it", scenario=str(scenario.folder))
+        if st.button("Make another"):
+            del st.session_state["made"]
+            st.rerun()
+    st.code(f"headcount compare {scenario.folder}", language="bash")
+    st.caption(f"Results go to {shared.plain(str(home.home()))}.")

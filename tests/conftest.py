@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from agents.models import quiet
 
 quiet.environment()
+settings.register_profile("headcount", deadline=None)  # no test depends on how fast this machine is
+settings.load_profile("headcount")
 
 
 @pytest.fixture(autouse=True)

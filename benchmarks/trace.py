@@ -1,7 +1,8 @@
-"""What tracing costs: recording an event, indexing journals, opening a long run.
+"""What tracing costs: recording an event and a whole simulated run, indexing journals, opening a long run.
 
-Peers: recording, msgspec's encoder and one os.write a line (no order, checksum, digest or sync); indexing, DuckDB's
-read_json of the same files into a table, as they stand; opening a run, the same query on that table.
+Peers: recording, msgspec's encoder and one os.write a line (no order, checksum, digest or sync); a simulated run, the
+same run with nothing recorded, in pairs; indexing, DuckDB's read_json of the same files into a table, as they stand;
+opening a run, the same query on that table. The run is opened twice: out of one experiment, and out of ten.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.report import Figure, main
+from experiments import plan as plans
+from experiments.plan import Plan, Trial
+from experiments.trial import Bench, run_trial
 from traces import clock
 from traces.home import ExperimentFolder, Status, experiment_folder
 from traces.journal import Journal
@@ -39,7 +43,11 @@ from traces.kernel import (
 from traces.recorder import Recorder
 from traces.store import Store
 
-EVENTS = 200_000
+EVENTS = 1_000_000
+EXPERIMENTS = 10
+RECORDED = 200_000
+PAIRS = 15
+TRIALS = 40
 SHORT = 50  # events of an ordinary run
 LONG = 2_000  # events of the run that is opened
 _WORDS = (
@@ -88,18 +96,55 @@ def recording(folder: Path) -> Figure:
 
     def bare() -> None:
         encode, fd = msgspec.json.Encoder().encode, os.open(folder / "bare.jsonl", os.O_WRONLY | os.O_CREAT)
-        for n in range(EVENTS):
+        for n in range(RECORDED):
             os.write(fd, encode(Record(0, n, 0.0, 0.0, events[n % 2_000])) + b"\n")
         os.close(fd)
 
     async def ours() -> None:
         with Journal(folder / "ours.jsonl") as log:
             recorder = Recorder(0, log)
-            for n in range(EVENTS):
+            for n in range(RECORDED):
                 recorder.record(events[n % 2_000])
 
-    value = EVENTS / _seconds(lambda: clock.run(ours(), virtual=True))
-    return Figure("record: events a second", value, "events/s", EVENTS / _seconds(bare))
+    value = RECORDED / _seconds(lambda: clock.run(ours(), virtual=True))
+    return Figure("record: events a second", value, "events/s", RECORDED / _seconds(bare))
+
+
+class Unrecorded(Recorder):
+    """Counts, and writes nothing down."""
+
+    def record(self, event: Event) -> int:
+        self._seq += 1
+        self.messages += type(event) is MessageSent
+        return self._seq - 1
+
+
+def overhead(folder: Path) -> Iterator[Figure]:
+    """The same trials of billing_support, recorded to a journal and not, in turn."""
+    plan = Plan("billing_support", trials=1 + TRIALS // 72)
+    trials = plans.trials(plan, plans.check(plan))[:TRIALS]
+    bench = Bench(plan, folder)
+
+    def batch(journal: Journal | None) -> float:
+        def run(trial: Trial) -> None:
+            clock.run(
+                one(trial, Unrecorded(trial.run) if journal is None else Recorder(trial.run, journal)), virtual=True
+            )
+
+        start = time.perf_counter()
+        for trial in trials:
+            run(trial)
+        return (time.perf_counter() - start) / TRIALS * 1000
+
+    async def one(trial: Trial, recorder: Recorder) -> None:
+        await run_trial(trial, bench, recorder)
+
+    with Journal(folder / "runs.jsonl") as journal:
+        batch(journal)
+        pairs = [(batch(journal), batch(None)) if n % 2 else (batch(None), batch(journal))[::-1] for n in range(PAIRS)]
+    recorded, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
+    yield Figure("a simulated run with three teams, recorded", recorded, "ms", bare)
+    yield Figure("the recorder's share: median of pairs", 100 * statistics.median(a / b - 1 for a, b in pairs), "%")
 
 
 def experiment(home: Path) -> ExperimentFolder:
@@ -107,10 +152,11 @@ def experiment(home: Path) -> ExperimentFolder:
     folder = experiment_folder("20260101-000000-0000", home).create()
     folder.write_plan({"scenario": "bench"})
     runs = (EVENTS - LONG) // SHORT
+    short = [run_events(SHORT, seed) for seed in range(200)]
     for worker in (0, 1):
         with Journal(folder.journal_file(worker), fsync_every=60) as log:
             for run in range(worker, runs, 2):
-                _append(log, run, run_events(SHORT, run))
+                _append(log, run, short[run % 200])
             if worker:
                 _append(log, runs, run_events(LONG, runs))
     folder.write_status(Status(0, 0.0, "finished", runs + 1, runs + 1, time.time()))
@@ -122,14 +168,36 @@ def indexing(home: Path, folder: ExperimentFolder) -> Iterator[Figure]:
 
     files = [str(path) for path in folder.journals()]
     store = Store(home)
-    value = EVENTS / _seconds(lambda: store.refresh())
+    value = _seconds(store.rebuild)
     with duckdb.connect(home / "bare.duckdb") as con:
-        baseline = EVENTS / _seconds(lambda: con.execute(f"CREATE TABLE bare AS SELECT * FROM {_READ}", [files]))
-    yield Figure("index: events a second", value, "events/s", baseline)
-    yield opening(home, store, folder.id, (EVENTS - LONG) // SHORT)
+        baseline = _seconds(lambda: con.execute(f"CREATE TABLE bare AS SELECT * FROM {_READ}", [files]))
+    yield Figure(f"rebuild the index: {EVENTS:,} events", value, "s", baseline)
+    yield opening(home, store, folder.id, (EVENTS - LONG) // SHORT, EVENTS)
 
 
-def opening(home: Path, store: Store, experiment: str, run: int) -> Figure:
+def many(home: Path, folder: ExperimentFolder) -> Iterator[Figure]:
+    """The same journals as those of EXPERIMENTS experiments."""
+    import duckdb
+
+    for number in range(1, EXPERIMENTS):
+        other = experiment_folder(f"20260101-000000-{number:04}", home).create()
+        for path in (*folder.journals(), folder.plan_file, folder.status_file):
+            os.link(path, other.path / path.name)
+    store = Store(home)
+    yield Figure(f"index {EXPERIMENTS - 1} more of them: events a second", _indexed(store), "events/s")
+    with duckdb.connect(home / "bare.duckdb") as con:
+        copies = f"bare, range(1, {EXPERIMENTS}) AS copies(n)"
+        con.execute(f"INSERT INTO bare SELECT run + {EVENTS} * n, seq, t, wall, event FROM {copies}")
+    yield opening(home, store, folder.id, (EVENTS - LONG) // SHORT, EVENTS * EXPERIMENTS)
+
+
+def _indexed(store: Store) -> float:
+    start = time.perf_counter()
+    events = sum(done.events for done in store.refresh())
+    return events / (time.perf_counter() - start)
+
+
+def opening(home: Path, store: Store, experiment: str, run: int, out_of: int) -> Figure:
     import duckdb
 
     def ours() -> None:
@@ -140,15 +208,20 @@ def opening(home: Path, store: Store, experiment: str, run: int) -> Figure:
             rows = con.execute("SELECT * FROM bare WHERE run = ? ORDER BY seq", [run]).fetchall()
         assert len(rows) == LONG
 
+    for work in (ours, bare):
+        work()
     p95 = [statistics.quantiles([_seconds(work) * 1000 for _ in range(40)], n=20)[-1] for work in (ours, bare)]
-    return Figure(f"open a run of {LONG:,} events, decoded: p95", p95[0], "ms", p95[1])
+    return Figure(f"open {LONG:,} of {out_of:,} events: p95", p95[0], "ms", p95[1])
 
 
 def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch)
         yield recording(home)
-        yield from indexing(home, experiment(home))
+        yield from overhead(home)
+        folder = experiment(home)
+        yield from indexing(home, folder)
+        yield from many(home, folder)
 
 
 def _append(log: Journal, run: int, events: list[Event]) -> None:

@@ -104,12 +104,13 @@ def _load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str)
             con.execute("SET temp_directory = ?", [scratch])
             con.execute("BEGIN")
             _forget(con, folder.id)
-            _insert(con, folder.id, sources)
+            part = int(con.execute("SELECT coalesce(max(part), 0) + 1 FROM indexed").fetchall()[0][0])
+            _insert(con, folder.id, part, sources)
             con.execute(_RUNS, {"experiment": folder.id})
             plan = msgspec.json.encode(row.plan).decode()
             values = [row.id, row.created, row.scenario, row.command, plan, row.state]
             con.execute("INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)", values)
-            con.execute("INSERT INTO indexed VALUES (?, ?)", [folder.id, signed])
+            con.execute("INSERT INTO indexed VALUES (?, ?, ?)", [folder.id, signed, part])
             con.execute("COMMIT")
             counts = con.execute(_COUNTS, [folder.id, folder.id]).fetchall()[0]
     folder.write_damage(sources.damaged)
@@ -222,15 +223,15 @@ def _forget(con: DuckDBPyConnection, experiment: str) -> None:
     con.execute("DELETE FROM experiments WHERE id = ?", [experiment])
 
 
-def _insert(con: DuckDBPyConnection, experiment: str, sources: _Sources) -> None:
+def _insert(con: DuckDBPyConnection, experiment: str, part: int, sources: _Sources) -> None:
     """Load all events, in order of runs within each slice: a run's rows lie together."""
-    size = max(_BUFFER, sources.longest + 1024)
+    values = {"experiment": experiment, "part": part, "size": max(_BUFFER, sources.longest + 1024)}
     con.execute("CREATE OR REPLACE TEMP TABLE mended AS SELECT unnest(?::INTEGER[]) AS run", [sources.mended_runs])
     for files in _slices(sources.files):
-        con.execute(_EVENTS, {"experiment": experiment, "files": files, "size": size})
+        con.execute(_EVENTS, {**values, "files": files})
     con.execute("DELETE FROM mended")
     if sources.mended.stat().st_size:
-        con.execute(_EVENTS, {"experiment": experiment, "files": [str(sources.mended)], "size": size})
+        con.execute(_EVENTS, {**values, "files": [str(sources.mended)]})
 
 
 def _slices(files: list[Path]) -> Iterator[list[str]]:
@@ -254,7 +255,7 @@ INSERT INTO events
 SELECT $experiment, run, seq, t, wall, type, coalesce(j[1]->>'$', j[2]->>'$', j[3]->>'$'),
     CASE WHEN type = 'chat' THEN coalesce((j[4]->>'$')::BIGINT, 0) + coalesce((j[5]->>'$')::BIGINT, 0) END,
     CASE WHEN type = 'chat' THEN CASE WHEN j[6] IS NULL THEN 0 ELSE TRY_CAST(j[6]->>'$' AS BIGINT) END END,
-    event
+    event, $part
 FROM (
     SELECT *, event->>'$.type' AS type, json_extract(event, ['$.agent', '$.message.sender', '$.by',
         '$.usage.input_tokens', '$.usage.output_tokens', '$.usage.cost_nano_usd']) AS j

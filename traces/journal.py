@@ -18,6 +18,7 @@ import re
 import time
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -72,6 +73,8 @@ class Journal:
         self._fd, self._size = _appending(self.path)
         self._synced = time.monotonic()
         self._dirty = False
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._syncing: Future[None] | None = None
 
     def append(self, record: Record) -> None:
         """Write one event."""
@@ -79,13 +82,6 @@ class Journal:
 
     def write(self, body: bytes) -> None:
         """Write one event that is already encoded: a record's JSON without its closing brace."""
-        self._put(body)
-        if self._size >= self._segment:
-            self._rotate()
-        elif time.monotonic() - self._synced >= self._every:
-            self.sync()
-
-    def _put(self, body: bytes) -> None:
         line = b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
         try:
             written = os.write(self._fd, line)
@@ -96,13 +92,17 @@ class Journal:
             raise TraceError(f"{self.path}: cannot be written: no room for a whole event")
         self._size += written
         self._dirty = True
+        if self._size >= self._segment and not names_next(line):
+            self._rotate()
+        elif time.monotonic() - self._synced >= self._every:
+            self._sync_soon()
 
     def _rotate(self) -> None:
         """Go on in the next segment. It is on the disk before this one names it: a name alone means a loss."""
         following = _numbered(self.path, place(self.path)[1] + 1)
         fd, size = _appending(following)
         try:
-            self._put(_NEXT + _encode(following.name))
+            self.write(_NEXT + _encode(following.name))
             self.sync()
         except TraceError:
             os.close(fd)
@@ -112,10 +112,28 @@ class Journal:
 
     def sync(self) -> None:
         """Return when everything appended so far would survive a loss of power."""
+        if self._syncing is not None:
+            self._syncing.result()
+            self._syncing = None
         if self._dirty:
-            os.fsync(self._fd)
+            self._flush(self._fd)
             self._dirty = False
         self._synced = time.monotonic()
+
+    def _flush(self, fd: int) -> None:
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            raise TraceError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+    def _sync_soon(self) -> None:
+        """Sync in the background: whoever appends need not wait for the disk. Raises what the last one met."""
+        if self._syncing is None or self._syncing.done():
+            if self._syncing is not None:
+                self._syncing.result()
+            self._syncing = self._thread.submit(self._flush, self._fd)
+            self._dirty = False
+            self._synced = time.monotonic()
 
     def close(self) -> None:
         """Sync and close; may be called twice."""
@@ -123,6 +141,7 @@ class Journal:
             self.sync()
             os.close(self._fd)
             self._fd = -1
+            self._thread.shutdown()
 
     def __enter__(self) -> Journal:
         return self

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from traces.clock import VirtualLoop
 from traces.journal import Journal
 from traces.kernel import Event, MessageSent, Record
 
@@ -30,7 +31,7 @@ class Recorder:
         self._journal = journal
         self._keep = keep
         self._seq = 0
-        self._head = f'{{"run":{run},"seq":'
+        self._head = b'{"run":%d,"seq":' % run
         self._hash = hashlib.blake2b(digest_size=16)
         self._loop = _running_loop()
         self._start = self._loop.time() if self._loop else 0.0
@@ -55,21 +56,27 @@ class Recorder:
     def record(self, event: Event) -> int:
         """Write down what happened just now; returns its sequence number."""
         seq, t, wall = self._seq, self.now(), time.time()
-        body = _encoded(event)
-        self._seq = seq + 1
-        head = f'{self._head}{seq},"t":{t!r}'.encode()
-        self._hash.update(b'%b,"event":%b}' % (head, body))
-        if type(event) is MessageSent:
-            self.messages += 1
+        body = encoded(event)
+        head = self._count(seq, t, body, event)
         if self._journal is not None:
             self._journal.write(b'%b,"wall":%.6f,"event":%b' % (head, wall, body))
         if self._keep:
             self.records.append(Record(self.run, seq, t, wall, event))
         return seq
 
+    def _count(self, seq: int, t: float, body: bytes, event: Event) -> bytes:
+        """Take an event into the sums; returns the start of its line."""
+        self._seq = seq + 1
+        head = b'%b%d,"t":%a' % (self._head, seq, t)
+        self._hash.update(b'%b,"event":%b}' % (head, body))
+        if type(event) is MessageSent:
+            self.messages += 1
+        return head
+
     def sync(self) -> None:
-        """Return when everything recorded would survive a loss of power: before an outside effect."""
-        if self._journal is not None:
+        """Return when everything recorded would survive a loss of power: before an outside effect. Under the virtual
+        clock nothing is outside, what a run changes dies with its process, and nothing is waited for."""
+        if self._journal is not None and not isinstance(self._loop, VirtualLoop):
             self._journal.sync()
 
 
@@ -80,12 +87,11 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _encoded(event: Event) -> bytes:
+def encoded(event: Event) -> bytes:
+    """An event's JSON."""
     try:
         return _encode(event)
-    except (
-        UnicodeEncodeError
-    ):  # half a surrogate pair, as models and JSON escapes can produce: not text in any encoding
+    except UnicodeEncodeError:  # half a surrogate pair, as models and JSON escapes can produce: not text at all
         return _encode(_scrubbed(msgspec.to_builtins(event)))
 
 

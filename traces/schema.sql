@@ -5,7 +5,8 @@
 CREATE TABLE meta (version INTEGER NOT NULL);
 
 -- What each experiment's rows were made from: compared with the files to see what has changed.
-CREATE TABLE indexed (experiment VARCHAR NOT NULL, signature VARCHAR NOT NULL);
+-- part numbers its events, so that a run is found without a look at those of other experiments.
+CREATE TABLE indexed (experiment VARCHAR NOT NULL, signature VARCHAR NOT NULL, part INTEGER NOT NULL);
 
 CREATE TABLE experiments (
     id VARCHAR NOT NULL, created DOUBLE, scenario VARCHAR, command VARCHAR, plan JSON, state VARCHAR
@@ -23,7 +24,8 @@ CREATE TABLE runs (
 -- One row for each event, those of a run close together. tokens and cost_nano_usd are those of a model call.
 CREATE TABLE events (
     experiment VARCHAR NOT NULL, run INTEGER NOT NULL, seq INTEGER NOT NULL, t DOUBLE, wall DOUBLE,
-    type VARCHAR, agent VARCHAR, tokens BIGINT, cost_nano_usd BIGINT, body JSON USING COMPRESSION zstd
+    type VARCHAR, agent VARCHAR, tokens BIGINT, cost_nano_usd BIGINT, body JSON USING COMPRESSION zstd,
+    part INTEGER NOT NULL
 );
 
 -- What agents said to each other; recipient is NULL for a message to a topic.

@@ -87,8 +87,8 @@ class Store:
         if self._is_live(experiment):
             with self._lock:
                 return self._tail(experiment).events(run, offset, limit)
-        query = "SELECT seq, t, wall, body FROM events WHERE experiment = ? AND run = ? ORDER BY seq LIMIT ? OFFSET ?"
-        rows = self._rows(experiment, query, [experiment, run, limit, offset])
+        query = "SELECT seq, t, wall, body FROM events WHERE part = $part AND run = ? ORDER BY seq LIMIT ? OFFSET ?"
+        rows = self._rows(experiment, query, [run, limit, offset])
         try:
             return [Record(run, seq, t, wall, _event(body)) for seq, t, wall, body in rows]
         except msgspec.MsgspecError as error:
@@ -181,15 +181,18 @@ class Store:
 
     def _rows(self, experiment: str, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
         """Ask the index about an experiment that is over. That the index holds it as it is now is looked up in the
-        same breath: another process may have changed the files, or made the index anew, at any time."""
+        same breath: another process may have changed the files, or made the index anew, at any time. `$part` in a query
+        stands for the number of the experiment's events."""
         folder = self._folder(experiment)
         for _ in range(_ATTEMPTS):
             signed = index.signature(folder, state(folder, time.time()))
             try:
                 with index.opened(self.path) as con:
-                    held = con.execute("SELECT signature FROM indexed WHERE experiment = ?", [experiment]).fetchall()
-                    if held == [(signed,)]:
-                        return con.execute(query, values).fetchall()
+                    held = con.execute(
+                        "SELECT signature, part FROM indexed WHERE experiment = ?", [experiment]
+                    ).fetchall()
+                    if held and held[0][0] == signed:
+                        return con.execute(query.replace("$part", str(held[0][1])), values).fetchall()
             except Unreadable:
                 index.create(self.path)
             self.index(experiment)

@@ -15,11 +15,12 @@ style.apply()
 MENU = {
     "": {"home": "Home", "launch": "Launch", "live": "Live", "compare": "Compare", "replay": "Replay"},
     "Prepare": {"own_job": "Your own job", "knowledge": "Knowledge"},
+    "More": {"approvals": "Approvals"},
 }
 
 sections = {
     section: [
-        st.Page(shared.opened(name), title=title, url_path=name, default=name == "home")
+        st.Page(shared.opened(name), title=title, url_path="start" if name == "home" else name, default=name == "home")
         for name, title in pages.items()
     ]
     for section, pages in MENU.items()
@@ -31,4 +32,6 @@ shared.PAGES.update(
         for name, page in zip(pages, made, strict=True)
     }
 )
+# The default page answers at / alone; links to /home lead there as well.
+sections[""].append(st.Page(shared.opened("home"), title="Home", url_path="home", visibility="hidden"))
 st.navigation(sections, position="top").run()

@@ -12,6 +12,14 @@ def money(dollars: float | None) -> str:
     return "unknown" if dollars is None else f"${dollars:.4g}"
 
 
+def count(value: float) -> str:
+    """A large number with three digits: 1,440 or 12.3 million."""
+    for size, name in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if value >= size:
+            return f"{value / size:.3g} {name}"
+    return f"{value:,.0f}"
+
+
 def seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
 

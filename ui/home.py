@@ -1,16 +1,23 @@
-"""Home: the question, the last answers, three ways to start."""
+"""Home: the question, three ways to start, the last answers."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from experiments import words
-from experiments.outcome import Outcome
-from experiments.verdict import judge
+from experiments import answers, words
+from experiments.plan import Plan
 from traces.rows import ExperimentRow
-from ui import shared
+from ui import inbox, shared
 
 SHOWN = 8
+DEMO = Plan("billing_support", trials=10)
+
+KINDS = {
+    "one_is_enough": ("one is enough", "blue"),
+    "team_worth_it": ("team worth it", "green"),
+    "depends_on_case": ("depends on the case", "violet"),
+    "not_enough_trials": ("too few trials", "orange"),
+}
 
 
 def page() -> None:
@@ -20,51 +27,72 @@ def page() -> None:
         "See which succeeds more often, what it costs, and every message behind the answer."
     )
     _ways_to_start()
+    inbox.notice()
     rows = shared.store().experiments()
     if not rows:
         shared.nothing_yet()
         return
-    st.subheader("Last answers")
+    st.subheader("Last answers", anchor=False)
     for row in rows[:SHOWN]:
         _experiment(row)
     if len(rows) > SHOWN:
-        st.caption(f"{SHOWN} of {len(rows)} experiments shown; `headcount list` shows all.")
+        st.caption(f"{SHOWN} of {len(rows):,} experiments shown; Compare has them all.")
 
 
 def _ways_to_start() -> None:
     first, second, third = st.columns(3)
-    with first, st.container(border=True):
-        st.markdown("**Try the demo**")
-        st.caption("A billing agent's job, one agent against two teams, on a simulated model. Free, under a minute.")
-        shared.link("launch", "Launch billing_support", scenario="billing_support")
-    with second, st.container(border=True):
-        st.markdown("**Use your own job**")
-        st.caption("A folder with cases, documents and tools. Give its path on the Launch page.")
-        shared.link("launch", "Launch your scenario")
-    with third, st.container(border=True):
-        st.markdown("**Open a trace**")
-        st.caption("Step through a run: who said what to whom, what it saw, what it cost.")
-        shared.link("replay", "Replay a run")
+    with first, st.container(border=True, height="stretch"):
+        st.subheader("Try the demo", anchor=False)
+        st.write(
+            "A billing agent's job: one agent against two teams, on a simulated model. Free, without a key, and "
+            "done in about a minute."
+        )
+        if st.button("Run the demo", type="primary"):
+            _demo()
+    with second, st.container(border=True, height="stretch"):
+        st.subheader("Use your own job", anchor=False)
+        st.write("Cases, documents and tools of yours make a scenario: a folder that can be read and versioned.")
+        if "own_job" in shared.PAGES:
+            shared.link("own_job", "Make a scenario")
+        shared.link("launch", "Launch a scenario that you have")
+    with third, st.container(border=True, height="stretch"):
+        st.subheader("Open a trace", anchor=False)
+        st.write("Step through a run: who said what to whom, what each agent saw, and what it cost so far.")
+        shared.link("replay", "Replay the newest run")
+
+
+def _demo() -> None:
+    from experiments import launch
+
+    with st.spinner("Starting"):
+        experiment = launch.start(DEMO)
+    shared.go("live", experiment=experiment)
 
 
 def _experiment(row: ExperimentRow) -> None:
+    under_way = row.state in shared.UNDER_WAY
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{row.scenario}** on {shared.model_of(row)}")
-            shared.badge(shared.is_simulated(row))
-            st.caption(f"{row.state} · {row.done:,} of {row.total:,} runs · {words.ago(row.created)}")
-        st.text(_answer(row.id, row.state, row.done))
+            shared.heading(row)
+            st.caption(f"{row.done:,} of {row.total:,} runs · {words.ago(row.created)}", width="content")
+        if row.message and not row.plan:
+            st.error(shared.plain(row.message))
+            return
+        if under_way:
+            st.progress(row.done / row.total if row.total else 0.0)
+        else:
+            _answer(row)
         with st.container(horizontal=True):
-            if row.state in ("running", "pending"):
+            if under_way:
                 shared.link("live", "Watch", experiment=row.id)
             shared.link("compare", "Compare", experiment=row.id)
             shared.link("replay", "Replay", experiment=row.id)
 
 
-@st.cache_data(show_spinner=False, max_entries=200)
-def _answer(experiment: str, state: str, done: int) -> str:
-    """The verdict in words. `state` and `done` make it be worked out anew when they change."""
-    if state in ("running", "pending"):
-        return "Still running."
-    outcomes = [o for o in map(Outcome.of_row, shared.store().team_rows(experiment)) if o is not None]
-    return judge(outcomes).text if outcomes else "No run was finished."
+def _answer(row: ExperimentRow) -> None:
+    found = answers.answer(row, shared.store())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if found.kind in KINDS:
+            word, colour = KINDS[found.kind]
+            st.badge(word, color=colour)  # type: ignore[arg-type]
+        st.text(found.text)

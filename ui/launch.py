@@ -1,4 +1,4 @@
-"""Launch: pick a scenario, teams, a model and how often; see what it will be; start it."""
+"""Launch: pick a scenario, teams, a model and how often; see what it will be and cost; start it."""
 
 from __future__ import annotations
 
@@ -6,41 +6,104 @@ import streamlit as st
 
 from agents import table
 from agents.models import table as models
+from agents.models.model import Card
 from experiments import launch as launcher
 from experiments import plan as plans
-from experiments.plan import Plan
+from experiments.plan import Approver, Plan
 from tasks import scenario as scenarios
-from tasks.case import Case
 from tasks.scenario import Scenario
-from traces.errors import HeadcountError, InputError
+from tools import approvals
+from traces.errors import HeadcountError
 from traces.kernel import Budget
-from ui import shared
+from ui import launch_about, launch_expected, preferences, shared
 
 OWN = "a folder of mine"
 OTHER = "another model"
+APPROVERS: dict[Approver, str] = {
+    "simulated": "the scenario's simulated approver",
+    "person": "a person, on the page Approvals",
+    "deny": "nobody: what the rules leave open is refused",
+}
 
 
 def page() -> None:
     st.title("Launch")
     left, right = st.columns([3, 2], gap="large")
     with left:
-        plan = _form()
+        plan, scenario = _form()
     with right:
-        _about(plan.scenario)
-    st.divider()
-    _start(plan)
+        if scenario:
+            launch_about.scenario(scenario)
+        st.subheader("Who talks to whom", anchor=False)
+        launch_about.teams(list(plan.teams), scenario)
+    with left:
+        _start(plan)
 
 
-def _form() -> Plan:
-    scenario = _scenario()
+def _form() -> tuple[Plan, Scenario | None]:
+    preferred = preferences.read()
+    st.subheader("1 · The job", anchor=False)
+    name, scenario = _scenario()
+    st.subheader("2 · Who does it", anchor=False)
+    teams, engines = _teams()
+    st.subheader("3 · On which model", anchor=False)
+    model, api_base = _model(preferred)
+    card = _card(model, api_base)
+    st.subheader("4 · How often, and with what budget", anchor=False)
+    trials, cases, seed = _size(preferred)
+    budget = _budget(preferred, scenario, card)
+    st.subheader("5 · Who approves", anchor=False)
+    approver, wait_s = _approver(models.simulated(model))
+    plan = Plan(
+        scenario=name,
+        teams=tuple(teams),
+        engines=tuple(engines),
+        model=model,
+        api_base=api_base,
+        cases=cases,
+        trials=trials,
+        seed=seed,
+        budget=budget,
+        approver=approver,
+        approver_wait_s=wait_s,
+    )
+    return plan, scenario
+
+
+def _scenario() -> tuple[str, Scenario | None]:
+    names = [*scenarios.shipped(), OWN]
+    asked = st.query_params.get("scenario", "")
+    start = names.index(asked) if asked in names else (names.index(OWN) if asked else 0)
+    picked = st.selectbox("Scenario", names, index=start, key="scenario_picked")
+    if picked == OWN:
+        folder = st.text_input(
+            "Path of the scenario's folder", "" if asked in names else asked, placeholder="/home/me/my_scenario"
+        )
+        picked = str(folder).strip()
+        if not picked:
+            st.caption("A scenario is a folder with scenario.yaml and cases/ (docs/scenarios.md).")
+            return "", None
+    try:
+        return str(picked), scenarios.load(str(picked))
+    except HeadcountError as error:
+        st.error(shared.plain(str(error)))
+        return str(picked), None
+
+
+def _teams() -> tuple[list[str], list[str]]:
     offered = [*table.TEAMS, *table.ELSEWHERE]
-    teams = st.multiselect("Teams", offered, default=offered[:3], key="teams")
+    teams = list(st.multiselect("Teams", offered, default=offered[:3], key="teams"))
     own = st.text_input(
         "Your own teams", placeholder="my_team.yaml, my_teams:pair", key="own_teams", help="See docs/teams.md."
     )
-    teams += [name.strip() for name in own.split(",") if name.strip()]
+    teams += [name.strip() for name in str(own).split(",") if name.strip()]
     for name in teams:
-        st.caption(f"{table.name_of(name)}: {_about_team(name)}")
+        try:
+            table.team(name)
+        except HeadcountError as error:
+            st.error(shared.plain(str(error)))
+    if not teams:
+        st.error("Pick at least one team.")
     engines = st.multiselect(
         "Engines",
         list(table.ENGINES),
@@ -48,112 +111,97 @@ def _form() -> Plan:
         key="engines",
         help="The same teams on another framework, to see what the framework costs.",
     )
-    model, api_base = _model()
-    trials, cases, seed = st.columns(3)
-    with trials:
-        often = st.number_input("Trials of each case", 1, 10_000, 3, help="How often each team does each case.")
-    with cases:
-        many = st.number_input("Cases", 0, 10_000, 0, help="The first so many; 0 is all.")
-    with seed:
-        seeded = st.number_input("Seed", 0, 2**31, 1, help="Equal seeds give equal simulated runs.")
-    return Plan(
-        scenario=scenario,
-        teams=tuple(teams),
-        engines=tuple(engines),
-        model=model,
-        api_base=api_base,
-        cases=int(many) or None,
-        trials=int(often),
-        seed=int(seeded),
-        budget=_budget(),
-    )
+    if not engines:
+        st.error("Pick at least one engine.")
+    for engine in engines:
+        for name in teams:
+            why = table.engine(engine)().offers(name)
+            if why:
+                st.error(shared.plain(f"{name} on {engine}: {why}"))
+    return teams, list(engines)
 
 
-def _scenario() -> str:
-    names = [*scenarios.shipped(), OWN]
-    asked = st.query_params.get("scenario", "")
-    picked = st.selectbox("Scenario", names, index=names.index(asked) if asked in names else 0, key="scenario_picked")
-    if picked != OWN:
-        return str(picked)
-    return str(st.text_input("Path of the scenario's folder", placeholder="/home/me/my_scenario", key="folder"))
-
-
-def _model() -> tuple[str, str | None]:
+def _model(preferred: preferences.Preferences) -> tuple[str, str | None]:
     offered = models.offered()
-    names = [models.DEFAULT, *(name for name in offered if name != models.DEFAULT), OTHER]
-    picked = st.selectbox("Model", names, key="model_picked", format_func=lambda name: _label(name, offered))
+    names = [*offered, OTHER]
+    first = preferred.model if preferred.model in offered else OTHER
+    picked = st.selectbox(
+        "Model",
+        names,
+        index=names.index(first),
+        key="model_picked",
+        format_func=lambda name: f"{name}: {offered[name]}" if name in offered else name,
+    )
     if picked != OTHER:
         return str(picked), None
-    name = st.text_input(
-        "LiteLLM name",
-        placeholder="openai/gpt-4o-mini, hosted_vllm/NAME or sim:params=8e9,tokens=15e12",
-        key="model_name",
+    kept = preferred.model if first == OTHER else ""
+    hint = "openai/gpt-4o-mini, hosted_vllm/NAME or sim:params=8e9,tokens=15e12"
+    name = st.text_input("LiteLLM name", kept, placeholder=hint, key="model_name")
+    base = st.text_input(
+        "Base address (own servers only)", preferred.api_base, placeholder="http://localhost:8000/v1", key="api_base"
     )
-    base = st.text_input("Base address (own servers only)", placeholder="http://localhost:8000/v1", key="api_base")
-    return str(name), str(base) or None
+    return str(name).strip(), str(base).strip() or None
 
 
-def _label(name: str, offered: dict[str, str]) -> str:
-    return f"{name}: {offered[name]}" if name in offered else name
-
-
-def _budget() -> Budget:
-    with st.expander("Budget of each run (the scenario's, unless given here)"):
-        tokens = st.number_input("Tokens", 0, 10_000_000, 0, step=1000, help="0 keeps the scenario's.")
-        dollars = st.number_input("Dollars", 0.0, 1000.0, 0.0, step=0.01, format="%.4f", help="0 keeps the scenario's.")
-        return Budget(tokens=int(tokens) or None, cost_usd=float(dollars) or None)
-
-
-def _about_team(team: str) -> str:
+def _card(model: str, api_base: str | None) -> Card | None:
+    if not model:
+        st.caption("Give the model's name.")
+        return None
     try:
-        return table.team(team).settings.about or "a team of your own"
-    except InputError as error:
-        return str(error)
+        card = launch_about.card(model, api_base)
+    except HeadcountError as error:
+        st.error(shared.plain(str(error)))
+        return None
+    launch_about.model(card)
+    return card
 
 
-def _about(name: str) -> None:
-    """What the scenario is, and a case to read."""
-    if not name:
-        return
-    try:
-        scenario = scenarios.load(name)
-    except HeadcountError:
-        return
-    st.subheader(scenario.file.title)
-    st.text(scenario.file.story.strip())
-    ids = [case.id for case in scenario.cases]
+def _size(preferred: preferences.Preferences) -> tuple[int, int | None, int]:
+    first, second, third = st.columns(3)
+    trials = first.number_input("Trials of each case", 1, 10_000, preferred.trials, help="Each with another seed.")
+    cases = second.number_input("Cases", 0, 10_000, 0, help="The first so many; 0 is all.")
+    seed = third.number_input("Seed", 0, 2**31, 1, help="Equal seeds give equal simulated runs.")
+    return int(trials), int(cases) or None, int(seed)
+
+
+def _budget(preferred: preferences.Preferences, scenario: Scenario | None, card: Card | None) -> Budget:
+    own = scenario.file.budget if scenario else None
+    first, second = st.columns(2)
+    said = f"The scenario has {own.tokens:,}" if own and own.tokens else "The scenario has no limit"
+    tokens = first.number_input("Tokens per run", 0, 10_000_000, preferred.tokens or 0, 1000, help=f"0: {said}.")
+    said = f"The scenario has ${own.cost_usd:g}" if own and own.cost_usd else "The scenario has no limit"
+    dollars = second.number_input(
+        "Dollars per run", 0.0, 1000.0, preferred.cost_usd or 0.0, 0.01, format="%.4f", help=f"0: {said}."
+    )
+    if dollars and card is not None and not card.price.known:
+        second.error("The price of this model is unknown, so a dollar budget cannot be held. Give tokens.")
+    return Budget(tokens=int(tokens) or None, cost_usd=float(dollars) or None)
+
+
+def _approver(simulated: bool) -> tuple[Approver, float]:
     picked = st.selectbox(
-        f"Its {len(ids)} cases", ids, format_func=lambda i: _case_label(scenario, i), key="case_shown"
+        "Outside effects that the rules leave open are decided by", list(APPROVERS), format_func=APPROVERS.__getitem__
     )
-    case = scenario.case(str(picked))
-    st.text(case.request.strip())
-    st.graphviz_chart(_graph(case))
-
-
-def _case_label(scenario: Scenario, case_id: str) -> str:
-    case = scenario.case(case_id)
-    return f"{case.title} ({case.difficulty})"
-
-
-def _graph(case: Case) -> str:
-    """The case's task graph, in Graphviz's words."""
-    nodes = [f'"{task.id}" [label="{task.id}\\n{task.role}"]' for task in case.plan]
-    edges = [f'"{need}" -> "{task.id}"' for task in case.plan for need in task.needs]
-    style = 'bgcolor="transparent"; rankdir=LR; node [shape=box, style="rounded,filled", fillcolor="#56B4E9", '
-    style += 'color="#0072B2", fontname="sans-serif"]; edge [color="#7F7F7F"]; '
-    return f"digraph {{ {style} {'; '.join(nodes + edges)} }}"
+    if picked != "person":
+        return picked, approvals.WAIT_S
+    if simulated:
+        st.error("A simulated model runs in simulated time, which cannot wait for a person. Pick another approver.")
+    minutes = st.number_input("Minutes that a person has; then it is a no", 0.5, 1440.0, approvals.WAIT_S / 60, 1.0)
+    return "person", 60 * float(minutes)
 
 
 def _start(plan: Plan) -> None:
+    st.divider()
     try:
         scenario = plans.check(plan)
     except HeadcountError as error:
-        st.warning(str(error))
+        st.warning("Not ready to start: " + shared.plain(str(error)))
         return
     total = len(plans.trials(plan, scenario))
-    st.caption(f"{total:,} runs. The same from a terminal:")
-    st.code(plans.command_line(plan), language="bash")
+    launch_expected.show(plan, scenario, total)
+    st.caption("The same from a terminal:")
+    st.code(plans.command_line(plan), language="bash", wrap_lines=True)
     if st.button(f"Start {total:,} runs", type="primary"):
         with st.spinner("Starting"):
             experiment = launcher.start(plan)
-        st.switch_page(shared.PAGES["live"], query_params={"experiment": experiment})
+        shared.go("live", experiment=experiment)

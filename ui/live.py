@@ -1,19 +1,29 @@
-"""Live: how far an experiment is, and what came out so far."""
+"""Live: how far an experiment is, what came out so far, what it has used, who waits for a person."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 
-import pandas as pd
 import streamlit as st
 
 from experiments import launch, words
+from experiments import plan as plans
 from experiments.outcome import Outcome
+from experiments.plan import Plan
+from experiments.statistics import success_interval
+from experiments.steps import headline
+from tasks import scenario as scenarios
+from traces.errors import HeadcountError
+from traces.home import experiment_folder
+from traces.kernel import AnswerHandedIn, Budget, MessageSent
 from traces.rows import ExperimentRow, RunRow
-from ui import shared
+from ui import inbox, shared
 
-ABREAST = 5
+ABREAST = 3
 NEWEST = 8
+MESSAGES = 6
+LOOK_BACK = 200
 OVER = {
     "finished": "Finished.",
     "stopped": "Stopped by request. What was done until then is kept.",
@@ -27,89 +37,184 @@ def page() -> None:
     row = shared.choose_experiment()
     if row is None:
         return
-    running = row.state in ("running", "pending")
-    st.fragment(_watch, run_every=1.0 if running else None)(row.id)
+    st.fragment(_watch, run_every=1.0 if row.state in shared.UNDER_WAY else None)(row.id)
 
 
 def _watch(experiment: str) -> None:
     """One look. While the experiment runs it is repeated every second, without touching the rest of the page."""
     row = shared.store().experiment(experiment)
-    running = row.state in ("running", "pending")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{row.scenario}** on {shared.model_of(row)}")
-        shared.badge(shared.is_simulated(row))
+    running = row.state in shared.UNDER_WAY
+    rows = shared.store().live_rows(experiment) if running else shared.store().team_rows(experiment)
+    shared.heading(row)
     if not running:
         (st.success if row.state == "finished" else st.error)(_ended(row))
-    st.progress(row.done / row.total if row.total else 0.0, text=_progress(row, running))
-    rows = shared.store().live_rows(experiment)
-    _teams(rows)
-    _newest(experiment, rows)
+    done = max(row.done, len(rows)) if row.total else len(rows)
+    st.progress(min(1.0, done / row.total) if row.total else 0.0, text=_progress(row, done, running))
+    inbox.notice(experiment)
     _actions(row, running)
+    outcomes = [outcome for outcome in map(Outcome.of_row, rows) if outcome is not None]
+    plan = _plan(row)
+    _teams(outcomes, row, plan, running)
+    _spent(rows, row, plan, running)
+    _newest_messages(row, rows, running)
+    _newest_runs(experiment, rows)
+    _follow_the_end(row, running)
 
 
 def _ended(row: ExperimentRow) -> str:
-    return f"{OVER.get(row.state, row.state)} {row.message}".strip()
+    return f"{OVER.get(row.state, row.state)} {shared.plain(row.message)}".strip()
 
 
-def _progress(row: ExperimentRow, running: bool) -> str:
+def _progress(row: ExperimentRow, done: int, running: bool) -> str:
     passed = (time.time() if running else row.updated or row.created) - row.created
-    left = ""
-    if running and row.done:
-        left = f", about {words.seconds(passed / row.done * (row.total - row.done))} left"
-    return f"{row.done:,} of {row.total:,} runs in {words.seconds(passed)}{left}"
+    if running and not done:
+        return f"Starting: {words.seconds(passed)} so far. A real model's first run can take minutes."
+    left = f", about {words.seconds(passed / done * (row.total - done))} left" if running else ""
+    return f"{done:,} of {row.total:,} runs in {words.seconds(passed)}{left}"
 
 
-def _teams(rows: list[RunRow]) -> None:
+def _plan(row: ExperimentRow) -> Plan | None:
+    try:
+        return plans.read(experiment_folder(row.id, shared.store().home))
+    except HeadcountError:
+        return None
+
+
+def _teams(outcomes: list[Outcome], row: ExperimentRow, plan: Plan | None, running: bool) -> None:
     teams: dict[str, list[Outcome]] = {}
-    for outcome in filter(None, map(Outcome.of_row, rows)):
+    for outcome in sorted(outcomes, key=lambda o: o.run):
         teams.setdefault(outcome.name, []).append(outcome)
     if not teams:
-        st.caption("No run is finished yet.")
+        st.caption("No run is finished yet. The first results show here." if running else "No run was finished.")
         return
-    ordered = sorted(teams.items())
+    each = row.total // (len(plan.teams) * len(plan.engines)) if plan else 0
+    passed = time.time() - row.created
+    ordered = list(teams.items())
     for start in range(0, len(ordered), ABREAST):
-        row = ordered[start : start + ABREAST]
-        for column, (team, outcomes) in zip(st.columns(max(len(row), 3)), row, strict=False):
-            with column:
-                _team(team, outcomes)
+        for column, (team, group) in zip(st.columns(ABREAST), ordered[start : start + ABREAST], strict=False):
+            with column, st.container(border=True):
+                _team(team, group, each, passed if running else None)
 
 
-def _team(team: str, outcomes: list[Outcome]) -> None:
-    won = sum(o.success for o in outcomes)
-    costs = [o.cost_usd for o in outcomes]
-    spent = None if None in costs else sum(c for c in costs if c is not None)
-    st.metric(team, f"{won / len(outcomes):.0%}", f"{won:,} of {len(outcomes):,} runs", delta_color="off")
-    st.caption(f"{sum(o.tokens for o in outcomes):,} tokens · {words.money(spent)}")
+def _team(team: str, outcomes: list[Outcome], each: int, passed: float | None) -> None:
+    n, won = len(outcomes), sum(o.success for o in outcomes)
+    interval = success_interval(outcomes)
+    st.metric(
+        team,
+        f"{interval.value:.0%} succeed",
+        f"95 % interval {100 * interval.low:.0f} to {100 * interval.high:.0f} %",
+        delta_color="off",
+        delta_arrow="off",
+    )
+    left = f" · about {words.seconds(passed / n * (each - n))} left" if passed and each > n else ""
+    st.progress(min(1.0, n / each) if each else 0.0, text=f"{n:,} of {each or n:,} runs, {won:,} succeeded{left}")
+    ways = Counter(o.status for o in outcomes)
+    if ways["failed"] or ways["limited"]:
+        st.caption(f"{ways['failed']:,} broke off with an error · {ways['limited']:,} ran out of budget")
 
 
-def _newest(experiment: str, rows: list[RunRow]) -> None:
+def _spent(rows: list[RunRow], row: ExperimentRow, plan: Plan | None, running: bool) -> None:
+    """What the runs have used, what all will have used at this rate, and what the budget allows."""
+    if not rows:
+        return
+    share = row.total / len(rows) if row.total else 1.0
+    tokens = sum(r.tokens for r in rows)
+    costs = [r.cost_usd for r in rows]
+    cost = None if None in costs else sum(c for c in costs if c is not None)
+    budget = _budget(plan)
+    simulated = " (simulated)" if shared.is_simulated(row) else ""
+    st.subheader(f"Used so far{simulated}" if running else f"Used{simulated}", anchor=False)
+    first, second, third = st.columns(3)
+    first.metric(
+        "Tokens",
+        words.count(tokens),
+        _of(budget.tokens, tokens, row.total, words.count),
+        delta_color="off",
+        delta_arrow="off",
+    )
+    second.metric(
+        "Cost",
+        words.money(cost),
+        _of(budget.cost_usd, cost, row.total, words.money),
+        delta_color="off",
+        delta_arrow="off",
+    )
+    expected = None if cost is None else cost * share
+    third.metric(
+        "Cost when all are done" if running else "Cost per run",
+        words.money(expected if running else None if cost is None else cost / len(rows)),
+    )
+
+
+def _of(limit: float | None, used: float | None, runs: int, say: object) -> str:
+    """The use against what the budgets of all runs add up to."""
+    if limit is None:
+        return "no budget set"
+    if used is None or not runs:
+        return "price unknown"
+    return f"{used / (limit * runs):.0%} of {say(limit * runs)} budgeted"  # type: ignore[operator]
+
+
+def _budget(plan: Plan | None) -> Budget:
+    try:
+        return plans.budget_of(plan, scenarios.load(plan.scenario)) if plan else Budget()
+    except HeadcountError:  # the scenario was moved or changed since
+        return plan.budget if plan else Budget()
+
+
+def _newest_messages(row: ExperimentRow, rows: list[RunRow], running: bool) -> None:
+    """The last things that agents said, of the run that is furthest along."""
+    store = shared.store()
+    every = store.live_rows(row.id, finished_only=False) if running else rows
+    if not every:
+        return
+    newest = next((r for r in reversed(every) if r.status == "running"), every[-1])
+    records = store.events(row.id, newest.run, max(0, newest.events - LOOK_BACK))
+    said = [r for r in records if isinstance(r.event, MessageSent | AnswerHandedIn)][-MESSAGES:]
+    if said:
+        st.subheader("Newest messages", anchor=False)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(shared.plain(f"run {newest.run}: {newest.team} on {newest.case_id}"), width="content")
+            shared.link("replay", "Replay it", experiment=row.id, run=newest.run)
+        st.code("\n".join(f"{r.t:8.1f} s  {headline(r)}" for r in said), language=None, wrap_lines=True)
+
+
+def _newest_runs(experiment: str, rows: list[RunRow]) -> None:
     newest = sorted(rows, key=lambda r: r.run)[-NEWEST:][::-1]
     if newest:
-        table = [
-            {
-                "run": r.run,
-                "team": r.team,
-                "case": r.case_id,
-                "outcome": "success" if r.success else "failure",
-                "tokens": r.tokens,
-                "replay": f"/replay?experiment={experiment}&run={r.run}",
-            }
-            for r in newest
-        ]
-        st.caption(f"Newest {len(newest)} of {len(rows):,} finished runs")
-        config = {"replay": st.column_config.LinkColumn("replay", display_text="open")}
-        st.dataframe(pd.DataFrame(table), hide_index=True, column_config=config)
+        shared.table(
+            [
+                {
+                    "run": r.run,
+                    "team": r.team,
+                    "case": r.case_id,
+                    "outcome": "success" if r.success else "failure",
+                    "tokens": f"{r.tokens:,}",
+                    "cost": words.money(r.cost_usd),
+                    "latency": words.seconds(r.latency_s),
+                    "replay": f"/replay?experiment={experiment}&run={r.run}",
+                }
+                for r in newest
+            ],
+            caption=f"Newest {len(newest)} of {len(rows):,} finished runs",
+        )
 
 
 def _actions(row: ExperimentRow, running: bool) -> None:
-    with st.container(horizontal=True):
-        if running and st.button("Stop", key="stop"):
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if running and st.button("Stop", key="stop", help="Within about a second; what is done is kept."):
             launch.stop(row.id)
             st.toast("Asked to stop.")
         shared.link("compare", "Compare", experiment=row.id)
         shared.link("replay", "Replay", experiment=row.id)
-    if not running and st.session_state.get("watched") == row.id:
-        st.session_state.pop("watched")
-        st.rerun()
+        shared.link("layers", "Layers", experiment=row.id)
+    st.code(row.command, language="bash", wrap_lines=True)
+
+
+def _follow_the_end(row: ExperimentRow, running: bool) -> None:
+    """When an experiment that was watched has ended, the page is drawn once more, and no longer every second."""
     if running:
         st.session_state["watched"] = row.id
+    elif st.session_state.get("watched") == row.id:
+        st.session_state.pop("watched")
+        st.rerun()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -94,6 +93,24 @@ def state_badge(state: str) -> None:
     st.badge(words, color=colour)  # type: ignore[arg-type]
 
 
+def facts(values: dict[str, str]) -> None:
+    """Names and values side by side; those without a value are left out."""
+    with st.container(horizontal=True, gap="medium"):
+        for name, value in values.items():
+            if value:
+                with st.container(width="content", gap=None):
+                    st.caption(name, width="content")
+                    st.text(value, width="content")
+
+
+def table(rows: list[dict[str, Any]], caption: str = "") -> None:
+    """Rows of plain values; a column `replay` or `open` holds addresses of the app."""
+    if caption:
+        st.caption(caption)
+    links = {name: st.column_config.LinkColumn(name, display_text="open") for name in ("replay", "open")}
+    st.dataframe(rows, hide_index=True, column_config=links, alt=caption or None)
+
+
 # --- experiments ------------------------------------------------------------------------------------------------
 
 
@@ -150,12 +167,10 @@ def heading(row: ExperimentRow) -> None:
 
 
 def link(page: str, text: str, **query: str | int) -> None:
-    """A link to another page of the app."""
+    """A link to another page of the app; nothing where the app has no such page."""
     params = {name: str(value) for name, value in query.items()}
     if page in PAGES:
         st.page_link(PAGES[page], label=text, query_params=params)
-    else:
-        st.caption(f"{text}: /{page}?{urlencode(params)}")
 
 
 def go(page: str, **query: str | int) -> NoReturn:

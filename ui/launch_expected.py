@@ -1,0 +1,57 @@
+"""What the launch will cost, before the click."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from experiments import expecting, words
+from experiments import plan as plans
+from experiments.expecting import Expected
+from experiments.plan import Plan
+from tasks.scenario import Scenario
+from traces import home
+from ui import launch_about, shared
+
+BASES = {
+    "past": "mean of {runs:,} runs of this job and model that are over",
+    "pilot": "a pilot of {runs} simulated cases",
+}
+
+
+def show(plan: Plan, scenario: Scenario, total: int) -> None:
+    """Tokens, cost and time: in all, and for each team."""
+    simulated = launch_about.card(plan.model, plan.api_base).simulated
+    expected = _expected(plan, str(home.home()))
+    each = total // max(1, len(plan.teams))
+    costs = [one.cost_usd for one in expected]
+    cost = None if None in costs else each * sum(c for c in costs if c is not None)
+    st.subheader("What it will be", anchor=False)
+    first, second, third = st.columns(3)
+    first.metric("Runs", f"{total:,}", help=f"{len(plan.teams)} teams, {len(plan.engines)} engines, cases × trials.")
+    second.metric("Tokens", words.count(each * sum(one.tokens for one in expected)))
+    third.metric("Cost (simulated)" if simulated else "Cost", words.money(cost) if expected else "unknown")
+    shared.table(
+        [
+            {
+                "team": one.team,
+                "tokens / run": f"{one.tokens:,.0f}",
+                "cost / run": words.money(one.cost_usd),
+                "latency / run": words.seconds(one.latency_s) if one.latency_s else "unknown",
+                "known from": BASES[one.basis].format(runs=one.runs),
+            }
+            for one in expected
+        ],
+        caption="Expected of each run" + (" (simulated)" if simulated else ""),
+    )
+    if simulated:
+        st.caption("Simulated dollars: nothing is paid.")
+    budget = plans.budget_of(plan, scenario)
+    if budget.cost_usd is not None and not simulated:
+        st.caption(shared.plain(f"At most {words.money(budget.cost_usd * total)}: the budget of each run holds."))
+
+
+@st.cache_data(show_spinner="Working out what it will cost", ttl=60, max_entries=32)
+def _expected(plan: Plan, base: str) -> list[Expected]:
+    """`base`: the data folder that the past runs are in."""
+    scenario = plans.check(plan)
+    return expecting.expect(plan, scenario, launch_about.card(plan.model, plan.api_base), shared.store())

@@ -98,17 +98,17 @@ def test_from_launch_to_verdict_through_a_reload(app: str) -> None:
         cases = page.get_by_label("Cases", exact=True)
         cases.fill("2")
         cases.press("Enter")
-        page.get_by_role("button", name="Start 18 runs").click()
+        page.get_by_role("button", name="Start 30 runs").click()
         page.get_by_role("heading", level=1, name="Live").wait_for()
         page.wait_for_url("**/live?experiment=*")
         address = page.url
         page.reload()
         assert page.url == address
         page.get_by_text("Finished.").wait_for(timeout=60_000)
-        assert "18 of 18 runs" in page.locator('[data-testid="stMain"]').inner_text()
+        assert "30 of 30 runs" in page.locator('[data-testid="stMain"]').inner_text()
         page.get_by_role("link", name="Compare").last.click()
         page.get_by_role("heading", level=1, name="Compare").wait_for()
-        page.get_by_text("18 of 18 runs shown").wait_for()
+        page.get_by_text("30 of 30 runs shown").wait_for()
         _no_trouble(page)
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -26,6 +26,17 @@ _event = msgspec.json.Decoder(Event).decode
 _COLUMNS = RunRow.__struct_fields__
 _UNDER_WAY = ("running", "pending")
 _ATTEMPTS = 4
+
+
+class Wanted(TypedDict, total=False):
+    """Which runs of an experiment: None, or left out, is all. `feature`: one that the case has."""
+
+    team: str | None
+    case: str | None
+    success: bool | None
+    status: str | None
+    difficulty: str | None
+    feature: str | None
 
 
 class Store:
@@ -47,29 +58,20 @@ class Store:
         return experiment_row(self._folder(experiment), time.time())
 
     def runs(
-        self,
-        experiment: str,
-        *,
-        team: str | None = None,
-        case: str | None = None,
-        success: bool | None = None,
-        limit: int | None = None,
-        offset: int = 0,
+        self, experiment: str, *, limit: int | None = None, offset: int = 0, **wanted: Unpack[Wanted]
     ) -> list[RunRow]:
         """The runs of an experiment by number, those that still run included."""
         if self._is_live(experiment):
-            rows = _filtered(self.live_rows(experiment, finished_only=False), team, case, success)
+            rows = _filtered(self.live_rows(experiment, finished_only=False), wanted)
             return rows[offset : None if limit is None else offset + limit]
-        where, values = _where(experiment, team, case, success)
+        where, values = _where(experiment, wanted)
         return self._run_rows(experiment, f"{where} ORDER BY run LIMIT ? OFFSET ?", [*values, limit, offset])
 
-    def count_runs(
-        self, experiment: str, *, team: str | None = None, case: str | None = None, success: bool | None = None
-    ) -> int:
+    def count_runs(self, experiment: str, **wanted: Unpack[Wanted]) -> int:
         """How many runs `runs` has to show without a limit."""
         if self._is_live(experiment):
-            return len(_filtered(self.live_rows(experiment, finished_only=False), team, case, success))
-        where, values = _where(experiment, team, case, success)
+            return len(_filtered(self.live_rows(experiment, finished_only=False), wanted))
+        where, values = _where(experiment, wanted)
         return int(self._rows(experiment, f"SELECT count(*) FROM runs WHERE {where}", values)[0][0])
 
     def run(self, experiment: str, run: int) -> RunRow:
@@ -224,17 +226,18 @@ def _row_or_reason(folder: ExperimentFolder) -> ExperimentRow:
         return ExperimentRow(folder.id, folder.path.stat().st_mtime, "", "", {}, "failed", message=str(error))
 
 
-def _where(experiment: str, team: str | None, case: str | None, success: bool | None) -> tuple[str, list[Any]]:
-    wanted = {"experiment": experiment, "team": team, "case_id": case, "success": success}
+def _where(experiment: str, wanted: Wanted) -> tuple[str, list[Any]]:
     given = {name: value for name, value in wanted.items() if value is not None}
-    return " AND ".join(f"{name} = ?" for name in given), list(given.values())
+    tests = {"case": "case_id = ?", "feature": "list_contains(features, ?)"}
+    clauses = ["experiment = ?", *(tests.get(name, f"{name} = ?") for name in given)]
+    return " AND ".join(clauses), [experiment, *given.values()]
 
 
-def _filtered(rows: list[RunRow], team: str | None, case: str | None, success: bool | None) -> list[RunRow]:
-    return [
-        row
-        for row in rows
-        if (team is None or row.team == team)
-        and (case is None or row.case_id == case)
-        and (success is None or row.success == success)
-    ]
+def _filtered(rows: list[RunRow], wanted: Wanted) -> list[RunRow]:
+    def fits(row: RunRow, name: str, value: Any) -> bool:
+        if name == "feature":
+            return value in row.features
+        return bool(getattr(row, "case_id" if name == "case" else name) == value)
+
+    given = {name: value for name, value in wanted.items() if value is not None}
+    return [row for row in rows if all(fits(row, name, value) for name, value in given.items())]

@@ -113,8 +113,9 @@ def _graph(settings: Settings, case: Case | None) -> Picture:
 
 
 def _ensemble(settings: Settings, case: Case | None) -> Picture:
-    attempts = _names(settings.members)
-    return Picture(attempts, ["vote"], [(attempt, "vote", "forward") for attempt in attempts])
+    attempts, judge = _names(settings.members), _lead(settings, "reviewer")
+    edges: list[Edge] = [(attempt, "vote", "forward") for attempt in attempts]
+    return Picture([*attempts, judge], ["vote"], [*edges, ("vote", judge, "both")])
 
 
 def _debate(settings: Settings, case: Case | None) -> Picture:

@@ -1,0 +1,294 @@
+"""The charts of the Compare page. Each mark leads to the runs behind it: a click narrows the table of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from experiments import words
+from experiments.outcome import Outcome, named
+from experiments.statistics import success_interval
+from experiments.verdict import groups
+from traces.rows import ExperimentRow
+from ui import compare_runs, shared, style
+from ui.compared import Compared
+
+PERCENT = alt.Axis(format="%")
+CLICK = "A click on a mark shows its runs in the table below."
+
+
+def success(found: Compared) -> None:
+    st.subheader("Success, with 95 % interval", anchor=False)
+    frame = _frame(found)
+    base = alt.Chart(frame).encode(
+        y=alt.Y("team:N", title=None, sort=None), color=alt.Color("team:N", scale=_colours(found), legend=None)
+    )
+    tooltip = ["team", "runs", _rate("success"), _rate("low"), _rate("high")]
+    whole = alt.Scale(domain=[0, 1])
+    rules = base.mark_rule(strokeWidth=3).encode(
+        x=alt.X("low:Q", title="success rate", axis=PERCENT, scale=whole), x2="high:Q", tooltip=tooltip
+    )
+    points = base.mark_point(filled=True, size=140, opacity=1).encode(
+        x=alt.X("success:Q", scale=whole), shape=_shapes(found), tooltip=tooltip
+    )
+    said = "; ".join(f"{s.name} {s.success:.0%} ({s.ci_low:.0%} to {s.ci_high:.0%})" for s in found.summaries)
+    _clickable(points, [rules], f"Success rate of each team with its interval: {said}", "success", 50 + 42 * len(frame))
+
+
+def pareto(found: Compared) -> None:
+    """Success against what it costs; the line joins the teams that none beats on both."""
+    st.subheader("What success costs", anchor=False)
+    ways = {"dollars per run": "cost", "seconds per run": "latency", "tokens per run": "tokens"}
+    if any(s.cost_usd is None for s in found.summaries):
+        st.caption("The price of this model is unknown.")
+        ways.pop("dollars per run")
+    way = st.segmented_control(
+        "Against", list(ways), default=next(iter(ways)), key="pareto", label_visibility="collapsed"
+    )
+    title = str(way or next(iter(ways)))
+    field = ways[title]
+    frame = _frame(found)
+    front = frame[[not _beaten(frame, i, field) for i in range(len(frame))]].sort_values(field)
+    y = alt.Y("low:Q", title="success rate", axis=PERCENT, scale=alt.Scale(zero=False, nice=True))
+    axis = alt.Axis(format="$.3~g") if field == "cost" else alt.Axis()
+    x = alt.X(
+        f"{field}:Q",
+        axis=axis,
+        title=title + (" (simulated)" if found.simulated else ""),
+        scale=alt.Scale(zero=False, nice=True),
+    )
+    tooltip = ["team", _rate("success"), "cost per run", "latency per run", alt.Tooltip("tokens:Q", format=",.0f")]
+    colour = alt.Color("team:N", scale=_colours(found), legend=alt.Legend(orient="top", title=None))
+    line = alt.Chart(front).mark_line(color=style.MUTED, strokeDash=[4, 4]).encode(x=x, y=alt.Y("success:Q"))
+    rules = alt.Chart(frame).mark_rule(strokeWidth=2).encode(x=x, y=y, y2="high:Q", color=colour)
+    points = (
+        alt.Chart(frame)
+        .mark_point(filled=True, size=170, opacity=1)
+        .encode(x=x, y="success:Q", color=colour, shape=_shapes(found), tooltip=tooltip)
+    )
+    on_front = ", ".join(front["team"])
+    _clickable(
+        points, [line, rules], f"Success against {title}. No team beats these on both: {on_front}", "pareto", 250
+    )
+    st.caption(f"Dashed: the Pareto front. No team is both better and cheaper than {shared.plain(on_front)}.")
+
+
+def _beaten(frame: pd.DataFrame, index: int, field: str) -> bool:
+    own = frame.iloc[index]
+    better = (frame["success"] >= own["success"]) & (frame[field] <= own[field])
+    strictly = (frame["success"] > own["success"]) | (frame[field] < own[field])
+    return bool((better & strictly).any())
+
+
+def differences(found: Compared) -> None:
+    """Each team against the baseline, paired by case and seed."""
+    compared = found.verdict.differences
+    if not compared:
+        return
+    st.subheader("Against one agent, case by case", anchor=False)
+    frame = pd.DataFrame(
+        [
+            {
+                "team": named(c.team, c.engine),
+                "difference": c.difference.value,
+                "low": c.difference.low,
+                "high": c.difference.high,
+                "p (Holm)": f"{c.p_adjusted:.3f}",
+                "cases": c.difference.cases,
+                "pairs": c.difference.pairs,
+            }
+            for c in compared
+        ]
+    )
+    y = alt.Y("team:N", title=None, sort=None)
+    axis = alt.Axis(format="+%")
+    tooltip = ["team", _change("difference"), _change("low"), _change("high"), "p (Holm)", "cases", "pairs"]
+    zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=style.MUTED, strokeDash=[3, 3]).encode(x="zero:Q")
+    colour = alt.Color("team:N", scale=_colours(found), legend=None)
+    rules = (
+        alt.Chart(frame)
+        .mark_rule(strokeWidth=3)
+        .encode(x=alt.X("low:Q", title="success rate more than one agent's", axis=axis), x2="high:Q", y=y, color=colour)
+    )
+    points = (
+        alt.Chart(frame)
+        .mark_point(filled=True, size=140, opacity=1)
+        .encode(x="difference:Q", y=y, color=colour, shape=_shapes(found), tooltip=tooltip)
+    )
+    said = "; ".join(
+        f"{named(c.team, c.engine)} {100 * c.difference.value:+.1f} points "
+        f"({100 * c.difference.low:+.1f} to {100 * c.difference.high:+.1f})"
+        for c in compared
+    )
+    _clickable(points, [zero, rules], f"Paired differences in success: {said}", "differences", 50 + 42 * len(frame))
+    st.caption(
+        f"{said}. Pairs are runs of the same case and trial; right of 0 the team is better. Intervals at 95 %, with "
+        "cases as clusters."
+    )
+
+
+def by_class(found: Compared) -> None:
+    """Success by difficulty and feature of the case."""
+    cells = [
+        {"class": name, "team": group[0].name, "success": rate, "runs": len(chosen), "said": said}
+        for name, fits in _classes(found.outcomes)
+        for group in groups(found.outcomes).values()
+        if (chosen := [o for o in group if fits(o)])
+        for rate, said in [_in_words(chosen)]
+    ]
+    if not cells:
+        return
+    st.subheader("By kind of case", anchor=False)
+    frame = pd.DataFrame(cells)
+    order = list(dict.fromkeys(frame["class"]))
+    base = alt.Chart(frame).encode(
+        x=alt.X("team:N", title=None, sort=found.teams, axis=alt.Axis(orient="top", labelAngle=0)),
+        y=alt.Y("class:N", title=None, sort=order, axis=alt.Axis(labelLimit=220)),
+        tooltip=["class", "team", "said", "runs"],
+    )
+    heat = base.mark_rect(cornerRadius=3).encode(
+        color=alt.Color(
+            "success:Q",
+            title="success",
+            scale=alt.Scale(scheme="cividis", domain=[0, 1]),
+            legend=alt.Legend(format="%"),
+        )
+    )
+    dark = "datum.success > 0.55"
+    text = base.mark_text(fontSize=12).encode(
+        text=alt.Text("success:Q", format=".0%"),
+        color=alt.condition(dark, alt.value("#10151B"), alt.value("#FFFFFF")),
+    )
+    _clickable(
+        heat,
+        [text],
+        "Success rate by kind of case and team",
+        "classes",
+        40 + 30 * len(order),
+        fields=["team", "class"],
+        above=True,
+    )
+    st.caption(f"Intervals and numbers of runs on hovering. {CLICK}")
+
+
+def _classes(outcomes: list[Outcome]) -> list[tuple[str, Callable[[Outcome], bool]]]:
+    """Kinds of case with what fits each; a kind's name is what the table of runs is narrowed by."""
+    levels = [level for level in ("easy", "medium", "hard") if any(o.difficulty == level for o in outcomes)]
+    features = sorted({feature for o in outcomes for feature in o.features})
+    return [
+        *((f"difficulty: {level}", partial(_has_difficulty, level)) for level in levels),
+        *((f"feature: {name}", partial(_has_feature, name)) for name in features),
+    ]
+
+
+def _has_difficulty(level: str, outcome: Outcome) -> bool:
+    return outcome.difficulty == level
+
+
+def _has_feature(name: str, outcome: Outcome) -> bool:
+    return name in outcome.features
+
+
+def _in_words(outcomes: list[Outcome]) -> tuple[float, str]:
+    interval = success_interval(outcomes)
+    return interval.value, f"{interval.value:.0%} ({interval.low:.0%} to {interval.high:.0%})"
+
+
+def failure_modes(row: ExperimentRow, found: Compared) -> None:
+    """How runs go wrong, by team: the true labels of a simulated model's errors."""
+    st.subheader("What goes wrong", anchor=False)
+    cells = compare_runs.failure_modes(row)
+    if not cells:
+        st.caption(
+            "No labelled errors. Simulated errors carry their true label (MAST's failure modes)."
+            if found.simulated
+            else "Errors of real models carry no label of their own."
+        )
+        return
+    runs = {s.name: s.trials for s in found.summaries}
+    frame = pd.DataFrame(cells)
+    frame["share"] = [n / runs.get(team, n) for team, n in zip(frame["team"], frame["runs"], strict=True)]
+    order = list(frame.groupby("mode")["runs"].sum().sort_values(ascending=False).index)
+    chart = (
+        alt.Chart(frame)
+        .mark_bar()
+        .encode(
+            x=alt.X("share:Q", title="share of the team's runs with the error", axis=PERCENT),
+            y=alt.Y("mode:N", title=None, sort=order, axis=alt.Axis(labelLimit=180)),
+            yOffset=alt.YOffset("team:N", sort=found.teams),
+            color=alt.Color("team:N", scale=_colours(found), legend=alt.Legend(orient="top", title=None)),
+            tooltip=["mode", "team", "runs", alt.Tooltip("share:Q", format=".1%")],
+        )
+        .properties(height=40 + 14 * len(order) * max(1, len(found.teams)))
+    )
+    style.draw(chart, "Share of each team's runs in which each failure mode occurs: the table below has the figures")
+    st.caption(
+        "True labels of simulated errors, in the words of MAST (Cemri et al. 2025). Not every error ends in failure."
+    )
+
+
+# --- what the charts have in common -----------------------------------------------------------------------------
+
+
+def _frame(found: Compared) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {
+                "team": s.name,
+                "runs": s.trials,
+                "success": s.success,
+                "low": s.ci_low,
+                "high": s.ci_high,
+                "cost": s.cost_usd,
+                "latency": s.latency_s,
+                "tokens": s.tokens,
+                "cost per run": words.money(s.cost_usd),
+                "latency per run": words.seconds(s.latency_s),
+            }
+            for s in found.summaries
+        ]
+    )
+
+
+def _colours(found: Compared) -> alt.Scale:
+    return style.names_scale(found.teams, style.COLOURS)
+
+
+def _shapes(found: Compared) -> alt.Shape:
+    return alt.Shape("team:N", scale=style.names_scale(found.teams, style.SHAPES), legend=None)
+
+
+def _rate(field: str) -> alt.Tooltip:
+    return alt.Tooltip(f"{field}:Q", format=".1%")
+
+
+def _change(field: str) -> alt.Tooltip:
+    return alt.Tooltip(f"{field}:Q", format="+.1%")
+
+
+def _clickable(
+    marks: Any,
+    others: list[Any],
+    said: str,
+    key: str,
+    height: int,
+    fields: list[str] | None = None,
+    above: bool = False,
+) -> None:
+    """Draw the chart; a click on one of the marks narrows the table of runs to what it stands for."""
+    picked = alt.selection_point(name="picked", fields=fields or ["team"])
+    marks = marks.add_params(picked)
+    layers = [marks, *others] if above else [*others, marks]
+    chart = alt.layer(*layers).properties(height=height, width="container")
+
+    def follow() -> None:
+        chosen = st.session_state[f"chart_{key}"].selection.picked
+        if chosen:
+            compare_runs.narrow(chosen[0].get("team"), chosen[0].get("class"))
+
+    style.draw(chart, said, key=f"chart_{key}", on_select=follow, selection_mode="picked")

@@ -1,0 +1,111 @@
+"""The runs behind the figures of the Compare page: a window at a time, narrowed by boxes or by a click on a chart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from agents import table
+from experiments import words
+from traces import home
+from traces.rows import ExperimentRow
+from traces.store import Wanted
+from ui import shared
+
+PAGE = 50
+ALL = "all"
+OUTCOMES = [ALL, "success", "failure"]
+STATUSES = [ALL, "completed", "limited", "failed", "interrupted"]
+
+
+def narrow(team: str | None, kind: str | None) -> None:
+    """Narrow the table to a team and a kind of case (`difficulty: hard`, `feature: tempting`), from a click."""
+    if team:
+        st.session_state["runs_team"] = team.partition(" on ")[0]
+    st.session_state["runs_kind"] = kind or ALL
+    st.session_state["runs_page"] = 1
+
+
+def show(row: ExperimentRow) -> None:
+    st.subheader("Runs", anchor=False)
+    store = shared.store()
+    plan = row.plan.get("plan", {})
+    boxes = st.columns(5)
+    team = _box(boxes[0], "Team", [ALL, *map(table.name_of, plan.get("teams", []))], "runs_team")
+    outcome = _box(boxes[1], "Outcome", OUTCOMES, "runs_outcome")
+    status = _box(boxes[2], "Status", STATUSES, "runs_status")
+    kind = _box(boxes[3], "Kind of case", [ALL, *_kinds(str(home.home()), row.id, row.state)], "runs_kind")
+    case = boxes[4].text_input("Case", key="runs_case", placeholder=ALL)
+    label, _, value = kind.partition(": ")
+    wanted: Wanted = {
+        "team": None if team == ALL else team,
+        "case": str(case).strip() or None,
+        "success": None if outcome == ALL else outcome == "success",
+        "status": None if status == ALL else status,
+        "difficulty": value if label == "difficulty" else None,
+        "feature": value if label == "feature" else None,
+    }
+    total = store.count_runs(row.id, **wanted)
+    if not total:
+        st.info("No run is like that. Set the boxes to “all” to see every run.")
+        return
+    pages = -(-total // PAGE)
+    if st.session_state.get("runs_page", 1) > pages:
+        st.session_state["runs_page"] = pages
+    number = int(st.number_input(f"Page of {pages:,}", 1, pages, key="runs_page", width=160)) if pages > 1 else 1
+    found = store.runs(row.id, limit=PAGE, offset=(number - 1) * PAGE, **wanted)
+    shared.table(
+        [
+            {
+                "replay": f"/replay?experiment={row.id}&run={r.run}",
+                "run": r.run,
+                "team": r.team if r.engine == "native" else f"{r.team} on {r.engine}",
+                "case": r.case_id,
+                "trial": r.trial,
+                "outcome": {True: "success", False: "failure", None: "not graded"}[r.success],
+                "score": "" if r.score is None else f"{r.score:.2f}",
+                "status": r.status,
+                "tokens": f"{r.tokens:,}",
+                "cost": words.money(r.cost_usd),
+                "latency": words.seconds(r.latency_s),
+                "messages": r.messages,
+                "error": r.error,
+            }
+            for r in found
+        ],
+        caption=f"{len(found):,} of {total:,} runs shown",
+    )
+
+
+def _box(place: Any, label: str, options: list[str], key: str) -> str:
+    """A box that starts over where what it showed is not among its options."""
+    if st.session_state.get(key) not in options:
+        st.session_state[key] = options[0]
+    return str(place.selectbox(label, options, key=key))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _kinds(base: str, experiment: str, state: str) -> list[str]:
+    """The difficulties and features that an experiment's cases have; `base` and `state` make it be read anew."""
+    rows = shared.store().team_rows(experiment)
+    levels = [level for level in ("easy", "medium", "hard") if any(r.difficulty == level for r in rows)]
+    features = sorted({feature for row in rows for feature in row.features})
+    return [*(f"difficulty: {level}" for level in levels), *(f"feature: {name}" for name in features)]
+
+
+def failure_modes(row: ExperimentRow) -> list[dict[str, Any]]:
+    """In how many runs of each team each labelled error occurs; empty while the experiment runs."""
+    if row.state in shared.UNDER_WAY:
+        return []
+    return _failure_modes(str(home.home()), row.id, row.updated)
+
+
+@st.cache_data(show_spinner="Counting what went wrong", max_entries=16)
+def _failure_modes(base: str, experiment: str, updated: float | None) -> list[dict[str, Any]]:
+    rows = shared.store().sql(
+        "SELECT if(r.engine = 'native', r.team, r.team || ' on ' || r.engine) AS team, c.fault AS mode, "
+        "count(DISTINCT c.run) AS runs FROM calls c JOIN runs r ON c.experiment = r.experiment AND c.run = r.run "
+        f"WHERE c.experiment = '{experiment}' AND c.fault IS NOT NULL GROUP BY ALL ORDER BY runs DESC, team"
+    )
+    return [{**row, "mode": str(row["mode"]).replace("_", " ")} for row in rows]

@@ -1,0 +1,39 @@
+"""An experiment judged for the Compare page, once for as long as it does not change."""
+
+from __future__ import annotations
+
+import streamlit as st
+from msgspec import Struct
+
+from experiments.outcome import Outcome
+from experiments.verdict import TeamSummary, Verdict, judge, summarise
+from traces import home
+from traces.rows import ExperimentRow
+from ui import shared
+
+
+class Compared(Struct, frozen=True):
+    """`teams` are the names on charts, in order; equal indices have equal colours everywhere."""
+
+    outcomes: list[Outcome]
+    verdict: Verdict
+    summaries: list[TeamSummary]
+    simulated: bool
+
+    @property
+    def teams(self) -> list[str]:
+        return [summary.name for summary in self.summaries]
+
+
+def compared(row: ExperimentRow) -> Compared | None:
+    """None where no run has been graded yet."""
+    return _judged(str(home.home()), row.id, row.state, row.done, row.updated, shared.is_simulated(row))
+
+
+@st.cache_resource(show_spinner="Reading and judging the runs", max_entries=16)
+def _judged(
+    base: str, experiment: str, state: str, done: int, updated: float | None, simulated: bool
+) -> Compared | None:
+    """`base`, `state`, `done` and `updated` make an experiment be judged anew when it has changed."""
+    outcomes = [o for o in map(Outcome.of_row, shared.store().team_rows(experiment)) if o is not None]
+    return Compared(outcomes, judge(outcomes), summarise(outcomes), simulated) if outcomes else None

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from traces.past import ASK_PERSON, Past
+
 if TYPE_CHECKING:
     from agents.workspace import Workspace
 
@@ -45,6 +47,20 @@ class NobodyThere:
         )
 
 
+class Recalled:
+    """A person, whose recorded answers are given again instead of asking anew."""
+
+    def __init__(self, person: Person, past: Past) -> None:
+        self._person, self._past = person, past
+
+    async def answer(self, agent: str, question: str) -> tuple[str, str]:
+        found = self._past.answered(agent)
+        if found is not None:
+            return found
+        await self._past.present()
+        return await self._person.answer(agent, question)
+
+
 def ask_colleague(work: Workspace, agent: str, colleagues: Iterable[str]) -> Action:
     """Ask another agent directly, over the bus."""
 
@@ -71,7 +87,7 @@ def ask_person(work: Workspace, agent: str) -> Action:
         return text, True
 
     return Action(
-        "ask_person",
+        ASK_PERSON,
         "Ask a person, where the request cannot be settled with the tools or needs a decision that is not yours.",
         _form(question={"type": "string"}),
         do,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
@@ -22,9 +22,15 @@ from commands.options import (
 from traces.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from experiments.conduct import Progress
     from experiments.plan import Plan
     from traces.home import ExperimentFolder
+
+    class Conduct(Protocol):
+        def __call__(self, folder: ExperimentFolder, watch: Callable[[Progress], object] = ..., /) -> Progress: ...
+
 
 cli = typer.Typer()
 
@@ -66,16 +72,7 @@ def compare(
         approver=options.approver(approver),
         approver_wait_s=approver_wait,
     )
-    folder, progress = _run_plan(plan, quiet=json)
-    from agents.models import table as models
-    from experiments import report
-
-    result = report.result(folder.id, progress.outcomes, progress.digest, models.simulated(model))
-    if json:
-        print(report.as_json(result))
-    else:
-        report.show(result, plan)
-    _fail_if(result.failed == len(progress.outcomes))
+    show(*_run_plan(plan, quiet=json), plan, json=json)
 
 
 @cli.command()
@@ -135,18 +132,35 @@ def _fail_if(broken: bool) -> None:
 
 
 def _run_plan(plan: Plan, *, quiet: bool) -> tuple[ExperimentFolder, Progress]:
-    """Prepare and conduct, with a progress bar on the terminal (on stderr, so that stdout is the result alone)."""
     from experiments.conduct import conduct, prepare
 
     folder = prepare(plan)
+    return folder, watched(folder, plan, conduct, quiet=quiet)
+
+
+def watched(folder: ExperimentFolder, plan: Plan, conduct: Conduct, *, quiet: bool) -> Progress:
+    """Conduct it, with a progress bar on the terminal (on stderr, so that stdout is the result alone)."""
     if plan.approver == "terminal":
         from experiments.asking import asked_here
 
         with asked_here(folder):
-            return folder, conduct(folder)
+            return conduct(folder)
     if quiet:
-        return folder, conduct(folder)
+        return conduct(folder)
     from experiments.report import progress_bar
 
     with progress_bar(folder) as watch:
-        return folder, conduct(folder, watch)
+        return conduct(folder, watch)
+
+
+def show(folder: ExperimentFolder, progress: Progress, plan: Plan, *, json: bool) -> None:
+    """Print what came out of an experiment; ends with an error's code where no run got to its end."""
+    from agents.models import table as models
+    from experiments import report
+
+    result = report.result(folder.id, progress.outcomes, progress.digest, models.simulated(plan.model))
+    if json:
+        print(report.as_json(result))
+    else:
+        report.show(result, plan)
+    _fail_if(result.failed == len(progress.outcomes))

@@ -20,6 +20,7 @@ from msgspec import Struct, field
 from agents import table
 from agents.models import catalog
 from agents.models import table as models
+from experiments import left
 from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
@@ -129,12 +130,16 @@ def _workers(plan: Plan) -> int:
 
 
 def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lambda progress: None) -> Progress:
-    """Run the experiment to its end in worker processes; `watch` is called about once a second and at the end.
+    """Run the experiment to its end in worker processes; `watch` is called about once a second and at the end. What its
+    journals hold already is not done again: it goes on where it stopped.
 
     Raises Stopped when asked to (stop file or KeyboardInterrupt) and WorkerLost; what was done stays recorded.
     """
     plan = plans.read(folder)
     progress = Progress(int(folder.read_plan()["total"]))
+    for outcome, digest in left.over(folder):
+        progress.outcomes.append(outcome)
+        progress.digests[outcome.run] = digest
     _beat(folder, "running", progress)
     environment = _environment(folder, plan)
     workers = [_spawn(folder, share, plan.workers, environment) for share in range(plan.workers)]

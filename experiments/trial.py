@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from agents import table
-from agents.actions import NobodyThere
+from agents.actions import NobodyThere, Person
+from agents.actions import Recalled as RecalledPerson
 from agents.longterm import LongTerm
 from agents.models import table as models
 from agents.models.kept import KeptReplies
 from agents.models.model import Model, Reply
+from agents.models.recalled import Recalled
 from agents.models.wrappers import Cached, Fitting, Meter, Metered, Recorded, WithFallback
 from agents.settings import Inside
 from agents.table import Team
@@ -34,9 +36,9 @@ from tools.policy import Approver, Gate, Refusing, SimulatedApprover
 from tools.tool import Retriever, Tool, World
 from tools.toolbox import Toolbox
 from traces import home
-from traces.clock import is_virtual
 from traces.errors import HeadcountError, LimitReached
 from traces.kernel import Budget, Run, RunFinished, RunStarted
+from traces.past import Past
 from traces.prompts import PromptDelta
 from traces.recorder import Recorder
 
@@ -112,15 +114,18 @@ class Bench:
         return registry.world(self.scenario.folder, file.database, case.setup, self.retriever, results)
 
 
-async def run_trial(trial: Trial, bench: Bench, recorder: Recorder) -> Outcome:
-    """Do it, grade it, record it. What goes wrong inside is a failed run, not an exception."""
+async def run_trial(trial: Trial, bench: Bench, recorder: Recorder, past: Past | None = None) -> Outcome:
+    """Do it, grade it, record it. What goes wrong inside is a failed run, not an exception.
+
+    With a `past`, what it holds is done again from there, and the run goes on where it ends. Raises Difference where a
+    Rerecorder finds that something else happens."""
     case = bench.scenario.case(trial.case)
     world = bench.world(case)
     model = bench.model_for(case, bench.plan.seed, trial.trial)
     run = _run(trial, bench, case, model)
     recorder.record(RunStarted(run, case.request))
     meter = Meter(bench.budget, recorder.record)
-    work = _workspace(trial, bench, case, world, meter, recorder)
+    work = _workspace(trial, bench, case, world, meter, recorder, past)
     started = asyncio.get_running_loop().time()
     status, ended_by, error = await _do(trial, work)
     _remember(trial, work)
@@ -141,6 +146,7 @@ async def run_trial(trial: Trial, bench: Bench, recorder: Recorder) -> Outcome:
 
 
 def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:
+    virtual = models.simulated(bench.plan.model)
     return Run(
         scenario=bench.scenario.name,
         case=case.id,
@@ -150,7 +156,7 @@ def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:
         trial=trial.trial,
         seed=bench.plan.seed,
         budget=bench.budget,
-        clock="virtual" if is_virtual() else "real",
+        clock="virtual" if virtual else "real",
         simulated=model.card.simulated,
         scenario_digest=bench.scenario.digest,
         difficulty=case.difficulty,
@@ -158,12 +164,15 @@ def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:
     )
 
 
-def _workspace(trial: Trial, bench: Bench, case: Case, world: World, meter: Meter, recorder: Recorder) -> Workspace:
+def _workspace(
+    trial: Trial, bench: Bench, case: Case, world: World, meter: Meter, recorder: Recorder, past: Past | None
+) -> Workspace:
     inbox = _inbox(trial, bench, recorder)
     gate = Gate(bench.scenario.file.policies, inbox or _approver(bench))
-    toolbox = Toolbox(bench.tools, world, gate, recorder)
+    toolbox = Toolbox(bench.tools, world, gate, recorder, past)
     settings = bench.teams[trial.team].settings
-    minds = _Minds(trial, bench, case, settings.agent, meter, recorder)
+    minds = _Minds(trial, bench, case, settings.agent, meter, recorder, past)
+    person: Person = inbox or NobodyThere()
     return Workspace(
         bench.scenario,
         case,
@@ -171,9 +180,9 @@ def _workspace(trial: Trial, bench: Bench, case: Case, world: World, meter: Mete
         toolbox,
         recorder.record,
         minds.model,
-        Bus(recorder.record),
+        Bus(recorder.record, past.said if past is not None else None),
         used=lambda: meter.share,
-        person=inbox or NobodyThere(),
+        person=person if past is None else RecalledPerson(person, past),
         memory=bench.memory(trial.team),
     )
 
@@ -193,7 +202,7 @@ def _approver(bench: Bench) -> Approver:
 
 @dataclass
 class _Minds:
-    """The models of one trial, wrapped: metered(recorded(cached(model))), and a fallback over all."""
+    """The models of one trial, wrapped: metered(recorded(cached(recalled(model)))), and a fallback over all."""
 
     trial: Trial
     bench: Bench
@@ -201,6 +210,7 @@ class _Minds:
     inside: Inside
     meter: Meter
     recorder: Recorder
+    past: Past | None = None
     made: dict[str | None, Model] = field(default_factory=dict)
     prompts: PromptDelta = field(default_factory=PromptDelta)
     kept: dict[bytes, Reply] = field(default_factory=dict)
@@ -217,11 +227,14 @@ class _Minds:
 
     def _wrapped(self, name: str | None) -> Model:
         find = self.bench.model_for if name is None else self.bench.other_model(name)
-        model: Model = Fitting(find(self.case, self.bench.plan.seed, self.trial.trial))
-        if self.inside.cache:
-            model = Cached(model, self.recorder.record, self.kept)
+        bare = find(self.case, self.bench.plan.seed, self.trial.trial)
+        model: Model = Fitting(bare)
         if models.keeps_replies(name or self.bench.plan.model):
             model = Cached(model, self.recorder.record, self._on_disk())
+        if self.past is not None and not models.is_shared(bare):
+            model = Recalled(model, self.past, self.recorder.record, self.recorder.now)
+        if self.inside.cache:
+            model = Cached(model, self.recorder.record, self.kept)
         return Metered(Recorded(model, self.recorder.record, self.prompts), self.meter)
 
     def _on_disk(self) -> KeptReplies:
@@ -244,7 +257,7 @@ async def _do(trial: Trial, work: Workspace) -> tuple[str, str, str]:
     try:
         work.answer = await table.engine(trial.engine)().run(trial.team, work)
     except Exception as raised:
-        error = _first(raised)
+        error = first_of(raised)
         if isinstance(error, LimitReached):
             return "limited", f"budget: {error}", ""
         if isinstance(error, HeadcountError):
@@ -255,7 +268,7 @@ async def _do(trial: Trial, work: Workspace) -> tuple[str, str, str]:
     return "completed", "the team was done" if met is None else f"{met.kind}: {met.value:g} of {met.limit:g}", ""
 
 
-def _first(error: BaseException) -> BaseException:
+def first_of(error: BaseException) -> BaseException:
     """The error that came first, out of the groups that it was wrapped in."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -11,22 +11,24 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct, structs
 
 from agents.models import quiet
 from agents.models import table as models
+from experiments import left
 from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
-from experiments.trial import Bench, run_trial
+from experiments.rerun import Start
+from experiments.trial import Bench, first_of, run_trial
 from traces import clock, home
 from traces.errors import HeadcountError
 from traces.journal import Journal
-from traces.recorder import Recorder
 
 log = logging.getLogger("headcount")
 
@@ -38,33 +40,73 @@ class Done(Struct, frozen=True):
     digest: str
 
 
-def do(plan: Plan, todo: Iterable[Trial], folder: Path, journal: Journal, tell: Callable[[Done], object]) -> None:
-    """Do these runs: under the virtual clock one after the other, each from time 0; else several at once."""
+def do(
+    plan: Plan,
+    todo: Sequence[Trial],
+    folder: Path,
+    journal: Journal,
+    tell: Callable[[Done], object],
+    starts: Mapping[int, Start] = MappingProxyType({}),
+) -> None:
+    """Do these runs: under the virtual clock one after the other, each from time 0; else several at once. `starts`
+    says, by run, where those start that do not start from nothing. Raises Difference where what is recorded of a run
+    cannot be done again."""
     bench = Bench(plan, folder)
     if models.simulated(plan.model):
         for trial in todo:
-            tell(clock.run(_one(trial, bench, journal), virtual=True))
-    else:
-        clock.run(_together(list(todo), bench, journal, tell), virtual=False)
+            tell(clock.run(_one(trial, bench, journal, starts.get(trial.run, Start())), virtual=True))
+        return
+    old, new = [t for t in todo if t.run in starts], [t for t in todo if t.run not in starts]
+    places = models.at_once(plan.model)
+    for batch in _batches(old, new, places):
+        pasts = {trial.run: starts.get(trial.run, Start()) for trial in batch}
+        seconds = max((start.seconds for start in pasts.values()), default=0.0)
+        together = _together(batch, pasts, seconds, bench, journal, tell, places)
+        clock.run(together, virtual=False, catch_up=seconds)
 
 
-async def _one(trial: Trial, bench: Bench, journal: Journal) -> Done:
-    recorder = Recorder(trial.run, journal)
+def _batches(old: list[Trial], new: list[Trial], places: int) -> Iterator[list[Trial]]:
+    """Runs with a past are at most as many as there are places: they are done again up to the present, all at once,
+    before the first model is called."""
+    while len(old) > places:
+        yield old[:places]
+        old = old[places:]
+    yield old + new
+
+
+async def _one(trial: Trial, bench: Bench, journal: Journal, start: Start) -> Done:
+    virtual = models.simulated(bench.plan.model)
+    recorder = start.recorder(trial.run, journal, virtual=virtual)
     started = time.perf_counter()
-    outcome = await run_trial(trial, bench, recorder)
+    outcome = await run_trial(trial, bench, recorder, start.past(virtual=virtual))
     return Done(structs.replace(outcome, wall_s=time.perf_counter() - started), recorder.digest)
 
 
-async def _together(todo: list[Trial], bench: Bench, journal: Journal, tell: Callable[[Done], object]) -> None:
-    places = asyncio.Semaphore(models.at_once(bench.plan.model))
+async def _together(
+    todo: list[Trial],
+    starts: Mapping[int, Start],
+    seconds: float,
+    bench: Bench,
+    journal: Journal,
+    tell: Callable[[Done], object],
+    places: int,
+) -> None:
+    """Several runs at once. Their pasts end at the same moment, `seconds` from now."""
+    free = asyncio.Semaphore(places)
 
     async def one(trial: Trial) -> None:
-        async with places:
-            tell(await _one(trial, bench, journal))
+        async with free:
+            start = starts[trial.run]
+            if start.expected:
+                await asyncio.sleep(seconds - start.seconds)
+            tell(await _one(trial, bench, journal, start))
 
-    async with asyncio.TaskGroup() as group:
-        for trial in todo:
-            group.create_task(one(trial))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for trial in todo:
+                group.create_task(one(trial))
+    except BaseExceptionGroup as errors:
+        raise first_of(errors) from None
 
 
 def main(experiment: str, share: int, of: int) -> None:
@@ -87,7 +129,8 @@ def main(experiment: str, share: int, of: int) -> None:
     with Journal(folder.journal_file(share)) as journal:
         if journal.repaired:
             log.warning("cut off: %s", journal.repaired)
-        do(plan, plans.trials(plan, scenario)[share::of], folder.path, journal, tell)
+        todo, starts = left.left(plans.trials(plan, scenario)[share::of], folder)
+        do(plan, todo, folder.path, journal, tell, starts)
 
 
 if __name__ == "__main__":

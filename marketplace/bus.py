@@ -17,8 +17,9 @@ class Bus:
     Every message is recorded before it is delivered, so its `id` (from 1) is its place in the run's total order.
     """
 
-    def __init__(self, record: Callable[[Event], object]) -> None:
-        self._record = record
+    def __init__(self, record: Callable[[Event], object], said: Callable[[str, str], str] | None = None) -> None:
+        """`said(sender, content)` is what is said in place of `content`."""
+        self._record, self._said = record, said
         self._inboxes: dict[str, asyncio.Queue[Message]] = {}
         self._topics: dict[str, list[str]] = {EVERYONE: []}
         self._replies: dict[int, asyncio.Future[Message]] = {}
@@ -47,6 +48,8 @@ class Bus:
         if to is not None and to not in self._inboxes:
             raise InputError(f"no agent {to!r} on the bus; there are: {', '.join(self._inboxes)}")
         self.sent += 1
+        if self._said is not None:
+            content = self._said(sender, content)
         message = Message(self.sent, sender, kind, content, to, topic, reply_to, trusted)
         self._record(MessageSent(message))
         waiting = self._replies.pop(reply_to, None) if reply_to is not None else None

@@ -53,6 +53,11 @@ class Decision(Struct, frozen=True):
     approver: str
     reason: str
 
+    @property
+    def by_rule(self) -> bool:
+        """Whether the same would be decided again."""
+        return self.approver.startswith(("policy:", "simulated:"))
+
 
 class Ask(Struct, frozen=True):
     """A call of a tool with an outside effect. `untrusted`: the texts from outside in its agent's context."""
@@ -67,6 +72,12 @@ class Approver(Protocol):
     """Decides where the rules do not; `reason` says why it was asked."""
 
     async def decide(self, ask: Ask, reason: str) -> Decision: ...
+
+
+class Decides(Protocol):
+    """Decides on a call of a tool with an outside effect: what a Gate is."""
+
+    async def decide(self, ask: Ask) -> Decision: ...
 
 
 class SimulatedApprover:

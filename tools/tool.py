@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
@@ -27,6 +28,10 @@ class Effect(StrEnum):
 
 class ToolError(Exception):
     """The tool refuses, or the call cannot work: the message goes back to the agent as the result."""
+
+
+effect_key: ContextVar[str] = ContextVar("effect_key", default="")
+"""While a tool with an outside effect runs: the idempotency key of the effect, to be passed on to the outside."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,13 @@ class World:
 class Tool:
     """`function` takes the World first, then the arguments that `parameters` (a JSON schema) describes, by name.
     It returns text or a ToolOutput, and raises ToolError. `latency_s` is charged under the virtual clock.
-    `trusted` says that its results are the run's own words and not text from outside."""
+    `trusted` says that its results are the run's own words and not text from outside.
+
+    How a recorded call is done again: one of a `simulated` tool, or of a `stable` one without an outside effect, is
+    made again; any other gets its recorded result, and what it wrote into the world's database is written again.
+    `simulated`: it stands in for something outside, and works on the trial's world alone. `stable`: equal calls in
+    equal worlds give equal results. `done(world, key)` says whether an outside effect was made, by its idempotency
+    key: the result that it had, or None; without it an effect whose result was lost is never made a second time."""
 
     name: str
     description: str
@@ -68,6 +79,14 @@ class Tool:
     function: Callable[..., str | ToolOutput]
     latency_s: float = 0.05
     trusted: bool = False
+    simulated: bool = False
+    stable: bool = True
+    done: Callable[[World, str], str | ToolOutput | None] | None = None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a recorded call can be made again."""
+        return self.simulated or (self.stable and self.effect is not Effect.OUTSIDE)
 
     @cached_property
     def spec(self) -> dict[str, Any]:
@@ -78,12 +97,21 @@ class Tool:
         }
 
 
-def tool(*, effect: Effect = Effect.READ, latency_s: float = 0.05, trusted: bool = False) -> Callable[[F], F]:
+def tool(
+    *,
+    effect: Effect = Effect.READ,
+    latency_s: float = 0.05,
+    trusted: bool = False,
+    simulated: bool = False,
+    stable: bool = True,
+    done: Callable[[World, str], str | ToolOutput | None] | None = None,
+) -> Callable[[F], F]:
     """Mark a function `(world, argument: type, ...) -> str` as a tool: its name, docstring and annotated arguments
-    become what the model sees."""
+    become what the model sees. The options are those of `Tool`."""
 
     def mark(function: F) -> F:
-        function.__tool__ = from_function(function, effect=effect, latency_s=latency_s, trusted=trusted)  # type: ignore[attr-defined]
+        made = from_function(function, effect=effect, latency_s=latency_s, trusted=trusted)
+        function.__tool__ = replace(made, simulated=simulated, stable=stable, done=done)  # type: ignore[attr-defined]
         return function
 
     return mark

@@ -11,13 +11,13 @@ import msgspec
 from jsonschema import Draft202012Validator
 from msgspec import Struct
 
-from tools.policy import Ask, Decision, Gate
-from tools.tool import Effect, Tool, ToolError, ToolOutput, World
-from traces.clock import is_virtual
+from tools.making import Maker, cut
+from tools.policy import Ask, Decides, Decision
+from tools.recalled import RecalledGate, Remaker
+from tools.tool import Effect, Tool, ToolError, World
 from traces.kernel import ApprovalDecided, Chunk, EffectIntended, ToolCall, ToolExecuted
+from traces.past import Past
 from traces.recorder import Recorder
-
-LONGEST = 8000
 
 
 class ToolResult(Struct, frozen=True):
@@ -30,10 +30,16 @@ class ToolResult(Struct, frozen=True):
 
 
 class Toolbox:
-    """The tools of one trial, over its world. Results longer than 8,000 characters are cut, and say so."""
+    """The tools of one trial, over its world. Results longer than 8,000 characters are cut, and say so. Calls that the
+    `past` holds are not made again where they cannot be."""
 
-    def __init__(self, tools: dict[str, Tool], world: World, gate: Gate, recorder: Recorder) -> None:
-        self._tools, self._world, self._gate, self._recorder = tools, world, gate, recorder
+    def __init__(
+        self, tools: dict[str, Tool], world: World, gate: Decides, recorder: Recorder, past: Past | None = None
+    ) -> None:
+        self._tools, self._recorder = tools, recorder
+        self._gate = gate if past is None else RecalledGate(gate, past)
+        maker = Maker(world)
+        self._maker = maker if past is None else Remaker(maker, past, recorder.now)
 
     def specs(self, names: Collection[str]) -> tuple[dict[str, Any], ...]:
         """The named tools in the form that chat-completion APIs take."""
@@ -58,11 +64,13 @@ class Toolbox:
             arguments = _arguments(tool, call)
         except ToolError as error:
             return self._refuse(agent, call, tool.effect, {}, str(error))
+        key = ""
         if tool.effect is Effect.OUTSIDE:
-            decision = await self._decide(call, Ask(agent, call.name, arguments, untrusted))
+            key = _key(self._recorder.run, call.name, call.id, arguments)
+            decision = await self._decide(call, Ask(agent, call.name, arguments, untrusted), key)
             if not decision.approved:
                 return self._refuse(agent, call, tool.effect, arguments, f"not allowed: {decision.reason}")
-        return await self._run(agent, tool, call, arguments)
+        return await self._run(agent, tool, call, arguments, key)
 
     async def ask(
         self,
@@ -80,7 +88,7 @@ class Toolbox:
             (text, trusted), ok = await do(arguments), True
         except ToolError as error:
             text, trusted, ok = f"error: {error}", True, False
-        text, spent = _cut(text), round(loop.time() - started, 6)
+        text, spent = cut(text), round(loop.time() - started, 6)
         self._recorder.record(
             ToolExecuted(agent, call.name, call.id, "team", arguments, ok, text, spent, trusted=trusted)
         )
@@ -95,26 +103,20 @@ class Toolbox:
         )
         return ToolResult(text, False, trusted=True)
 
-    async def _decide(self, call: ToolCall, ask: Ask) -> Decision:
+    async def _decide(self, call: ToolCall, ask: Ask, key: str) -> Decision:
         decision = await self._gate.decide(ask)
         self._recorder.record(
             ApprovalDecided(ask.agent, call.name, call.id, decision.approver, decision.approved, decision.reason)
         )
         if decision.approved:
-            key = _key(self._recorder.run, call.name, call.id, ask.arguments)
             self._recorder.record(EffectIntended(ask.agent, call.name, call.id, ask.arguments, key))
             self._recorder.sync()
         return decision
 
-    async def _run(self, agent: str, tool: Tool, call: ToolCall, arguments: dict[str, Any]) -> ToolResult:
+    async def _run(self, agent: str, tool: Tool, call: ToolCall, arguments: dict[str, Any], key: str) -> ToolResult:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        if is_virtual():
-            await asyncio.sleep(tool.latency_s)
-            output, ok = _outcome(tool, self._world, arguments)
-        else:
-            output, ok = await asyncio.to_thread(_outcome, tool, self._world, arguments)
-        text = _cut(output.text)
+        made = await self._maker.make(agent, tool, call.id, arguments, key)
         self._recorder.record(
             ToolExecuted(
                 agent,
@@ -122,14 +124,15 @@ class Toolbox:
                 call.id,
                 tool.effect.value,
                 arguments,
-                ok,
-                text,
+                made.ok,
+                made.text,
                 round(loop.time() - started, 6),
-                tuple(msgspec.structs.replace(chunk, text="") for chunk in output.chunks),
+                tuple(msgspec.structs.replace(chunk, text="") for chunk in made.chunks),
                 tool.trusted,
+                made.writes,
             )
         )
-        return ToolResult(text, ok, tool.trusted, output.chunks)
+        return ToolResult(made.text, made.ok, tool.trusted, made.chunks)
 
 
 def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any]:
@@ -158,22 +161,6 @@ def _validator(tool: Tool) -> Draft202012Validator:
 
 
 _VALIDATORS: dict[int, tuple[Tool, Draft202012Validator]] = {}
-
-
-def _outcome(tool: Tool, world: World, arguments: dict[str, Any]) -> tuple[ToolOutput, bool]:
-    try:
-        output = tool.function(world, **arguments)
-    except ToolError as error:
-        return ToolOutput(f"error: {error}"), False
-    except Exception as error:  # a tool of the user's may raise anything; the run goes on, and the trace shows it
-        return ToolOutput(f"error: the tool failed: {type(error).__name__}: {error}"), False
-    return (output if isinstance(output, ToolOutput) else ToolOutput(str(output))), True
-
-
-def _cut(text: str) -> str:
-    if len(text) <= LONGEST:
-        return text
-    return f"{text[:LONGEST]}\n(cut: {len(text) - LONGEST:,} more characters are not shown)"
 
 
 def _key(run: int, tool: str, call_id: str, arguments: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
@@ -37,6 +38,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now = 0.0
         self._timers = 0
 
+    @property
+    def is_virtual(self) -> bool:
+        """Whether its time is virtual now."""
+        return True
+
     def time(self) -> float:
         return self._now
 
@@ -55,23 +61,74 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now += seconds
 
     def _run_once(self) -> None:
-        timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
         if not self._ready and not self._stopping:  # type: ignore[attr-defined]
-            while timers and timers[0]._cancelled:
-                self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
-                heapq.heappop(timers)._scheduled = False
-            if not timers:
-                raise Deadlock("every task waits for another one, and no timer is set")
-            self._now = max(self._now, timers[0]._when)
+            self._jump(self._next_timer())
         super()._run_once()  # type: ignore[misc]
+
+    def _next_timer(self) -> float | None:
+        """When the next timer fires; None where none is set."""
+        timers: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        while timers and timers[0]._cancelled:
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+            heapq.heappop(timers)._scheduled = False
+        return timers[0]._when if timers else None
+
+    def _jump(self, to: float | None) -> None:
+        if to is None:
+            raise Deadlock("every task waits for another one, and no timer is set")
+        self._now = max(self._now, to)
+
+
+class CatchUpLoop(VirtualLoop):
+    """Virtual time until `until`, real time from there on: what was recorded is done again at once and in its order,
+    and then goes on at the time of the clock at which it broke off."""
+
+    def __init__(self, until: float) -> None:
+        super().__init__()
+        self._until = until
+        self._since: float | None = None  # real time at the change
+        self.live = asyncio.Event()
+
+    @property
+    def is_virtual(self) -> bool:
+        return self._since is None
+
+    def time(self) -> float:
+        return self._now if self._since is None else self._until + time.monotonic() - self._since
+
+    def _jump(self, to: float | None) -> None:
+        if self._since is None and to is not None and to <= self._until:
+            self._now = max(self._now, to)
+        elif self._since is None:
+            self._now, self._since = self._until, time.monotonic()
+            self.live.set()
 
 
 def is_virtual() -> bool:
-    """Whether the running event loop keeps virtual time."""
-    return isinstance(asyncio.get_running_loop(), VirtualLoop)
+    """Whether the running event loop keeps virtual time, at least for now."""
+    return bool(getattr(asyncio.get_running_loop(), "is_virtual", False))
 
 
-def run(main: Coroutine[Any, Any, T], *, virtual: bool) -> T:
-    """Run a coroutine to its end, under virtual or under real time."""
-    with asyncio.Runner(loop_factory=VirtualLoop if virtual else None) as runner:
+def catches_up() -> bool:
+    """Whether the running event loop keeps virtual time at first, and real time later."""
+    return isinstance(asyncio.get_running_loop(), CatchUpLoop)
+
+
+async def live() -> None:
+    """Return when the present has begun: at once, but for a loop that still catches up with a recorded past."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, CatchUpLoop):
+        await loop.live.wait()
+
+
+def run(main: Coroutine[Any, Any, T], *, virtual: bool, catch_up: float = 0.0) -> T:
+    """Run a coroutine to its end, under virtual or under real time. `catch_up`: the first so many seconds of real time
+    are a past that is done again, in virtual time."""
+
+    def loop() -> asyncio.AbstractEventLoop:
+        if virtual:
+            return VirtualLoop()
+        return CatchUpLoop(catch_up) if catch_up else asyncio.new_event_loop()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(main)

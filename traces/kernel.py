@@ -228,6 +228,8 @@ class ApprovalDecided(_Event, frozen=True, tag="approval"):
 
 
 class ToolExecuted(_Event, frozen=True, tag="execute_tool"):
+    """`writes`: the SQL with which a call that cannot be made again has changed the run's own database."""
+
     agent: str
     tool: str
     call_id: str
@@ -238,6 +240,7 @@ class ToolExecuted(_Event, frozen=True, tag="execute_tool"):
     latency_s: float = 0.0
     chunks: tuple[Chunk, ...] = ()
     trusted: bool = False
+    writes: tuple[str, ...] = ()
 
 
 class TaskPosted(_Event, frozen=True, tag="task_posted"):

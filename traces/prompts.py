@@ -5,7 +5,7 @@ An agent's prompts mostly grow at their end; written out in full, a run's trace 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from traces.errors import TraceError
 from traces.kernel import Chat, ChatMessage, Record
@@ -31,19 +31,26 @@ class PromptDelta:
         return kept, now[kept:]
 
 
-def prompt_at(records: Iterable[Record], seq: int) -> tuple[ChatMessage, ...]:
-    """The full prompt of the model call recorded as event `seq`, from one run's records in order of `seq` (those
-    after it may be missing). Raises TraceError if there is no model call there."""
-    prompts: dict[str, tuple[ChatMessage, ...]] = {}
+def prompts(records: Iterable[Record]) -> Iterator[tuple[Record, Chat, tuple[ChatMessage, ...]]]:
+    """Each model call of a run with its full prompt, from the run's records in order of `seq`. Raises TraceError where
+    a prompt continues one that is not there."""
+    last: dict[str, tuple[ChatMessage, ...]] = {}
     for record in records:
         event = record.event
         if isinstance(event, Chat):
-            before = prompts.get(event.agent, ())
+            before = last.get(event.agent, ())
             if event.kept > len(before):
                 raise TraceError(f"event {record.seq}: the prompt that it continues is not in this trace")
-            prompts[event.agent] = before[: event.kept] + event.added
-            if record.seq == seq:
-                return prompts[event.agent]
-        if record.seq >= seq:
+            last[event.agent] = before[: event.kept] + event.added
+            yield record, event, last[event.agent]
+
+
+def prompt_at(records: Iterable[Record], seq: int) -> tuple[ChatMessage, ...]:
+    """The full prompt of the model call recorded as event `seq`, from one run's records in order of `seq` (those
+    after it may be missing). Raises TraceError if there is no model call there."""
+    for record, _, prompt in prompts(records):
+        if record.seq == seq:
+            return prompt
+        if record.seq > seq:
             break
     raise TraceError(f"event {seq} is not a model call")

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from traces.clock import VirtualLoop
 from traces.journal import Journal
 from traces.kernel import Event, MessageSent, Record
 
@@ -76,7 +75,7 @@ class Recorder:
     def sync(self) -> None:
         """Return when everything recorded would survive a loss of power: before an outside effect. Under the virtual
         clock nothing is outside, what a run changes dies with its process, and nothing is waited for."""
-        if self._journal is not None and not isinstance(self._loop, VirtualLoop):
+        if self._journal is not None and not getattr(self._loop, "is_virtual", False):
             self._journal.sync()
 
 
@@ -87,7 +86,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def encoded(event: Event) -> bytes:
+def encoded(event: Any) -> bytes:
     """An event's JSON."""
     try:
         return _encode(event)

@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from traces.clock import is_virtual
+from traces.clock import catches_up, is_virtual
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ class Bridge:
         result: Future[T] = Future()
         context = copy_context()
         news = asyncio.Semaphore(0)
-        if not is_virtual():
+        if not is_virtual() or catches_up():
             loop = asyncio.get_running_loop()
             self._wake = lambda: loop.call_soon_threadsafe(news.release)
         thread = threading.Thread(target=lambda: context.run(self._work, work, result), daemon=True)

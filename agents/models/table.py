@@ -25,6 +25,12 @@ def simulated(name: str) -> bool:
     return name == "sim" or name.startswith("sim:")
 
 
+def is_shared(model: Model) -> bool:
+    """Whether the time of its calls depends on the other calls that its simulated servers have to serve: such a model
+    is asked again where a run is done again."""
+    return isinstance(model, SimulatedModel) and model.profile.servers is not None
+
+
 def smaller(name: str) -> str:
     """The next smaller of the shipped simulated profiles, with the same settings; any other model's own name."""
     sizes = ["sim:small", "sim:medium", "sim:large"]

@@ -10,7 +10,7 @@ from tools.tool import Effect, ToolError, World, tool
 Reason = Literal["duplicate", "pricing_error", "refund", "sla", "tax_error", "goodwill", "late_fee"]
 
 
-@tool(effect=Effect.OUTSIDE, latency_s=0.6)
+@tool(effect=Effect.OUTSIDE, latency_s=0.6, simulated=True)
 def create_credit_note(world: World, invoice_id: str, amount: float, reason: Reason) -> str:
     """Credit a net amount on an invoice. It goes to the customer at once and cannot be taken back."""
     row = world.db.execute("SELECT net, account_id FROM invoices WHERE id = ?", [invoice_id]).fetchone()
@@ -30,7 +30,7 @@ def create_credit_note(world: World, invoice_id: str, amount: float, reason: Rea
     return f"created {note}: {wanted} on {invoice_id} ({reason})"
 
 
-@tool(effect=Effect.OUTSIDE, latency_s=0.3)
+@tool(effect=Effect.OUTSIDE, latency_s=0.3, simulated=True)
 def escalate(world: World, account_id: str, team: Literal["finance", "legal", "support"], reason: str) -> str:
     """Hand a request over to another team, with the reason. They answer the customer within two working days."""
     if world.db.execute("SELECT 1 FROM accounts WHERE id = ?", [account_id]).fetchone() is None:

@@ -1,0 +1,41 @@
+"""A model whose recorded replies are served again; what it was never asked goes to the model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from agents.models.model import Card, Model, Reply, Request
+from traces.errors import ModelError
+from traces.kernel import Event
+from traces.past import Past, PastCall
+
+
+class Recalled:
+    """Answers from the past, with the recorded usage, labels and errors, and in the recorded time. `now` gives the
+    seconds since the run's start."""
+
+    def __init__(self, model: Model, past: Past, record: Callable[[Event], object], now: Callable[[], float]) -> None:
+        self._model, self._past, self._record, self._now = model, past, record, now
+
+    @property
+    def card(self) -> Card:
+        return self._model.card
+
+    async def chat(self, request: Request) -> Reply:
+        call = self._past.call(request.agent, request.purpose, request.messages)
+        if call is None:
+            await self._past.present()
+            return await self._model.chat(request)
+        seconds = call.chat.usage.latency_s
+        if seconds or not call.chat.error:
+            await self._past.pause(seconds, call.record.t, self._now())
+        if call.saved is not None:
+            self._record(call.saved)
+        return _reply(call)
+
+
+def _reply(call: PastCall) -> Reply:
+    chat = call.chat
+    if chat.error:
+        raise ModelError(chat.error, retries=chat.usage.retries, seconds=chat.usage.latency_s)
+    return Reply(chat.text, chat.usage, chat.model, chat.tool_calls, chat.finish_reason, chat.fault, chat.server)

@@ -1,0 +1,43 @@
+"""Where a run starts from: from nothing, or from what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from traces.committed import Committed
+from traces.journal import Journal
+from traces.kernel import Record
+from traces.past import Past
+from traces.recorder import Recorder
+from traces.rerecorder import Rerecorder
+
+
+@dataclass(frozen=True)
+class Start:
+    """`expected` must happen first, served from the record; what is `written` of it stands in the journal already.
+    `changed` is the number of an event that was put in place of what happened. `sealed`: nothing comes after it."""
+
+    expected: Sequence[Record] = ()
+    written: Committed | None = None
+    changed: int = -1
+    sealed: bool = False
+
+    @classmethod
+    def at_the_end_of(cls, run: Committed) -> Start:
+        return cls(run.records, run)
+
+    @property
+    def seconds(self) -> float:
+        """How far the run's clock had come."""
+        return self.expected[-1].t if self.expected else 0.0
+
+    def past(self, *, virtual: bool) -> Past | None:
+        if not self.expected:
+            return None
+        return Past(self.expected, virtual=virtual, changed=self.changed, sealed=self.sealed)
+
+    def recorder(self, run: int, journal: Journal | None, *, virtual: bool) -> Recorder:
+        if not self.expected:
+            return Recorder(run, journal)
+        return Rerecorder(run, self.expected, exact=virtual, journal=journal, written=self.written, sealed=self.sealed)

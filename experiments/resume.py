@@ -1,0 +1,37 @@
+"""Going on with an experiment that was stopped or killed, exactly where it stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from experiments import plan as plans
+from experiments.conduct import Progress, conduct
+from traces import home
+from traces.committed import committed
+from traces.errors import InputError
+from traces.home import ExperimentFolder
+
+
+def resume(folder: ExperimentFolder, watch: Callable[[Progress], object] = lambda progress: None) -> Progress:
+    """Do what is left of the experiment. Runs that are over are not done again, and of those that were under way
+    neither a recorded model call nor a recorded outside effect is.
+
+    Raises InputError where it still runs or its scenario's files have changed; otherwise as `conduct` does."""
+    state = home.state(folder, time.time())
+    if state == "running":
+        raise InputError(f"{folder.id} is running: there is nothing to resume")
+    _check_scenario(folder)
+    folder.stop_file.unlink(missing_ok=True)
+    return conduct(folder, watch)
+
+
+def _check_scenario(folder: ExperimentFolder) -> None:
+    """Runs before and after must have been on equal terms."""
+    scenario = plans.check(plans.read(folder))
+    first = next(committed(folder.journals()), None)
+    if first is not None and first.run.scenario_digest not in ("", scenario.digest):
+        raise InputError(
+            f"{scenario.folder}: files of the scenario have changed since {folder.id} began, so runs before and after "
+            "could not be compared: put them back, or begin a new experiment"
+        )

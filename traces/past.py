@@ -1,0 +1,132 @@
+"""The past of a run: what its models said, its tools gave back and people decided, to be served again in their place.
+
+What is served is matched with the agent that asks for it, not by its place in the trace: under real time the calls of
+several agents come in another order each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from typing import TypeVar
+
+from msgspec import Struct
+
+from traces import clock
+from traces.kernel import ApprovalDecided, Chat, ChatMessage, EffectIntended, MessageSent, Noted, Record, ToolExecuted
+from traces.prompts import prompts
+
+T = TypeVar("T")
+ASK_PERSON = "ask_person"
+_Call = tuple[str, str, str]  # agent, tool, call id
+
+
+class PastCall(Struct, frozen=True):
+    """A recorded model call with its whole prompt. `saved` is the note of the cache that answered it, if one did."""
+
+    record: Record
+    chat: Chat
+    prompt: tuple[ChatMessage, ...]
+    saved: Noted | None = None
+
+
+class Past:
+    """What is recorded of one run, from its first event on; each thing is given out once.
+
+    `changed` is the number of the event that was put in place of what happened: it is served even where the same would
+    otherwise be done again. `sealed`: nothing comes after it, so that what is asked for beyond it is never answered.
+    """
+
+    def __init__(self, records: Sequence[Record], *, virtual: bool, changed: int = -1, sealed: bool = False) -> None:
+        self.virtual, self.changed, self.sealed = virtual, changed, sealed
+        self.seconds = records[-1].t if records else 0.0
+        self._calls: dict[str, list[PastCall]] = defaultdict(list)
+        self._tools: dict[_Call, deque[Record]] = defaultdict(deque)
+        self._intended: dict[_Call, deque[EffectIntended]] = defaultdict(deque)
+        self._decided: dict[tuple[str, str], deque[Record]] = defaultdict(deque)
+        self._said: dict[str, deque[Record]] = defaultdict(deque)
+        self._answered: dict[str, deque[tuple[str, str]]] = defaultdict(deque)
+        self._who = ""
+        self._take_calls(records)
+        for record in records:
+            self._take(record)
+
+    def _take_calls(self, records: Sequence[Record]) -> None:
+        for record, chat, prompt in prompts(records):
+            saved = _saved(records, record.seq, chat) if chat.usage.calls == 0 and not chat.error else None
+            self._calls[chat.agent].append(PastCall(record, chat, prompt, saved))
+
+    def _take(self, record: Record) -> None:
+        event = record.event
+        if isinstance(event, MessageSent):
+            self._said[event.message.sender].append(record)
+        elif isinstance(event, ToolExecuted):
+            self._tools[event.agent, event.tool, event.call_id].append(record)
+            if event.tool == ASK_PERSON and event.ok:
+                self._answered[event.agent].append((event.result, self._who))
+        elif isinstance(event, Noted) and event.kind == "escalated":
+            self._who = event.text.partition("(")[2].partition("): ")[0]
+        elif isinstance(event, EffectIntended):
+            self._intended[event.agent, event.tool, event.call_id].append(event)
+        elif isinstance(event, ApprovalDecided):
+            self._decided[event.agent, event.tool].append(record)
+
+    def call(self, agent: str, purpose: str, prompt: tuple[ChatMessage, ...]) -> PastCall | None:
+        """The agent's recorded model call with this prompt; None where there is none left."""
+        calls = self._calls[agent]
+        for place, call in enumerate(calls):
+            if call.chat.purpose == purpose and call.prompt == prompt:
+                return calls.pop(place)
+        return None
+
+    def tool(self, agent: str, tool: str, call_id: str) -> Record | None:
+        """The `ToolExecuted` of this tool call; None where it never came back."""
+        return _next(self._tools[agent, tool, call_id])
+
+    def intended(self, agent: str, tool: str, call_id: str) -> EffectIntended | None:
+        """Whether the effect of this tool call was about to be made."""
+        return _next(self._intended[agent, tool, call_id])
+
+    def decided(self, agent: str, tool: str) -> Record | None:
+        """The `ApprovalDecided` of the agent's next call of this tool."""
+        return _next(self._decided[agent, tool])
+
+    def answered(self, agent: str) -> tuple[str, str] | None:
+        """What a person answered to the agent's next question, and who it was."""
+        return _next(self._answered[agent])
+
+    def said(self, sender: str, content: str) -> str:
+        """What the sender's next message says: `content`, unless this is the event that was changed."""
+        record = _next(self._said[sender])
+        if record is None or record.seq != self.changed:
+            return content
+        assert isinstance(record.event, MessageSent)
+        return record.event.message.content
+
+    async def pause(self, seconds: float, until: float, now: float) -> None:
+        """Let the time pass that something took: `seconds` in simulated time; in real time until the recorded moment,
+        without waiting for it."""
+        if self.virtual:
+            await asyncio.sleep(seconds)
+        elif clock.is_virtual():
+            await asyncio.sleep(max(0.0, until - now))
+
+    async def present(self) -> None:
+        """Return when everything recorded has been done again: before anything is asked of the outside."""
+        if self.sealed:
+            await asyncio.get_running_loop().create_future()
+        await clock.live()
+
+
+def _next(found: deque[T]) -> T | None:
+    return found.popleft() if found else None
+
+
+def _saved(records: Sequence[Record], seq: int, chat: Chat) -> Noted | None:
+    """The note of a cache just before the call that it answered."""
+    for record in reversed(records[:seq]):
+        event = record.event
+        if isinstance(event, Noted) and event.agent == chat.agent and event.kind == "cache_hit":
+            return event
+    return None

@@ -14,8 +14,9 @@ style.apply()
 # Section → address of the page → its title. The page is `page()` of ui/<address>.py, loaded when it is first opened.
 MENU = {
     "": {"home": "Home", "launch": "Launch", "live": "Live", "compare": "Compare", "replay": "Replay"},
+    "Understand": {"layers": "Layers"},
     "Prepare": {"own_job": "Your own job", "knowledge": "Knowledge"},
-    "More": {"approvals": "Approvals"},
+    "More": {"approvals": "Approvals", "models": "Models", "settings": "Settings"},
 }
 
 sections = {

@@ -11,14 +11,16 @@ from bs4 import BeautifulSoup
 
 from agents import table
 from agents.models import table as models
-from experiments import answers, expecting, htmlreport
+from experiments import answers, expecting, htmlreport, layer_facts, layers, words
 from experiments.conduct import conduct, prepare
+from experiments.layers import Stack
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.recommending import Limits, recommend
 from experiments.statistics import Difference
 from experiments.verdict import Compared, TeamSummary, Verdict, judge, summarise
 from tasks import scenario as scenarios
+from traces.kernel import MessageSent
 from traces.store import Store
 from ui import drawn, style
 
@@ -162,3 +164,40 @@ def test_every_colour_of_a_chart_stands_out_on_light_and_dark(background: str) -
     for colour in style.COLOURS:
         high, low = sorted((_luminance(colour), _luminance(background)), reverse=True)
         assert (high + 0.05) / (low + 0.05) >= 3
+
+
+LAYERS = [
+    "hardware",
+    "data",
+    "architecture",
+    "alignment",
+    "adaptation",
+    "knowledge and tools",
+    "workflow",
+    "agent",
+    "team",
+    "observability and safety",
+    "product",
+]
+
+
+def test_the_layers_tell_what_the_trace_holds_and_leave_unknown_what_it_does_not(finished: tuple[Store, str]) -> None:
+    store, experiment = finished
+    facts = layer_facts.gather(store, experiment)
+    found = {layer.name: layer for layer in layers.layers(Stack(facts, None, None, {}, True))}
+    assert list(found) == LAYERS
+    rows = store.team_rows(experiment)
+    assert found["product"].happened["success"] == f"{sum(bool(r.success) for r in rows)} of {len(rows)} runs"
+    tokens = sum(r.input_tokens for r in rows)
+    assert found["architecture"].happened["tokens in"] == f"{words.count(tokens)} tokens"
+    assert found["architecture"].happened["parameters"] == "unknown"
+    assert found["data"].happened["knowledge cutoff"] == "unknown"
+    step = found["team"].steps[0]
+    assert isinstance(store.events(experiment, step.run)[step.seq].event, MessageSent)
+
+
+def test_the_layers_of_one_run_are_of_that_run(finished: tuple[Store, str]) -> None:
+    store, experiment = finished
+    facts = layer_facts.gather(store, experiment, 3)
+    assert facts.one("runs")["events"] == store.run(experiment, 3).events
+    assert {step.run for steps in facts.steps.values() for step in steps} == {3}

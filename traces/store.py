@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import msgspec
 
@@ -20,6 +20,9 @@ from traces.index import Indexed, Unreadable
 from traces.kernel import Event, Record
 from traces.live import LiveExperiment
 from traces.rows import ExperimentRow, RunRow, experiment_row
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 T = TypeVar("T")
 _event = msgspec.json.Decoder(Event).decode
@@ -125,6 +128,11 @@ class Store:
         except duckdb.Error as error:
             raise InputError(f"the query cannot be run: {error}") from None
 
+    def ask(self, experiment: str, query: str) -> list[dict[str, Any]]:
+        """Every row of a query of ours over the index about an experiment that is over: `$part` in it stands for the
+        number of the experiment's events; other experiments may be in the index as they were."""
+        return self._about(experiment, lambda con, part: _named(con.execute(query.replace("$part", str(part)))))
+
     # --- keeping the index ----------------------------------------------------------------------------------
 
     def index(self, experiment: str) -> Indexed:
@@ -182,9 +190,14 @@ class Store:
         return [RunRow(**{**row, "features": tuple(row["features"])}) for row in named]
 
     def _rows(self, experiment: str, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        """`$part` in a query stands for the number of the experiment's events."""
+        return self._about(
+            experiment, lambda con, part: con.execute(query.replace("$part", str(part)), values).fetchall()
+        )
+
+    def _about(self, experiment: str, ask: Callable[[DuckDBPyConnection, int], T]) -> T:
         """Ask the index about an experiment that is over. That the index holds it as it is now is looked up in the
-        same breath: another process may have changed the files, or made the index anew, at any time. `$part` in a query
-        stands for the number of the experiment's events."""
+        same breath: another process may have changed the files, or made the index anew, at any time."""
         folder = self._folder(experiment)
         for _ in range(_ATTEMPTS):
             signed = index.signature(folder, state(folder, time.time()))
@@ -194,7 +207,7 @@ class Store:
                         "SELECT signature, part FROM indexed WHERE experiment = ?", [experiment]
                     ).fetchall()
                     if held and held[0][0] == signed:
-                        return con.execute(query.replace("$part", str(held[0][1])), values).fetchall()
+                        return ask(con, held[0][1])
             except Unreadable:
                 index.create(self.path)
             self.index(experiment)
@@ -204,9 +217,7 @@ class Store:
         with index.opened(self.path) as con:
             con.execute("SET enable_external_access = false")
             con.execute("SET lock_configuration = true")
-            con.execute(query)
-            names = [column[0] for column in con.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in con.fetchmany(limit)]
+            return _named(con.execute(query), limit)
 
     def _made_anew(self, work: Callable[[], T]) -> T:
         """Work on the index; while it is unreadable, begin an empty one and try again."""
@@ -224,6 +235,12 @@ def _row_or_reason(folder: ExperimentFolder) -> ExperimentRow:
         return experiment_row(folder, time.time())
     except TraceError as error:
         return ExperimentRow(folder.id, folder.path.stat().st_mtime, "", "", {}, "failed", message=str(error))
+
+
+def _named(found: DuckDBPyConnection, limit: int | None = None) -> list[dict[str, Any]]:
+    names = [column[0] for column in found.description or ()]
+    rows = found.fetchall() if limit is None else found.fetchmany(limit)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _where(experiment: str, wanted: Wanted) -> tuple[str, list[Any]]:

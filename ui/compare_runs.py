@@ -103,9 +103,10 @@ def failure_modes(row: ExperimentRow) -> list[dict[str, Any]]:
 
 @st.cache_data(show_spinner="Counting what went wrong", max_entries=16)
 def _failure_modes(base: str, experiment: str, updated: float | None) -> list[dict[str, Any]]:
-    rows = shared.store().sql(
+    rows = shared.store().ask(
+        experiment,
         "SELECT if(r.engine = 'native', r.team, r.team || ' on ' || r.engine) AS team, c.fault AS mode, "
         "count(DISTINCT c.run) AS runs FROM calls c JOIN runs r ON c.experiment = r.experiment AND c.run = r.run "
-        f"WHERE c.experiment = '{experiment}' AND c.fault IS NOT NULL GROUP BY ALL ORDER BY runs DESC, team"
+        f"WHERE c.experiment = '{experiment}' AND c.fault IS NOT NULL GROUP BY ALL ORDER BY runs DESC, team",
     )
     return [{**row, "mode": str(row["mode"]).replace("_", " ")} for row in rows]

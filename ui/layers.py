@@ -1,0 +1,110 @@
+"""Layers: one experiment, or one run, from the hardware up to the product."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from agents import table
+from agents.models.model import Card
+from agents.settings import Settings
+from experiments import layer_facts, layers
+from experiments.layers import Layer, Stack
+from tasks import scenario as scenarios
+from tasks.scenario import Scenario
+from traces import home
+from traces.errors import HeadcountError
+from traces.rows import ExperimentRow
+from ui import launch_about, shared
+
+
+def page() -> None:
+    st.title("Layers")
+    st.write(
+        "The same work, seen at each layer of the stack: what happened there, what it cost, and what could be changed "
+        "there. From the trace, the scenario and the model's card; what none of them says is “unknown”."
+    )
+    row = shared.choose_experiment()
+    if row is None:
+        return
+    shared.heading(row)
+    if row.state in shared.UNDER_WAY:
+        st.info("It still runs. The layers can be read when it is over.")
+        shared.link("live", "Watch it", experiment=row.id)
+        return
+    run = _run(row)
+    stack = _stack(row, run)
+    if not stack.runs.get("runs"):
+        st.info("Nothing of this is recorded." if run is None else f"There is no run {run}. Empty the box to see all.")
+        return
+    for number, layer in enumerate(layers.layers(stack), 1):
+        _layer(number, layer, row)
+
+
+def _run(row: ExperimentRow) -> int | None:
+    """The run that the address names (`?run=`), or that is given; None is the whole experiment."""
+    asked = st.query_params.get("run", "")
+    given = st.text_input(
+        "Run (empty: the whole experiment)", asked if asked.isdecimal() else "", key=f"run_{row.id}_{asked}", width=280
+    )
+    return int(str(given)) if str(given).isdecimal() else None
+
+
+def _stack(row: ExperimentRow, run: int | None) -> Stack:
+    plan = row.plan.get("plan", {})
+    facts = _facts(str(home.home()), row.id, run, row.updated)
+    return Stack(
+        facts,
+        _card(str(plan.get("model", "")), plan.get("api_base")),
+        _scenario(str(plan.get("scenario", ""))),
+        _teams(row, run),
+        shared.is_simulated(row),
+    )
+
+
+@st.cache_resource(show_spinner="Reading the trace", max_entries=32)
+def _facts(base: str, experiment: str, run: int | None, updated: float | None) -> layer_facts.Facts:
+    """`base` and `updated` make it be read anew when it has changed."""
+    return layer_facts.gather(shared.store(), experiment, run)
+
+
+def _card(model: str, api_base: str | None) -> Card | None:
+    try:
+        return launch_about.card(model, api_base)
+    except HeadcountError:
+        return None
+
+
+def _scenario(folder: str) -> Scenario | None:
+    try:
+        return scenarios.load(folder) if folder else None
+    except HeadcountError:
+        return None
+
+
+def _teams(row: ExperimentRow, run: int | None) -> dict[str, Settings]:
+    """The settings of the teams that ran, as far as they can still be read."""
+    wanted = shared.store().run(row.id, run).team if run is not None and run < row.total else None
+    found = {}
+    for name in row.plan.get("plan", {}).get("teams", []):
+        try:
+            team = table.team(name)
+        except HeadcountError:
+            continue
+        if wanted in (None, team.name):
+            found[team.name] = team.settings
+    return found
+
+
+def _layer(number: int, layer: Layer, row: ExperimentRow) -> None:
+    with st.container(border=True):
+        st.subheader(f"{number} · {layer.name.capitalize()}", anchor=False)
+        st.caption(layer.asks)
+        shared.facts(layer.happened)
+        st.markdown(f"**What it cost:** {shared.plain(layer.cost)}")
+        with st.expander("What to change here"):
+            for change in layer.change:
+                st.markdown(f"- {change}")
+        if layer.steps:
+            with st.container(horizontal=True):
+                for step in layer.steps:
+                    shared.link("replay", f"See {step.words}", experiment=row.id, run=step.run, step=step.seq)

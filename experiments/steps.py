@@ -62,6 +62,11 @@ def _(event: k.MessageSent) -> str:
 
 
 @_line.register
+def _(event: k.DeadLetter) -> str:
+    return f"{event.message.sender}'s message to {event.to} was not delivered: {event.reason}"
+
+
+@_line.register
 def _(event: k.Chat) -> str:
     said = "; ".join(map(_call, event.tool_calls)) or event.text
     wrong = f" [{event.fault.mode}]" if event.fault else ""
@@ -112,6 +117,16 @@ def _(event: k.TaskAwarded) -> str:
 
 
 @_line.register
+def _(event: k.TaskStarted) -> str:
+    return f"{event.agent} begins {event.posting}"
+
+
+@_line.register
+def _(event: k.TaskReposted) -> str:
+    return f"{event.posting} is taken from {event.agent} and open for bids again: {_short(event.reason)}"
+
+
+@_line.register
 def _(event: k.TaskDelivered) -> str:
     return f"{event.agent} delivers {event.posting}: {_short(event.content)}"
 
@@ -124,6 +139,16 @@ def _(event: k.TaskReviewed) -> str:
 @_line.register
 def _(event: k.TaskClosed) -> str:
     return f"{event.posting} is {event.state} {event.reason}".rstrip()
+
+
+@_line.register
+def _(event: k.MoneyMoved) -> str:
+    return f"{event.kind}: {event.payer} → {event.payee}, {event.amount:,} for {event.posting or 'a start'}"
+
+
+@_line.register
+def _(event: k.ReputationChanged) -> str:
+    return f"{event.agent} is now trusted with {event.skill} at {event.mean:.0%} ± {event.deviation:.0%}"
 
 
 @_line.register

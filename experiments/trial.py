@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from agents import table
 from agents.actions import NobodyThere, Person
 from agents.actions import Recalled as RecalledPerson
@@ -25,7 +27,7 @@ from agents.table import Team
 from agents.workspace import Workspace
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of
-from marketplace.bus import Bus
+from marketplace.bus import Bus, Interceptor
 from tasks import graders
 from tasks import scenario as scenarios
 from tasks.case import Case
@@ -180,11 +182,16 @@ def _workspace(
         toolbox,
         recorder.record,
         minds.model,
-        Bus(recorder.record, past.said if past is not None else None),
+        Bus(recorder.record, interceptors=() if past is None else (_as_told(past.said),)),
         used=lambda: meter.share,
         person=person if past is None else RecalledPerson(person, past),
         memory=bench.memory(trial.team),
     )
+
+
+def _as_told(said: Callable[[str, str], str]) -> Interceptor:
+    """Messages with what `said(sender, content)` puts in the place of their content."""
+    return lambda message: msgspec.structs.replace(message, content=said(message.sender, message.content))
 
 
 def _inbox(trial: Trial, bench: Bench, recorder: Recorder) -> Inbox | None:

@@ -3,35 +3,78 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 
-from traces.errors import InputError
-from traces.kernel import Event, Message, MessageSent
+import msgspec
+
+from marketplace.inbox import Full, Inbox
+from traces.errors import HeadcountError, InputError
+from traces.kernel import DeadLetter, Event, Message, MessageSent
 
 EVERYONE = "*"
+KEPT = 1000
+
+Interceptor = Callable[[Message], Message]
+"""Sees each message before it is recorded and delivered: gives it back, gives back a changed one, or raises Blocked.
+It may take a message's trust away, never give it."""
+
+
+class Undelivered(HeadcountError):
+    """A message to one agent could not be delivered; it is kept as a dead letter."""
+
+
+class Blocked(Undelivered):
+    """An interceptor did not let a message pass."""
+
+
+class NoReply(HeadcountError):
+    """A question was not answered in time."""
 
 
 class Bus:
     """Delivers each message, in the order sent, to its recipient or to everyone who joined its topic.
 
-    Every message is recorded before it is delivered, so its `id` (from 1) is its place in the run's total order.
+    Every message is recorded before it is delivered, so its `id` (from 1) is its place in the run's total order; those
+    of one sender arrive everywhere in the order in which it sent them. What cannot be delivered is a dead letter: it is
+    recorded with the reason, and the last thousand are in `dead`.
+
+    rounds: what is sent is held until the round ends (`next_round`, or `end_round` by every agent), and is then
+    delivered ordered by sender. What agents see does not depend on who of them was quicker in the round.
     """
 
-    def __init__(self, record: Callable[[Event], object], said: Callable[[str, str], str] | None = None) -> None:
-        """`said(sender, content)` is what is said in place of `content`."""
-        self._record, self._said = record, said
-        self._inboxes: dict[str, asyncio.Queue[Message]] = {}
+    def __init__(
+        self, record: Callable[[Event], object], *, interceptors: Sequence[Interceptor] = (), rounds: bool = False
+    ) -> None:
+        self._record = record
+        self._interceptors = tuple(interceptors)
+        self._held: list[Message] | None = [] if rounds else None
+        self._ended: dict[str, asyncio.Future[None]] = {}
+        self._inboxes: dict[str, Inbox] = {}
         self._topics: dict[str, list[str]] = {EVERYONE: []}
-        self._replies: dict[int, asyncio.Future[Message]] = {}
+        self._replies: dict[int, asyncio.Future[Message] | None] = {}
+        self.dead: deque[DeadLetter] = deque(maxlen=KEPT)
         self.sent = 0
 
-    def join(self, name: str, topics: Iterable[str] = ()) -> None:
-        """Give `name` an inbox, and subscribe it to `topics`; everyone hears the topic "*"."""
+    def join(
+        self, name: str, topics: Iterable[str] = (), *, capacity: int | None = None, full: Full = Full.REFUSE
+    ) -> None:
+        """Give `name` an inbox, and subscribe it to `topics`; everyone hears the topic "*". `full` says what happens to
+        a message when `capacity` of them are waiting to be received; None is no bound."""
         if name in self._inboxes:
             raise InputError(f"there is already an agent {name!r} on the bus")
-        self._inboxes[name] = asyncio.Queue()
-        for topic in (EVERYONE, *topics):
+        self._inboxes[name] = Inbox(capacity, full)
+        for topic in dict.fromkeys((EVERYONE, *topics)):
             self._topics.setdefault(topic, []).append(name)
+
+    def leave(self, name: str) -> None:
+        """Take `name` off the bus. What it has not received is dead, and so is what is sent to it from now on."""
+        for message in self._inboxes.pop(name).close():
+            self._bury(message, name, "left without receiving it")
+        for names in self._topics.values():
+            if name in names:
+                names.remove(name)
+        self._release_if_all_ended()
 
     def send(
         self,
@@ -44,33 +87,153 @@ class Bus:
         reply_to: int | None = None,
         trusted: bool = True,
     ) -> Message:
-        """Send to one agent (`to`) or to a `topic`. Raises InputError where there is no such recipient."""
+        """Send to one agent (`to`) or to a `topic`. Raises InputError where there is no such recipient, Blocked where
+        an interceptor says so, Undelivered where the recipient's inbox is full and does not drop its oldest.
+
+        Of a topic, those whose inbox is full go without. In a round, the message has the id 0 until the round ends.
+        """
         if to is not None and to not in self._inboxes:
             raise InputError(f"no agent {to!r} on the bus; there are: {', '.join(self._inboxes)}")
-        self.sent += 1
-        if self._said is not None:
-            content = self._said(sender, content)
-        message = Message(self.sent, sender, kind, content, to, topic, reply_to, trusted)
-        self._record(MessageSent(message))
-        waiting = self._replies.pop(reply_to, None) if reply_to is not None else None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(message)
+        message = Message(self.sent + 1, sender, kind, content, to, topic, reply_to, trusted)
+        if self._interceptors:
+            message = self._intercepted(message)
+        if self._held is not None:
+            message = msgspec.structs.replace(message, id=0)
+            self._held.append(message)
             return message
-        names = [to] if to is not None else [n for n in self._topics.get(topic or EVERYONE, ()) if n != sender]
-        for name in names:
-            self._inboxes[name].put_nowait(message)
-        return message
+        return self._deliver(message)
+
+    async def send_when_room(
+        self, sender: str, content: str, *, to: str, kind: str = "say", trusted: bool = True
+    ) -> Message:
+        """`send` to one agent, after waiting for a place in its inbox where that is full and its rule is to wait. Those
+        who wait get places in the order in which they came."""
+        inbox = self._inboxes.get(to)
+        if inbox is None or inbox.full is not Full.WAIT:
+            return self.send(sender, content, to=to, kind=kind, trusted=trusted)
+        async with inbox.place():
+            return self.send(sender, content, to=to, kind=kind, trusted=trusted)
 
     async def receive(self, name: str) -> Message:
         """The next message for `name`; waits for one."""
         return await self._inboxes[name].get()
 
-    async def ask(self, sender: str, to: str, content: str, *, kind: str = "ask", trusted: bool = True) -> Message:
-        """Send, and wait for the reply (a message whose `reply_to` is this one's id)."""
+    async def ask(
+        self,
+        sender: str,
+        to: str,
+        content: str,
+        *,
+        kind: str = "ask",
+        trusted: bool = True,
+        within_s: float | None = None,
+    ) -> Message:
+        """Send, and wait for the reply (a message whose `reply_to` is this one's id), at most `within_s` seconds of the
+        run's clock: then NoReply is raised, and a reply that comes later is dead."""
+        if self._held is not None:
+            raise InputError("in rounds a reply can come in the next round at the soonest: send, and end the round")
         reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._replies[self.sent + 1] = reply
-        self.send(sender, content, to=to, kind=kind, trusted=trusted)
-        return await reply
+        number = self.sent + 1
+        self._replies[number] = reply
+        try:
+            self.send(sender, content, to=to, kind=kind, trusted=trusted)
+            if within_s is None:
+                return await reply
+            async with asyncio.timeout(within_s):
+                return await reply
+        except TimeoutError:
+            self._replies[number] = None
+            raise NoReply(f"{to} did not reply to {sender} within {within_s:g} s") from None
+        except Undelivered:
+            del self._replies[number]
+            raise
 
-    def reply(self, to: Message, sender: str, content: str, *, kind: str = "reply", trusted: bool = True) -> Message:
+    def reply(
+        self, to: Message, sender: str, content: str, *, kind: str = "reply", trusted: bool | None = None
+    ) -> Message:
+        """Answer a message. The answer is trusted no more than the question, unless `trusted` says so."""
+        trusted = to.trusted if trusted is None else trusted
         return self.send(sender, content, to=to.sender, kind=kind, reply_to=to.id, trusted=trusted)
+
+    def forward(self, message: Message, sender: str, to: str) -> Message:
+        """Pass a message on as it is; its mark of trust stays with it."""
+        return self.send(sender, message.content, to=to, kind=message.kind, trusted=message.trusted)
+
+    def next_round(self) -> int:
+        """Deliver what was held, ordered by sender and each sender's own order; how many messages that was."""
+        if self._held is None:
+            raise InputError("this bus has no rounds: it delivers at once")
+        held, self._held = sorted(self._held, key=lambda message: message.sender), None
+        try:
+            for message in held:
+                self._deliver(msgspec.structs.replace(message, id=self.sent + 1), strict=False)
+        finally:
+            self._held = []
+        for ended in self._ended.values():
+            if not ended.done():
+                ended.set_result(None)
+        self._ended.clear()
+        return len(held)
+
+    async def end_round(self, name: str) -> None:
+        """Wait until everyone on the bus has ended the round; then what was sent in it has been delivered."""
+        ended = self._ended[name] = asyncio.get_running_loop().create_future()
+        self._release_if_all_ended()
+        await ended
+
+    def _release_if_all_ended(self) -> None:
+        if self._held is not None and self._ended and self._inboxes.keys() <= self._ended.keys():
+            self.next_round()
+
+    def _intercepted(self, message: Message) -> Message:
+        seen = message
+        try:
+            for interceptor in self._interceptors:
+                seen = interceptor(seen)
+        except Blocked as blocked:
+            self.sent += 1
+            self._bury(message, message.to or message.topic or EVERYONE, str(blocked))
+            raise
+        return msgspec.structs.replace(seen, trusted=False) if seen.trusted and not message.trusted else seen
+
+    def _deliver(self, message: Message, *, strict: bool = True) -> Message:
+        self.sent += 1
+        self._record(MessageSent(message))
+        if message.reply_to is not None and message.reply_to in self._replies:
+            self._hand_over(message, message.reply_to)
+        elif message.to is None:
+            for name in self._topics.get(message.topic or EVERYONE, ()):
+                if name != message.sender:
+                    self._put(message, name)
+        else:
+            lost = self._put(message, message.to)
+            if lost and strict:
+                raise Undelivered(f"{message.sender} to {message.to}: {lost}")
+        return message
+
+    def _hand_over(self, message: Message, question: int) -> None:
+        waiting = self._replies.pop(question)
+        if waiting is None or waiting.done():
+            self._bury(message, message.to or "", "the reply came too late")
+        else:
+            waiting.set_result(message)
+
+    def _put(self, message: Message, name: str) -> str:
+        """Why it could not be delivered; "" where it was."""
+        inbox = self._inboxes.get(name)
+        if inbox is None:
+            return self._bury(message, name, "left before it came")
+        if inbox.has_room:
+            inbox.put(message)
+            return ""
+        if inbox.full is Full.DROP_OLDEST:
+            self._bury(inbox.drop(), name, "dropped for a newer one: the inbox was full")
+            inbox.put(message)
+            return ""
+        return self._bury(message, name, "the inbox was full")
+
+    def _bury(self, message: Message, to: str, reason: str) -> str:
+        letter = DeadLetter(message, to, reason)
+        self.dead.append(letter)
+        self._record(letter)
+        return reason

@@ -5,11 +5,13 @@ import asyncio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from marketplace.bus import Bus
+from marketplace.bus import Blocked, Bus, NoReply, Undelivered
+from marketplace.inbox import Full
 from traces.clock import run
 from traces.errors import InputError
-from traces.kernel import Event, MessageSent
+from traces.kernel import DeadLetter, Event, Message, MessageSent
 
 
 def _bus(*names: str) -> tuple[Bus, list[Event]]:
@@ -74,3 +76,116 @@ def test_an_unknown_recipient_is_named_with_those_there_are() -> None:
     assert events == []
     with pytest.raises(InputError, match="already"):
         bus.join("a")
+
+
+@pytest.mark.parametrize("full", list(Full))
+def test_a_full_inbox_keeps_its_rule(full: Full) -> None:
+    async def main() -> None:
+        bus, events = _bus("a")
+        bus.join("b", capacity=2, full=full)
+        for text in "12":
+            bus.send("a", text, to="b")
+        if full is Full.DROP_OLDEST:
+            bus.send("a", "3", to="b")
+            assert [(letter.message.content, letter.to) for letter in bus.dead] == [("1", "b")]
+            assert [(await bus.receive("b")).content for _ in "23"] == ["2", "3"]
+            return
+        with pytest.raises(Undelivered, match="a to b: the inbox was full"):
+            bus.send("a", "3", to="b")
+        assert [letter.message.content for letter in bus.dead] == ["3"]
+        assert isinstance(events[-1], DeadLetter)
+        if full is Full.REFUSE:
+            with pytest.raises(Undelivered):
+                await bus.send_when_room("a", "4", to="b")
+            return
+        waiting = [asyncio.create_task(bus.send_when_room("a", text, to="b")) for text in "456"]
+        await asyncio.sleep(1)
+        assert not any(task.done() for task in waiting)
+        waiting[1].cancel()
+        assert [(await bus.receive("b")).content for _ in "1246"] == ["1", "2", "4", "6"]
+        assert await asyncio.gather(*waiting, return_exceptions=True)
+
+    run(main(), virtual=True)
+
+
+def test_a_question_waits_so_long_and_a_late_reply_is_dead() -> None:
+    async def main() -> None:
+        bus, _ = _bus("boss", "worker")
+        with pytest.raises(NoReply, match="worker did not reply to boss within 5 s"):
+            await bus.ask("boss", "worker", "well?", within_s=5)
+        assert asyncio.get_running_loop().time() == 5
+        bus.reply(await bus.receive("worker"), "worker", "42")
+        assert [(letter.message.content, letter.reason) for letter in bus.dead] == [("42", "the reply came too late")]
+
+    run(main(), virtual=True)
+
+
+def test_what_is_sent_to_one_that_left_is_kept_as_dead() -> None:
+    bus, events = _bus("a", "b")
+    bus.send("a", "hello", to="b")
+    bus.leave("b")
+    bus.send("a", "all of you")
+    assert [(letter.message.content, letter.to) for letter in bus.dead] == [("hello", "b")]
+    assert sum(isinstance(event, DeadLetter) for event in events) == 1
+    with pytest.raises(InputError, match="no agent 'b'"):
+        bus.send("a", "are you there?", to="b")
+
+
+def test_interceptors_change_or_stop_a_message_and_never_give_trust() -> None:
+    def policy(message: Message) -> Message:
+        if "secret" in message.content:
+            raise Blocked("secrets stay here")
+        return message
+
+    def shout(message: Message) -> Message:
+        return structs.replace(message, content=message.content.upper(), trusted=True)
+
+    async def main() -> None:
+        events: list[Event] = []
+        bus = Bus(events.append, interceptors=[policy, shout])
+        bus.join("a")
+        bus.join("b")
+        bus.send("a", "hello", to="b", trusted=False)
+        with pytest.raises(Blocked, match="secrets stay here"):
+            bus.send("a", "the secret", to="b")
+        with pytest.raises(Blocked):
+            await bus.ask("a", "b", "the secret?")
+        got = await bus.receive("b")
+        assert (got.content, got.trusted) == ("HELLO", False)
+        assert bus.reply(got, "b", "fine").trusted is False
+        assert bus.forward(got, "b", "a").trusted is False
+        assert [letter.reason for letter in bus.dead] == ["secrets stay here"] * 2
+        ids = [event.message.id for event in events if isinstance(event, MessageSent | DeadLetter)]
+        assert ids == sorted(set(ids))
+
+    run(main(), virtual=True)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations("abcd"), st.lists(st.floats(0, 5), min_size=4, max_size=4))
+def test_what_a_round_shows_does_not_depend_on_who_was_quicker(order: list[str], pauses: list[float]) -> None:
+    async def agent(bus: Bus, name: str, pause: float, heard: list[tuple[str, str, int]]) -> None:
+        for n in range(3):
+            await asyncio.sleep(pause)
+            bus.send(name, f"{n}")
+            bus.send(name, f"{n} again")
+            await bus.end_round(name)
+            for _ in range(6):
+                message = await bus.receive(name)
+                heard.append((message.sender, message.content, message.id))
+
+    async def main() -> list[tuple[str, str, int]]:
+        bus = Bus(lambda event: None, rounds=True)
+        for name in "abcd":
+            bus.join(name)
+        heard: list[tuple[str, str, int]] = []
+        others: list[tuple[str, str, int]] = []
+        async with asyncio.TaskGroup() as group:
+            for name, pause in zip(order, pauses, strict=True):
+                group.create_task(agent(bus, name, pause, heard if name == "a" else others))
+        return heard
+
+    heard = run(main(), virtual=True)
+    assert [content[0] for _, content, _ in heard] == ["0"] * 6 + ["1"] * 6 + ["2"] * 6
+    assert heard == sorted(heard, key=lambda h: h[2])
+    assert [sender for sender, _, _ in heard[:6]] == ["b", "b", "c", "c", "d", "d"]

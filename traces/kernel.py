@@ -174,6 +174,14 @@ class MessageSent(_Event, frozen=True, tag="message"):
     message: Message
 
 
+class DeadLetter(_Event, frozen=True, tag="dead_letter"):
+    """A message that was not delivered to `to`, and why."""
+
+    message: Message
+    to: str
+    reason: str
+
+
 class Chat(_Event, frozen=True, tag="chat"):
     """One model call. The prompt is the first `kept` messages of this agent's previous call (over the whole run)
     followed by `added`; `traces.prompts.prompt_at` puts it together. `purpose` is act, plan, review, bid, ...
@@ -279,6 +287,22 @@ class TaskAwarded(_Event, frozen=True, tag="award"):
     reason: str = ""
 
 
+class TaskStarted(_Event, frozen=True, tag="task_started"):
+    """Its holder has begun to work on it."""
+
+    posting: str
+    agent: str
+
+
+class TaskReposted(_Event, frozen=True, tag="task_reposted"):
+    """Its holder failed or was late: it is taken away and open for bids again, for the `times`-th time."""
+
+    posting: str
+    agent: str
+    reason: str
+    times: int
+
+
 class TaskDelivered(_Event, frozen=True, tag="delivery"):
     posting: str
     agent: str
@@ -299,6 +323,29 @@ class TaskClosed(_Event, frozen=True, tag="task_closed"):
     posting: str
     state: str
     reason: str = ""
+
+
+class MoneyMoved(_Event, frozen=True, tag="ledger"):
+    """`amount` whole units (tokens) go from `payer` to `payee`. `kind`: endowment, escrow, payment, fee, refund or
+    penalty. `cause` is the event that it follows from, by its type: the last one of that type on the posting."""
+
+    posting: str
+    payer: str
+    payee: str
+    amount: int
+    kind: str
+    cause: str
+
+
+class ReputationChanged(_Event, frozen=True, tag="reputation"):
+    """What is now thought of an agent in a skill, after a delivery was accepted or not: the mean and the standard
+    deviation of the probability that its next one is accepted."""
+
+    agent: str
+    skill: str
+    accepted: bool
+    mean: float
+    deviation: float
 
 
 class AnswerHandedIn(_Event, frozen=True, tag="answer"):
@@ -345,6 +392,7 @@ Event = (
     RunStarted
     | AgentCreated
     | MessageSent
+    | DeadLetter
     | Chat
     | OutputRejected
     | EffectIntended
@@ -354,9 +402,13 @@ Event = (
     | TaskOpened
     | BidMade
     | TaskAwarded
+    | TaskStarted
+    | TaskReposted
     | TaskDelivered
     | TaskReviewed
     | TaskClosed
+    | MoneyMoved
+    | ReputationChanged
     | AnswerHandedIn
     | LimitHit
     | Noted

@@ -66,11 +66,16 @@ FROM (
     FROM events WHERE type = 'execute_tool'
 );
 
--- The task marketplace: postings, bids, awards, deliveries, acceptances.
+-- The task marketplace: postings, bids, awards, deliveries, acceptances, money and reputation. Of money, `price` is the
+-- amount that goes from `agent` (who pays) to `payee`.
 CREATE VIEW market AS
-SELECT experiment, run, seq, t, type AS event, body->>'$.posting' AS posting, agent,
-    (body->>'$.price')::DOUBLE AS price, (body->>'$.confidence')::DOUBLE AS confidence,
+SELECT experiment, run, seq, t, type AS event, body->>'$.posting' AS posting,
+    coalesce(agent, body->>'$.payer') AS agent, body->>'$.payee' AS payee,
+    coalesce(body->>'$.price', body->>'$.amount')::DOUBLE AS price, (body->>'$.confidence')::DOUBLE AS confidence,
     (body->>'$.accepted')::BOOLEAN AS accepted, body->>'$.state' AS state,
+    body->>'$.kind' AS kind, body->>'$.skill' AS skill, (body->>'$.mean')::DOUBLE AS reputation,
+    (body->>'$.deviation')::DOUBLE AS deviation,
     coalesce(body->>'$.goal', body->>'$.content', body->>'$.reason', body->>'$.note', '') AS text
 FROM events
-WHERE type IN ('task_posted', 'task_opened', 'bid', 'award', 'delivery', 'acceptance', 'task_closed');
+WHERE type IN ('task_posted', 'task_opened', 'bid', 'award', 'task_started', 'task_reposted', 'delivery', 'acceptance',
+    'task_closed', 'ledger', 'reputation');

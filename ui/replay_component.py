@@ -21,11 +21,12 @@ NOBODY = 0xFFFF
 HEADLINE = 140
 
 _GROUP_OF: dict[type[Any], int] = {
-    k.MessageSent: 0,
+    **dict.fromkeys((k.MessageSent, k.DeadLetter), 0),
     k.Chat: 1,
     **dict.fromkeys((k.EffectIntended, k.ApprovalDecided, k.ToolExecuted), 2),
     **dict.fromkeys((k.TaskPosted, k.TaskOpened, k.BidMade, k.TaskAwarded), 3),
-    **dict.fromkeys((k.TaskDelivered, k.TaskReviewed, k.TaskClosed), 3),
+    **dict.fromkeys((k.TaskStarted, k.TaskReposted, k.TaskDelivered, k.TaskReviewed, k.TaskClosed), 3),
+    **dict.fromkeys((k.MoneyMoved, k.ReputationChanged), 3),
     **dict.fromkeys((k.RunStarted, k.AgentCreated, k.AnswerHandedIn, k.Evaluated, k.RunFinished), 4),
     **dict.fromkeys((k.OutputRejected, k.LimitHit, k.Noted), 5),
 }
@@ -135,7 +136,7 @@ def _went_wrong(event: Any) -> bool:
     match event:
         case k.Chat():
             return bool(event.error or event.fault)
-        case k.OutputRejected() | k.LimitHit():
+        case k.OutputRejected() | k.LimitHit() | k.DeadLetter() | k.TaskReposted():
             return True
         case k.ApprovalDecided():
             return not event.approved
@@ -181,6 +182,23 @@ def _(event: Any) -> Ends:
 @ends.register(k.TaskDelivered)
 def _(event: Any) -> Ends:
     return Ends(_agent(event.agent), BOARD)
+
+
+@ends.register
+def _(event: k.DeadLetter) -> Ends:
+    return Ends(_agent(event.message.sender), ("agent", event.to))
+
+
+@ends.register(k.TaskStarted)
+@ends.register(k.TaskReposted)
+@ends.register(k.ReputationChanged)
+def _(event: Any) -> Ends:
+    return Ends(BOARD, _agent(event.agent))
+
+
+@ends.register(k.MoneyMoved)
+def _(event: Any) -> Ends:
+    return Ends(BOARD)
 
 
 @ends.register(k.TaskPosted)

@@ -17,11 +17,11 @@ import msgspec
 from experiments.market import population
 from experiments.market.bidders import IDLERS
 from experiments.market.population import PACE, PLACES, SKILLS, TOKENS, Job, Setting, Trader
-from experiments.market.standing import Standing
 from experiments.market.tally import Summary, Tally
 from marketplace import mechanisms
 from marketplace.board import Board, Posting, State
 from marketplace.mechanisms import MECHANISMS, Award, Terms
+from marketplace.reputation import Reputation
 from traces.errors import InputError
 from traces.kernel import BidMade, Event
 from traces.streams import stream
@@ -60,7 +60,7 @@ class Market:
     ) -> None:
         self.setting = setting = check(setting)
         self.traders = population.traders(setting) if traders is None else traders
-        self.standing = Standing()
+        self.standing = Reputation()
         self.tally = Tally(setting, self.traders)
         self._watch = watch
         self._by_name = {trader.name: trader for trader in self.traders}

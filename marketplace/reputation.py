@@ -1,0 +1,82 @@
+"""Reputation: what is thought of an agent in a skill, from what became of its deliveries."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from math import sqrt
+
+from traces.kernel import Event, ReputationChanged
+
+FORGET = 0.98
+PRIOR = (4.0, 1.0)
+"""Of an agent that nothing is known of: as of one that had 4 accepted and 1 not, so that newcomers get a chance."""
+
+
+class Reputation:
+    """A Beta posterior for each (agent, skill) on the probability that a delivery is accepted.
+
+    After each outcome the evidence so far counts `forget` times what it did, so that it is worth 1 / (1 - forget)
+    outcomes at most and an agent that has changed is seen anew (Josang and Ismail 2002, "The Beta Reputation System",
+    section 3.3: the forgetting factor; r and s there are the good and the bad evidence here). The prior never fades.
+    Takes a fixed time an outcome, however many agents there are.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[Event], object] | None = None,
+        *,
+        forget: float = FORGET,
+        prior: tuple[float, float] = PRIOR,
+    ) -> None:
+        self._record, self._forget, self._prior = record, forget, prior
+        self._seen: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def observe(self, agent: str, skill: str, accepted: bool) -> None:
+        """A delivery was accepted, or it was not or never came."""
+        good, bad = self._seen.get((agent, skill), (0.0, 0.0))
+        self._seen[agent, skill] = (self._forget * good + accepted, self._forget * bad + (not accepted))
+        if self._record is not None:
+            mean, deviation = round(self.mean(agent, skill), 6), round(self.deviation(agent, skill), 6)
+            self._record(ReputationChanged(agent, skill, accepted, mean, deviation))
+
+    def mean(self, agent: str, skill: str) -> float:
+        """The expected probability that the next delivery is accepted."""
+        alpha, beta = self.posterior(agent, skill)
+        return alpha / (alpha + beta)
+
+    def deviation(self, agent: str, skill: str) -> float:
+        """The standard deviation of that probability: large while little is known."""
+        alpha, beta = self.posterior(agent, skill)
+        total = alpha + beta
+        return sqrt(alpha * beta / (total * total * (total + 1)))
+
+    def interval(self, agent: str, skill: str, level: float = 0.95) -> tuple[float, float]:
+        """The central credible interval of that probability."""
+        from scipy.stats import beta
+
+        low, high = beta.interval(level, *self.posterior(agent, skill))
+        return float(low), float(high)
+
+    def sample(self, agent: str, skill: str, draw: random.Random) -> float:
+        """A draw from the posterior. Ranking agents by draws in the place of means explores newcomers just as often as
+        they may be the best (Thompson 1933, "On the Likelihood that One Unknown Probability Exceeds Another")."""
+        return draw.betavariate(*self.posterior(agent, skill))
+
+    def posterior(self, agent: str, skill: str) -> tuple[float, float]:
+        """(alpha, beta) of the Beta distribution."""
+        good, bad = self._seen.get((agent, skill), (0.0, 0.0))
+        return good + self._prior[0], bad + self._prior[1]
+
+
+def thompson(reputation: Reputation, draw: random.Random) -> Callable[[str, str], float]:
+    """`Terms.reputation` by Thompson sampling. One round of bids sees one draw for each agent and skill: make a new one
+    for each round."""
+    drawn: dict[tuple[str, str], float] = {}
+
+    def of(agent: str, skill: str) -> float:
+        if (agent, skill) not in drawn:
+            drawn[agent, skill] = reputation.sample(agent, skill, draw)
+        return drawn[agent, skill]
+
+    return of

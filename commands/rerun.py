@@ -24,3 +24,30 @@ def resume(experiment: Experiment = "latest", json: Json = False) -> None:
     folder = home.find_experiment(experiment)
     plan = plans.read(folder)
     show(folder, watched(folder, plan, resume, quiet=json), plan, json=json)
+
+
+@cli.command()
+def verify(
+    experiment: Experiment = "latest",
+    run: Annotated[int | None, typer.Argument(help="The run's number (default: all runs).")] = None,
+    json: Json = False,
+) -> None:
+    """Do runs again from their record, without a model, and say where they first differ from it."""
+    from experiments import report
+    from experiments.verify import verify
+    from traces import home
+
+    verified = []
+    for one in verify(home.find_experiment(experiment), run):
+        verified.append(one)
+        if not json and not one.same:
+            print(f"run {one.run} ({one.team}, {one.case}) differs at step {one.step}:")
+            print(f"  recorded  {one.recorded}\n  now       {one.now}\n  where     {one.where}")
+    differ = sum(not one.same for one in verified)
+    if json:
+        print(report.as_json(verified))
+    else:
+        steps = sum(one.steps for one in verified)
+        print(f"{len(verified) - differ} of {len(verified)} runs give the same events again ({steps:,} steps)")
+    if differ:
+        raise SystemExit(1)

@@ -53,7 +53,7 @@ class Bench:
 
     plan: Plan
     folder: Path | None = None
-    _others: dict[str, models.ModelFor] = field(default_factory=dict)
+    others: dict[str, models.ModelFor] = field(default_factory=dict)
     _memories: dict[str, LongTerm] = field(default_factory=dict)
 
     @cached_property
@@ -77,9 +77,9 @@ class Bench:
         name = models.smaller(self.plan.model) if name == models.SMALLER else name
         if name == self.plan.model:
             return self.model_for
-        if name not in self._others:
-            self._others[name] = models.resolve(name, share=self.plan.workers)
-        return self._others[name]
+        if name not in self.others:
+            self.others[name] = models.resolve(name, share=self.plan.workers)
+        return self.others[name]
 
     @cached_property
     def teams(self) -> dict[str, Team]:

@@ -40,7 +40,7 @@ class Past:
 
     def __init__(self, records: Sequence[Record], *, virtual: bool, changed: int = -1, sealed: bool = False) -> None:
         self.virtual, self.changed, self.sealed = virtual, changed, sealed
-        self.seconds = records[-1].t if records else 0.0
+        self.unmatched: list[tuple[str, str, tuple[ChatMessage, ...]]] = []  # model calls that are not recorded
         self._calls: dict[str, list[PastCall]] = defaultdict(list)
         self._tools: dict[_Call, deque[Record]] = defaultdict(deque)
         self._intended: dict[_Call, deque[EffectIntended]] = defaultdict(deque)
@@ -78,7 +78,12 @@ class Past:
         for place, call in enumerate(calls):
             if call.chat.purpose == purpose and call.prompt == prompt:
                 return calls.pop(place)
+        self.unmatched.append((agent, purpose, prompt))
         return None
+
+    def left(self, agent: str, purpose: str) -> PastCall | None:
+        """The agent's first recorded call for this purpose that was not made again."""
+        return next((call for call in self._calls[agent] if call.chat.purpose == purpose), None)
 
     def tool(self, agent: str, tool: str, call_id: str) -> Record | None:
         """The `ToolExecuted` of this tool call; None where it never came back."""

@@ -52,6 +52,7 @@ class Rerecorder(Recorder):
         self._exact, self._sealed = exact, sealed
         self._written = len(written.lines) if written is not None else 0
         self._ids: dict[int, int] = {}
+        self._latest = 0.0
         if written is not None:
             self._seq, self._hash = self._written, written.hashed
             self.messages = sum(isinstance(record.event, MessageSent) for record in expected[: self._written])
@@ -73,6 +74,10 @@ class Rerecorder(Recorder):
             raise self.differs(event)
         return found.seq if found.seq < self._written else super().record(event)
 
+    def now(self) -> float:
+        """Real time may lag a little behind what was recorded last: what is recorded next is not earlier."""
+        return super().now() if self._exact else max(super().now(), self._latest)
+
     def differs(self, now: Event | None) -> Difference:
         """The difference, which is from now on raised by everything: `now` came instead of what is due."""
         due = self.due
@@ -91,6 +96,7 @@ class Rerecorder(Recorder):
             if _lane(due.event) == lane and _timeless(due.event) == essence:
                 if isinstance(event, MessageSent) and isinstance(due.event, MessageSent):
                     self._ids[event.message.id] = due.event.message.id
+                self._latest = max(self._latest, due.t)
                 return self._due.pop(place)
         return None
 

@@ -92,10 +92,34 @@ class Route(Strict):
     team: str
 
 
+class Trade(Strict):
+    """The rules of a market.
+
+    quality:    who says whether a delivery is good enough: the reviewer, a second worker that does it again with the
+                reviewer's vote where they differ (redundancy), or the case's reference (grader: the truth, a ceiling).
+    reserve:    the most tokens that a subtask may be promised; the poster starts with so many for each.
+    endowment:  the tokens that each worker starts with, out of which it pays penalties.
+    fee_percent, penalty_percent: the market's share of a payment; what is paid for a failure, of the price.
+    reposts:    how often a subtask is given to somebody else. With 0, the last delivery is taken as it is.
+    deadline_s: seconds on the run's clock from the award, or from being sent back, to the delivery; None is no limit.
+    explore:    reputations are drawn from what is known (Thompson sampling), not taken at their mean.
+    """
+
+    quality: Literal["reviewer", "grader", "redundancy"] = "reviewer"
+    reserve: int = Field(default=20_000, ge=1)
+    endowment: int = Field(default=1_000, ge=0)
+    fee_percent: int = Field(default=2, ge=0, le=100)
+    penalty_percent: int = Field(default=10, ge=0, le=100)
+    reposts: int = Field(default=0, ge=0, le=20)
+    deadline_s: float | None = Field(default=None, gt=0)
+    explore: bool = False
+
+
 class Settings(Strict):
     """`shape` is a shipped team's name or the import path of a function; the other fields are what that shape takes.
 
-    lead: plans, decides or judges. members: do the work. reviewer: checks it. mechanism: how a market awards.
+    lead: plans, decides or judges. members: do the work. reviewer: checks it. mechanism: how a market awards;
+    trade: its other rules.
     routes: the first that fits names the team for a case.
     """
 
@@ -107,6 +131,7 @@ class Settings(Strict):
     stop: Stop = Stop()
     agent: Inside = Inside()
     mechanism: str = "lowest_bid"
+    trade: Trade = Trade()
     routes: tuple[Route, ...] = ()
 
     @property

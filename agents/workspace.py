@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from tasks.scenario import Scenario
 from tools.tool import Effect
 from tools.toolbox import Toolbox
 from traces.kernel import AgentCreated, AnswerHandedIn, ChatMessage, Event, LimitHit, Noted
+from traces.streams import stream
 
 T = TypeVar("T")
 
@@ -29,8 +31,9 @@ RECALLED = "From earlier cases, which may not fit this one:\n{facts}"
 @dataclass
 class Workspace:
     """`model_for(name)` gives a model, metered and recorded: the experiment's for None. `used` is the share of the
-    token budget that is used, None where there is none. `answer` is the best so far: what is graded if the run is cut
-    short. `ended_by` is the stop rule that ended the team's rounds."""
+    token budget that is used, None where there is none. `draw(purpose)` gives random numbers of this trial's own.
+    `answer` is the best so far: what is graded if the run is cut short. `ended_by` is the stop rule that ended the
+    team's rounds."""
 
     scenario: Scenario
     case: Case
@@ -40,6 +43,7 @@ class Workspace:
     model_for: Callable[[str | None], Model]
     bus: Bus
     used: Callable[[], float | None] = lambda: None
+    draw: Callable[[str], random.Random] = lambda purpose: stream(0, purpose)
     person: Person = field(default_factory=NobodyThere)
     memory: LongTerm | None = None
     answer: str = ""

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from traces.kernel import Budget, Run, RunFinished, RunStarted
 from traces.past import Past
 from traces.prompts import PromptDelta
 from traces.recorder import Recorder
+from traces.streams import stream
 
 log = logging.getLogger("headcount")
 
@@ -184,6 +185,7 @@ def _workspace(
         minds.model,
         Bus(recorder.record, interceptors=() if past is None else (_as_told(past.said),)),
         used=lambda: meter.share,
+        draw=partial(stream, bench.plan.seed, case.id, trial.trial, bench.teams[trial.team].name),
         person=person if past is None else RecalledPerson(person, past),
         memory=bench.memory(trial.team),
     )

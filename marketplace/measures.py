@@ -76,6 +76,8 @@ def _tell(story: Story, event: k.Event, t: float) -> None:
         case k.TaskDelivered():
             story.state, story.delivered = "delivered", t
             story.deliveries += 1
+        case k.TaskReposted():
+            story.state = "open"
         case k.TaskReviewed(accepted=False):
             story.state = "awarded"
             story.sent_back += 1

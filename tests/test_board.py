@@ -1,16 +1,17 @@
 """The board: legal transitions alone, dependencies, awards."""
 
-import contextlib
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from marketplace import mechanisms
-from marketplace.board import LEGAL, Board, IllegalTransition, Posting, State
+from marketplace.board import ENDED, HELD, LEGAL, Board, IllegalTransition, Posting, State
 from marketplace.mechanisms import Terms
 from traces.errors import InputError
-from traces.kernel import BidMade, Event, TaskAwarded, TaskOpened
+from traces.kernel import BidMade, Event, TaskAwarded, TaskClosed, TaskOpened
 
 
 def _board(mechanism: str = "lowest_bid") -> tuple[Board, list[Event]]:
@@ -56,6 +57,8 @@ def test_sent_back_work_returns_to_its_holder() -> None:
         board.deliver("a", "bob", "mine")
     board.deliver("a", "ann", "second try")
     board.accept("a", by="reviewer")
+    assert not board.done
+    board.settle("a")
     assert (board.postings["a"].attempts, board.postings["a"].delivery, board.done) == (2, "second try", True)
 
 
@@ -104,34 +107,140 @@ def test_only_what_has_ended_is_forgotten() -> None:
     assert not board.postings
 
 
-_ACTIONS = st.sampled_from(["award", "deliver", "accept", "send_back", "withdraw", "expire"])
-
-
-@settings(max_examples=200)
-@given(st.lists(st.tuples(_ACTIONS, st.sampled_from("abc")), max_size=30))
-def test_no_sequence_of_actions_leaves_the_table_of_transitions(script: list[tuple[str, str]]) -> None:
+def _awarded(**limits: int) -> Board:
     board, _ = _board()
+    board.post(Posting("a", "find it", "researcher", **limits), by="planner")  # type: ignore[arg-type]
+    board.award("a", [_bid("ann", 10)])
+    return board
+
+
+def test_work_is_sent_back_as_often_as_the_posting_allows() -> None:
+    board = _awarded(returns=1)
+    board.deliver("a", "ann", "one")
+    board.send_back("a", by="r", reason="no")
+    board.deliver("a", "ann", "two")
+    with pytest.raises(IllegalTransition, match="'a' was sent back 1 times, as often as it may be"):
+        board.send_back("a", by="r", reason="no")
+    assert board.postings["a"].state is State.DELIVERED
+
+
+def test_who_fails_loses_the_posting_and_another_may_try() -> None:
+    board = _awarded(reposts=1)
+    board.start("a", "ann")
+    board.repost("a", "missed the deadline")
+    assert (board.postings["a"].state, board.postings["a"].failed) == (State.OPEN, ("ann",))
+    with pytest.raises(IllegalTransition, match="held by nobody, not by ann"):
+        board.deliver("a", "ann", "too late")
+    board.award("a", [_bid("bob", 10)])
+    with pytest.raises(IllegalTransition, match="posted again 1 times"):
+        board.repost("a", "again")
+
+
+def test_a_missed_deadline_is_named_once_and_only_for_the_holder_it_was_set_for() -> None:
+    board = _awarded()
+    board.due("a", 10.0)
+    assert board.late(9.9) == []
+    assert [p.id for p in board.late(10.0)] == ["a"]
+    assert board.late(11.0) == []
+    board.due("a", 12.0)
+    board.repost("a", "late")
+    board.award("a", [_bid("bob", 10)])
+    assert board.late(13.0) == []
+    board.deliver("a", "bob", "done")
+    with pytest.raises(IllegalTransition, match="nobody is to deliver"):
+        board.due("a", 20.0)
+
+
+def test_what_needs_a_withdrawn_posting_is_withdrawn_with_it() -> None:
+    board, events = _board()
     board.post(Posting("a", "1", "r"), by="p")
     board.post(Posting("b", "2", "r", ("a",)), by="p")
-    board.post(Posting("c", "3", "r", ("a", "b")), by="p")
-    for action, name in script:
-        before = {p.id: p.state for p in board.postings.values()}
-        with contextlib.suppress(InputError):
-            match action:
-                case "award":
-                    board.award(name, [BidMade(name, "ann", 1)])
-                case "deliver":
-                    board.deliver(name, "ann", "done")
-                case "accept":
-                    board.accept(name, by="r")
-                case "send_back":
-                    board.send_back(name, by="r", reason="no")
-                case "withdraw":
-                    board.close(name, State.WITHDRAWN, "no longer wanted")
-                case _:
-                    board.close(name, State.EXPIRED, "too late")
+    board.post(Posting("c", "3", "r", ("b", "a")), by="p")
+    board.close("a", State.EXPIRED, "too late")
+    assert board.done
+    closed = [(e.posting, e.state, e.reason) for e in events if isinstance(e, TaskClosed)]
+    assert closed == [("a", "expired", "too late"), ("b", "withdrawn", "it needs a"), ("c", "withdrawn", "it needs a")]
+    with pytest.raises(InputError, match="needs 'a', which is expired"):
+        board.post(Posting("d", "4", "r", ("a",)), by="p")
+
+
+_IDS = st.sampled_from("abcd")
+_AGENTS = st.sampled_from(["ann", "bob"])
+
+
+class Trading(RuleBasedStateMachine):
+    """Everybody does anything at any time: what the board takes is in its table, what it refuses changes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[Event] = []
+        self.board = Board(self.events.append, mechanisms.find("lowest_bid"), "lowest_bid")
+        self.now = 0.0
+
+    def _do(self, action: Callable[[], object]) -> None:
+        before, seen = {p.id: p.state for p in self.board.postings.values()}, len(self.events)
+        try:
+            action()
+        except InputError:
+            assert {p.id: p.state for p in self.board.postings.values()} == before
+            assert len(self.events) == seen
+        for posting in self.board.postings.values():
+            was = before.get(posting.id, State.POSTED)
+            reached = LEGAL[was] | {s for once in LEGAL[was] for s in LEGAL[once] if was is State.POSTED}
+            assert posting.state is was or posting.state in reached
+
+    @rule(name=_IDS, needs=st.lists(_IDS, max_size=3), bound=st.integers(0, 2))
+    def post(self, name: str, needs: list[str], bound: int) -> None:
+        self._do(lambda: self.board.post(Posting(name, "x", "r", tuple(needs), bound, bound), by="p"))
+
+    @rule(names=st.lists(_IDS, min_size=1, max_size=3), agent=_AGENTS)
+    def trade(self, names: list[str], agent: str) -> None:
+        self._do(lambda: self.board.trade([BidMade(name, agent, 1) for name in names]))
+
+    @rule(name=_IDS, agent=_AGENTS, what=st.sampled_from(["start", "deliver"]))
+    def act(self, name: str, agent: str, what: str) -> None:
+        board = self.board
+        self._do(lambda: board.start(name, agent) if what == "start" else board.deliver(name, agent, "done"))
+
+    @rule(name=_IDS, what=st.sampled_from(["accept", "send_back", "settle", "repost"]))
+    def judge(self, name: str, what: str) -> None:
+        board = self.board
+        todo: dict[str, Callable[[], object]] = {
+            "accept": lambda: board.accept(name, by="r"),
+            "send_back": lambda: board.send_back(name, by="r", reason="no"),
+            "settle": lambda: board.settle(name),
+            "repost": lambda: board.repost(name, "failed"),
+        }
+        self._do(todo[what])
+
+    @rule(name=_IDS, state=st.sampled_from(list(State)))
+    def close(self, name: str, state: State) -> None:
+        self._do(lambda: self.board.close(name, state, "over"))
+
+    @rule(name=_IDS, after=st.floats(0, 5))
+    def promise(self, name: str, after: float) -> None:
+        if name in self.board.postings:
+            self._do(lambda: self.board.due(name, self.now + after))
+
+    @rule(seconds=st.floats(0, 5))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        for posting in self.board.late(self.now):
+            assert posting.state in HELD
+
+    @invariant()
+    def what_is_open_or_further_has_what_it_needs(self) -> None:
+        board = self.board
         for posting in board.postings.values():
-            now, was = posting.state, before[posting.id]
-            assert now is was or now in LEGAL[was]
-            if now is not State.POSTED and now not in (State.WITHDRAWN, State.EXPIRED):
-                assert all(board.postings[need].state is State.SETTLED for need in posting.needs)
+            if posting.state is not State.POSTED and posting.state not in (State.WITHDRAWN, State.EXPIRED):
+                assert all(board.postings[n].state in (State.ACCEPTED, State.SETTLED) for n in posting.needs)
+
+    @invariant()
+    def the_index_of_states_is_true(self) -> None:
+        alive = {p.id for p in self.board.postings.values() if p.state not in ENDED}
+        assert {p.id for p in self.board.in_state(*(s for s in State if s not in ENDED))} == alive
+        assert self.board.done == (not alive)
+
+
+Trading.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+test_no_sequence_of_actions_leaves_the_table_of_transitions = Trading.TestCase

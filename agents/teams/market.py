@@ -1,16 +1,24 @@
-"""A market: the planner posts the subtasks, agents bid for them, a reviewer accepts what is delivered."""
+"""A market: the planner posts the subtasks, agents bid for them, and what they deliver is judged and paid."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any
 
 from agents.agent import Agent
 from agents.asking import Bid, PlannedTask
-from agents.teams.crew import REVIEW, SENT_BACK, assignment, on_duty, plan
+from agents.settings import Trade
+from agents.teams.crew import SENT_BACK, assignment, on_duty, plan
+from agents.teams.quality import JUDGEMENTS, Delivery, Floor
 from agents.workspace import Workspace
 from marketplace import mechanisms
 from marketplace.board import Board, Posting, State
+from marketplace.bus import NoReply
+from marketplace.ledger import Ledger
+from marketplace.mechanisms import MECHANISMS, Award, Terms
+from marketplace.reputation import Reputation, thompson
 from traces.errors import MalformedOutput
 from traces.kernel import BidMade
 
@@ -40,67 +48,142 @@ class AgentBidder:
 
 
 async def market(work: Workspace) -> str:
-    """Subtasks open when what they need has been accepted; the lowest sealed bid gets the work."""
+    """Subtasks open when what they need has been accepted; the mechanism says who gets them, and they are paid for when
+    they are accepted."""
     settings = work.settings
     planner, reviewer = work.one(settings.lead, "planner"), work.one(settings.reviewer, "reviewer")
     workers = work.staff()
-    board = Board(work.record, mechanisms.find(settings.mechanism), settings.mechanism)
     async with on_duty(work, [*workers, reviewer]) as group:
         tasks = await plan(work, planner, workers)
-        floor = _Floor(work, board, planner, reviewer, workers, {task.id: task for task in tasks}, group)
-        for task in tasks:
-            board.post(Posting(task.id, task.goal, task.role, tuple(task.needs)), by=planner.name)
-        await floor.trade()
-    return board.postings[tasks[-1].id].delivery
+        trading = _Trading(Floor(work, planner, reviewer, workers), tasks, group)
+        await trading.trade()
+    return trading.board.postings[tasks[-1].id].delivery or work.answer
 
 
 @dataclass
-class _Floor:
-    """Trading: every open posting is traded at once, each by its own small task."""
+class _Trading:
+    """Every open posting is called out at once, alone or in a round with the others where the mechanism is made for
+    that; each that is awarded is then followed to its end by a small task of its own."""
 
-    work: Workspace
-    board: Board
-    planner: Agent
-    reviewer: Agent
-    workers: list[Agent]
-    tasks: dict[str, PlannedTask]
+    floor: Floor
+    tasks: list[PlannedTask]
     group: asyncio.TaskGroup
+    running: set[asyncio.Task[None]] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        work, trade = self.floor.work, self.floor.work.settings.trade
+        self.trade_rules: Trade = trade
+        self.deliveries = work.settings.stop.max_rounds or DELIVERIES
+        self.reputation = Reputation(work.record)
+        self.ledger = Ledger(work.record, fee_percent=trade.fee_percent)
+        self.ledger.open(self.floor.poster.name, trade.reserve * len(self.tasks))
+        for worker in self.floor.workers:
+            self.ledger.open(worker.name, trade.endowment)
+        self.planned = {task.id: task for task in self.tasks}
+        self.draw = work.draw("market")
+        name = work.settings.mechanism
+        self.whole_round = name in MECHANISMS and MECHANISMS[name].whole_round
+        self.board = Board(work.record, mechanisms.find(name), name, self._terms)
+        for task in self.tasks:
+            posting = Posting(task.id, task.goal, task.role, tuple(task.needs), self.deliveries - 1, trade.reposts)
+            self.board.post(posting, by=self.floor.poster.name)
 
     async def trade(self) -> None:
-        running: dict[asyncio.Task[None], str] = {}
         while not self.board.done:
-            for posting in self.board.in_state(State.OPEN):
-                if posting.id not in running.values():
-                    running[self.group.create_task(self._one(posting))] = posting.id
-            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            waiting = [p for p in self.board.in_state(State.OPEN) if p.id not in self.called]
+            for called in [waiting] if self.whole_round and waiting else [[posting] for posting in waiting]:
+                self.called |= {posting.id for posting in called}
+                self._run(self._call(called))
+            done, _ = await asyncio.wait(self.running, return_when=asyncio.FIRST_COMPLETED)
+            self.running -= done
             for task in done:
-                del running[task]
                 task.result()
 
-    async def _one(self, posting: Posting) -> None:
-        able = [AgentBidder(w) for w in self.workers if w.role == posting.role]
-        deliveries = self.work.settings.stop.max_rounds or DELIVERIES
-        bids = [bid for bid in await asyncio.gather(*(b.bid(posting) for b in able)) if bid is not None]
-        award = self.board.award(
-            posting.id, bids or [BidMade(posting.id, able[0].name, 0, 0.5, "nobody bid: assigned")]
-        )
-        reports = {p.id: p.delivery for p in self.board.in_state(State.SETTLED)}
-        text = assignment(self.tasks[posting.id], reports)
-        for attempt in range(1, deliveries + 1):
-            reply = await self.work.bus.ask(self.planner.name, award.agent, text, kind="award", trusted=False)
-            self.board.deliver(posting.id, award.agent, reply.content)
-            self.work.hand_in(award.agent, reply.content)
-            problems = "" if attempt == deliveries else await self._review(posting, reports)
-            if not problems:
-                break
-            self.board.send_back(posting.id, by=self.reviewer.name, reason=problems)
-            text = SENT_BACK.format(id=posting.id, problems=problems)
-        reason = "last attempt, taken as it is" if problems == "" and attempt == deliveries else ""
-        self.board.accept(posting.id, by=self.reviewer.name, reason=reason)
+    def _run(self, job: Coroutine[Any, Any, None]) -> None:
+        self.running.add(self.group.create_task(job))
 
-    async def _review(self, posting: Posting, reports: dict[str, str]) -> str:
+    def _terms(self) -> Terms:
+        trusted = thompson(self.reputation, self.draw) if self.trade_rules.explore else self.reputation.mean
+        reserve = {task.id: float(self.trade_rules.reserve) for task in self.tasks}
+        skill = {task.id: task.role for task in self.tasks}
+        return Terms(reserve, skill, trusted, self.draw.getrandbits(32) if self.trade_rules.explore else 0)
+
+    async def _call(self, postings: list[Posting]) -> None:
+        """Call for bids, and set those to work who are awarded something. What nobody wants is assigned."""
+        asked = [bidder.bid(posting) for posting in postings for bidder in self._able(posting)]
+        bids = [bid for bid in await asyncio.gather(*asked) if bid is not None]
+        awards = self.board.trade(bids) if bids else []
+        if not awards:
+            assigned = [BidMade(p.id, self._able(p)[0].name, 0, 0.5, "nobody bid: assigned") for p in postings]
+            awards = self.board.trade(assigned)
+        for award in awards:
+            self._run(self._follow(self.board.postings[award.posting], award))
+        self.called -= {p.id for p in postings if p.state is State.OPEN}
+
+    def _able(self, posting: Posting) -> list[AgentBidder]:
+        """Those of the role, without those it was taken from unless there are no others."""
+        able = [AgentBidder(worker) for worker in self.floor.workers if worker.role == posting.role]
+        return [bidder for bidder in able if bidder.name not in posting.failed] or able
+
+    async def _follow(self, posting: Posting, award: Award) -> None:
+        """From the award to the acceptance, or to being posted again."""
+        self.ledger.hold(posting.id, self.floor.poster.name, award.agent, round(award.price))
+        self.board.start(posting.id, award.agent)
+        text = assigned = assignment(self.planned[posting.id], self._reports(posting))
+        while True:
+            try:
+                content = await self._delivered(award.agent, text)
+            except NoReply as late:
+                self._fail(posting, str(late))
+                return
+            self.board.deliver(posting.id, award.agent, content)
+            self.floor.work.hand_in(award.agent, content)
+            last = posting.sent_back + 1 >= self.deliveries
+            taken_as_it_is = last and not self._may_repost(posting)
+            problems = "" if taken_as_it_is else await self._judged(posting, assigned)
+            if not taken_as_it_is:
+                self.reputation.observe(award.agent, posting.role, not problems)
+            if not problems:
+                self._accept(posting, "last attempt, taken as it is" if taken_as_it_is else "")
+                return
+            if last:
+                self._fail(posting, f"not right after {self.deliveries} deliveries")
+                return
+            self.board.send_back(posting.id, by=self.floor.reviewer.name, reason=problems)
+            text = SENT_BACK.format(id=posting.id, problems=problems)
+
+    async def _delivered(self, agent: str, text: str) -> str:
+        bus, within_s = self.floor.work.bus, self.trade_rules.deadline_s
+        reply = await bus.ask(self.floor.poster.name, agent, text, kind="award", trusted=False, within_s=within_s)
+        return reply.content
+
+    async def _judged(self, posting: Posting, assigned: str) -> str:
+        reports = self._reports(posting)
         rests_on = "\n".join(reports[need] for need in posting.needs if need in reports)
-        delivery = f"{posting.delivery}\n\nIt rests on:\n{rests_on}" if rests_on else posting.delivery
-        text = REVIEW.format(id=posting.id, goal=posting.goal, delivery=delivery)
-        reply = await self.work.bus.ask(self.planner.name, self.reviewer.name, text, kind="review", trusted=False)
-        return reply.content if reply.kind == "problems" else ""
+        return await JUDGEMENTS[self.trade_rules.quality](self.floor, Delivery(posting, assigned, rests_on))
+
+    def _reports(self, posting: Posting) -> dict[str, str]:
+        return {need: self.board.postings[need].delivery for need in posting.needs}
+
+    def _may_repost(self, posting: Posting) -> bool:
+        return posting.reposts is None or posting.reposted < posting.reposts
+
+    def _accept(self, posting: Posting, reason: str) -> None:
+        self.board.accept(posting.id, by=self.floor.reviewer.name, reason=reason)
+        self.ledger.pay(posting.id)
+        self.board.settle(posting.id)
+
+    def _fail(self, posting: Posting, reason: str) -> None:
+        """Its holder was late, or did not get it right: somebody else may try; without another try it expires, and what
+        needs it with it."""
+        again = self._may_repost(posting)
+        if posting.state is not State.DELIVERED:  # a delivery that was not good enough has been counted
+            self.reputation.observe(posting.holder, posting.role, False)
+        if again:
+            self.board.repost(posting.id, reason)
+        else:
+            self.board.close(posting.id, State.EXPIRED, reason)
+        penalty = self.ledger.escrows[posting.id].amount * self.trade_rules.penalty_percent // 100
+        self.ledger.refund(posting.id, cause="task_reposted" if again else "task_closed", penalty=penalty)
+        self.called.discard(posting.id)

@@ -172,6 +172,7 @@ class Market:
             self._fail(job, trader, "rejected")
             return
         self._board.accept(job.id, by="poster")
+        self._board.settle(job.id)
         self._over(trader, job, accepted=True)
         trader.settled += 1
         trader.earned += price

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from tasks import yamlfile
 from tasks.case import Strict
@@ -103,6 +103,8 @@ class Trade(Strict):
     reposts:    how often a subtask is given to somebody else. With 0, the last delivery is taken as it is.
     deadline_s: seconds on the run's clock from the award, or from being sent back, to the delivery; None is no limit.
     explore:    reputations are drawn from what is known (Thompson sampling), not taken at their mean.
+    outside:    agents that may join from other processes, with their roles (docs/market.md); they have call_s seconds
+                to bid, and outside_s to deliver where there is no deadline.
     """
 
     quality: Literal["reviewer", "grader", "redundancy"] = "reviewer"
@@ -113,6 +115,11 @@ class Trade(Strict):
     reposts: int = Field(default=0, ge=0, le=20)
     deadline_s: float | None = Field(default=None, gt=0)
     explore: bool = False
+    outside: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], str] = Field(
+        default_factory=dict
+    )
+    call_s: float = Field(default=5.0, gt=0)
+    outside_s: float = Field(default=120.0, gt=0)
 
 
 class Settings(Strict):

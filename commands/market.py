@@ -42,3 +42,15 @@ def simulate(
     with report.progress_bar(tasks) as watch:
         found = recording.simulate(setting, watch)
     report.show(found)
+
+
+@market.command()
+def invitations() -> None:
+    """List the invitations to running markets that take agents from outside."""
+    from agents.teams import door
+
+    files = sorted(door.folder().glob("*/*.json"))
+    for file in files:
+        typer.echo(file)
+    if not files:
+        typer.echo("No running market takes agents from outside: name them in a team's file (docs/market.md).")

@@ -103,6 +103,11 @@ def _check_teams(plan: Plan) -> None:
         if team.name in names:
             raise InputError(f"--teams: {names[team.name]!r} and {given!r} are both called {team.name!r} in results")
         names[team.name] = given
+        if team.settings.trade.outside and models.simulated(plan.model):
+            raise InputError(
+                f"team {given!r}: {plan.model} runs in simulated time, which cannot wait for agents from outside; use "
+                "a real model"
+            )
         for model in models_of(team.settings):
             if models.simulated(model) != models.simulated(plan.model):
                 raise InputError(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from agents.settings import load
 from agents.teams.quality import agree
 from experiments.plan import Plan
 from tests.trials import Done, do
 from traces import kernel as k
 
 E = TypeVar("E")
+DOCS = Path(__file__).parent.parent / "docs" / "market.md"
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +104,12 @@ def test_exploring_is_the_same_again_for_one_seed(market) -> None:  # type: igno
 )
 def test_two_reports_agree_where_they_note_the_same(one: str, other: str, same: bool) -> None:
     assert agree(one, other) is same
+
+
+def test_the_teams_of_the_docs_are_teams(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```yaml\n(shape: market\n.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for text in blocks:
+        team = tmp_path / "team.yaml"
+        team.write_text(text)
+        assert load(team).trade.reposts == 1

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from agents.agent import Agent
 from agents.asking import Bid, PlannedTask
 from agents.settings import Trade
+from agents.teams import door
 from agents.teams.crew import SENT_BACK, assignment, on_duty, plan
 from agents.teams.quality import JUDGEMENTS, Delivery, Floor
 from agents.workspace import Workspace
@@ -18,9 +20,10 @@ from marketplace.board import Board, Posting, State
 from marketplace.bus import NoReply
 from marketplace.ledger import Ledger
 from marketplace.mechanisms import MECHANISMS, Award, Terms
+from marketplace.outside import Outside
 from marketplace.reputation import Reputation, thompson
 from traces.errors import MalformedOutput
-from traces.kernel import BidMade
+from traces.kernel import AgentCreated, BidMade
 
 DELIVERIES = 3
 
@@ -53,11 +56,26 @@ async def market(work: Workspace) -> str:
     settings = work.settings
     planner, reviewer = work.one(settings.lead, "planner"), work.one(settings.reviewer, "reviewer")
     workers = work.staff()
-    async with on_duty(work, [*workers, reviewer]) as group:
+    outside = Outside(work.record, settings.trade.outside.items())
+    async with _open_door(work, outside), on_duty(work, [*workers, reviewer]) as group:
         tasks = await plan(work, planner, workers)
-        trading = _Trading(Floor(work, planner, reviewer, workers), tasks, group)
+        trading = _Trading(Floor(work, planner, reviewer, workers), outside, tasks, group)
         await trading.trade()
     return trading.board.postings[tasks[-1].id].delivery or work.answer
+
+
+@asynccontextmanager
+async def _open_door(work: Workspace, outside: Outside) -> AsyncIterator[None]:
+    """While inside, agents from outside can join, where the team lets any."""
+    if not outside.agents:
+        yield
+        return
+    for agent in outside.agents.values():
+        work.bus.join(agent.name)
+        work.record(AgentCreated(agent.name, agent.role, "outside"))
+    async with door.serving(outside) as invitations:
+        work.note("market", "outside", f"invitations in {invitations[0].parent}")
+        yield
 
 
 @dataclass
@@ -66,6 +84,7 @@ class _Trading:
     that; each that is awarded is then followed to its end by a small task of its own."""
 
     floor: Floor
+    outside: Outside
     tasks: list[PlannedTask]
     group: asyncio.TaskGroup
     running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -78,8 +97,8 @@ class _Trading:
         self.reputation = Reputation(work.record)
         self.ledger = Ledger(work.record, fee_percent=trade.fee_percent)
         self.ledger.open(self.floor.poster.name, trade.reserve * len(self.tasks))
-        for worker in self.floor.workers:
-            self.ledger.open(worker.name, trade.endowment)
+        for name in (*(worker.name for worker in self.floor.workers), *self.outside.agents):
+            self.ledger.open(name, trade.endowment)
         self.planned = {task.id: task for task in self.tasks}
         self.draw = work.draw("market")
         name = work.settings.mechanism
@@ -112,7 +131,10 @@ class _Trading:
     async def _call(self, postings: list[Posting]) -> None:
         """Call for bids, and set those to work who are awarded something. What nobody wants is assigned."""
         asked = [bidder.bid(posting) for posting in postings for bidder in self._able(posting)]
-        bids = [bid for bid in await asyncio.gather(*asked) if bid is not None]
+        calls = [self.outside.bids(p.id, p.goal, p.role, self.trade_rules.call_s) for p in postings]
+        inside, beyond = await asyncio.gather(asyncio.gather(*asked), asyncio.gather(*calls))
+        bids = [bid for bid in inside if bid is not None]
+        bids += [b for some in beyond for b in some if b.agent not in self.board.postings[b.posting].failed]
         awards = self.board.trade(bids) if bids else []
         if not awards:
             assigned = [BidMade(p.id, self._able(p)[0].name, 0, 0.5, "nobody bid: assigned") for p in postings]
@@ -133,7 +155,7 @@ class _Trading:
         text = assigned = assignment(self.planned[posting.id], self._reports(posting))
         while True:
             try:
-                content = await self._delivered(award.agent, text)
+                content = await self._delivered(posting, award.agent, text)
             except NoReply as late:
                 self._fail(posting, str(late))
                 return
@@ -148,15 +170,26 @@ class _Trading:
                 self._accept(posting, "last attempt, taken as it is" if taken_as_it_is else "")
                 return
             if last:
+                if award.agent in self.outside.agents:
+                    self.outside.strike(award.agent, f"what it delivered for {posting.id} was not right")
                 self._fail(posting, f"not right after {self.deliveries} deliveries")
                 return
             self.board.send_back(posting.id, by=self.floor.reviewer.name, reason=problems)
             text = SENT_BACK.format(id=posting.id, problems=problems)
 
-    async def _delivered(self, agent: str, text: str) -> str:
-        bus, within_s = self.floor.work.bus, self.trade_rules.deadline_s
-        reply = await bus.ask(self.floor.poster.name, agent, text, kind="award", trusted=False, within_s=within_s)
-        return reply.content
+    async def _delivered(self, posting: Posting, agent: str, text: str) -> str:
+        """Raises NoReply where it is not delivered in time."""
+        bus, poster, within_s = self.floor.work.bus, self.floor.poster.name, self.trade_rules.deadline_s
+        if agent not in self.outside.agents:
+            reply = await bus.ask(poster, agent, text, kind="award", trusted=False, within_s=within_s)
+            return reply.content
+        bus.send(poster, text, to=agent, kind="award", trusted=False)
+        within_s = within_s or self.trade_rules.outside_s
+        content = await self.outside.work(agent, posting.id, posting.goal, text, within_s)
+        if content is None:
+            raise NoReply(f"{agent} did not deliver to {poster} within {within_s:g} s")
+        bus.send(agent, content, to=poster, kind="report", trusted=False)
+        return content
 
     async def _judged(self, posting: Posting, assigned: str) -> str:
         reports = self._reports(posting)

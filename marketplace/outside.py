@@ -1,0 +1,245 @@
+"""Agents from outside: any process may see the postings, bid and deliver over HTTP on this machine's loopback.
+
+GET  /postings     those that are open to you, and those that you hold, with their assignment
+POST /bids         {"posting", "price", "confidence"?, "seconds"?}
+POST /deliveries   {"posting", "content"}
+
+Every request names its agent (`Headcount-Agent`) and carries the token that it was issued (`Authorization: Bearer`).
+Errors are {"error": text}: 400 what was sent is wrong, 401 who is asking, 403 barred, 409 not now, 429 too often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from traces.errors import HeadcountError
+from traces.kernel import BidMade, Event, Noted
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+LARGEST = 100_000
+"""Bytes of a request's body, at most."""
+BURST, RATE = 20, 5.0
+"""So many requests at once, and so many a second after that."""
+STRIKES = 3
+"""So often may an agent misbehave before it is barred from the rest of the run."""
+HOSTS = ("127.0.0.1", "localhost")
+
+
+class Refused(HeadcountError):
+    """What an outside agent asked for is refused; `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class Offered(Struct, frozen=True):
+    """What an outside agent sees of a posting. `assignment` is for its holder alone."""
+
+    posting: str
+    goal: str
+    role: str
+    state: str
+    assignment: str = ""
+
+
+class _Price(Struct, forbid_unknown_fields=True):
+    posting: str
+    price: float
+    confidence: float = 0.5
+    seconds: float | None = None
+
+
+class _Work(Struct, forbid_unknown_fields=True):
+    posting: str
+    content: str
+
+
+@dataclass
+class Outsider:
+    """One of them: its token, how fast it asks, how often it misbehaved."""
+
+    name: str
+    role: str
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
+    strikes: int = 0
+    left: float = BURST
+    seen: float = 0.0
+    flooding: bool = False
+
+    @property
+    def barred(self) -> bool:
+        return self.strikes >= STRIKES
+
+
+@dataclass
+class _Call:
+    """An open posting: the bids so far, one of each agent."""
+
+    offered: Offered
+    bids: dict[str, BidMade] = field(default_factory=dict)
+
+
+class Outside:
+    """The door of one run's market. What comes in is untrusted, and says so to whoever it is passed on to.
+
+    A market calls out each posting (`bids`), hands the winner its assignment and waits (`work`), and reports what it
+    thinks of it (`strike`). Times are seconds of the running loop's clock.
+    """
+
+    def __init__(self, record: Callable[[Event], object], agents: Iterable[tuple[str, str]]) -> None:
+        self._record = record
+        self.agents = {name: Outsider(name, role) for name, role in agents}
+        self._calls: dict[str, _Call] = {}
+        self._held: dict[str, tuple[str, Offered, asyncio.Future[str]]] = {}
+
+    def able(self, role: str) -> list[Outsider]:
+        return [agent for agent in self.agents.values() if agent.role == role and not agent.barred]
+
+    async def bids(self, posting: str, goal: str, role: str, within_s: float) -> list[BidMade]:
+        """The sealed bids that come in within `within_s` seconds, in the order of the agents' names."""
+        if not self.able(role):
+            return []
+        call = self._calls[posting] = _Call(Offered(posting, goal, role, "open"))
+        try:
+            await asyncio.sleep(within_s)
+        finally:
+            del self._calls[posting]
+        return [call.bids[name] for name in sorted(call.bids) if not self.agents[name].barred]
+
+    async def work(self, agent: str, posting: str, goal: str, assignment: str, within_s: float) -> str | None:
+        """What the agent delivers; None, and a strike, where it does not in time."""
+        offered = Offered(posting, goal, self.agents[agent].role, "yours", assignment)
+        delivered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._held[posting] = (agent, offered, delivered)
+        try:
+            async with asyncio.timeout(within_s):
+                return await delivered
+        except TimeoutError:
+            self.strike(agent, f"did not deliver {posting} within {within_s:g} s")
+            return None
+        finally:
+            del self._held[posting]
+
+    def strike(self, agent: str, why: str) -> None:
+        """It misbehaved: that is recorded, and at the third time it is barred."""
+        outsider = self.agents[agent]
+        if outsider.barred:
+            return
+        outsider.strikes += 1
+        self._record(Noted(agent, "outside_misconduct", why))
+        if outsider.strikes == STRIKES:
+            self._record(Noted(agent, "outside_barred", f"misbehaved {STRIKES} times"))
+
+    def app(self) -> Starlette:
+        from starlette.applications import Starlette
+        from starlette.routing import Route
+
+        def route(path: str, method: str, answer: Callable[[Outsider, bytes], Any]) -> Route:
+            return Route(path, self._answering(answer), methods=[method])
+
+        return Starlette(
+            routes=[
+                route("/postings", "GET", lambda agent, body: self._postings(agent)),
+                route("/bids", "POST", self._bid),
+                route("/deliveries", "POST", self._deliver),
+            ]
+        )
+
+    def _answering(self, answer: Callable[[Outsider, bytes], Any]) -> Callable[[Request], Awaitable[Response]]:
+        from starlette.responses import Response
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                agent = self._who(request)
+                status, value = 200, answer(agent, await _body(request))
+            except Refused as refused:
+                status, value = refused.status, {"error": str(refused)}
+            return Response(msgspec.json.encode(value), status, media_type="application/json")
+
+        return endpoint
+
+    def _who(self, request: Request) -> Outsider:
+        """Who is asking. Browsers are kept out: no page of another site may speak for an agent."""
+        if request.url.hostname not in HOSTS or "origin" in request.headers:
+            raise Refused(401, "only programs on this machine may ask, at 127.0.0.1")
+        agent = self.agents.get(request.headers.get("headcount-agent", ""))
+        token = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
+        owner = next((a for a in self.agents.values() if hmac.compare_digest(a.token.encode(), token)), None)
+        if owner is not None and owner is not agent:
+            claimed = agent.name if agent else "somebody unknown"
+            self.strike(owner.name, f"its token was used in the name of {claimed}")
+        if agent is None or owner is not agent:
+            raise Refused(401, "unknown agent, or not its token")
+        self._limit(agent)
+        if agent.barred:
+            raise Refused(403, f"{agent.name} has misbehaved {STRIKES} times and is barred from this run")
+        return agent
+
+    def _limit(self, agent: Outsider) -> None:
+        """A bucket of BURST requests that fills by RATE a second. One flood is one strike, however long."""
+        now = asyncio.get_running_loop().time()
+        agent.left = min(BURST, agent.left + RATE * (now - agent.seen))
+        agent.seen = now
+        if agent.left >= BURST / 2:
+            agent.flooding = False
+        if agent.left < 1:
+            if not agent.flooding:
+                agent.flooding = True
+                self.strike(agent.name, f"asked more than {BURST} times at once")
+            raise Refused(429, f"at most {RATE:g} requests a second")
+        agent.left -= 1
+
+    def _postings(self, agent: Outsider) -> list[Offered]:
+        open_ = [call.offered for call in self._calls.values() if call.offered.role == agent.role]
+        return open_ + [offered for holder, offered, _ in self._held.values() if holder == agent.name]
+
+    def _bid(self, agent: Outsider, body: bytes) -> dict[str, bool]:
+        bid = self._read(agent, body, _Price)
+        call = self._calls.get(bid.posting)
+        if call is None or call.offered.role != agent.role:
+            raise Refused(409, f"{bid.posting!r} is not open to you")
+        if not (0 <= bid.price < 1e12 and 0 <= bid.confidence <= 1 and (bid.seconds is None or 0 <= bid.seconds < 1e9)):
+            raise Refused(400, "price and seconds must be at least 0, confidence from 0 to 1")
+        call.bids[agent.name] = BidMade(bid.posting, agent.name, bid.price, bid.confidence, seconds=bid.seconds)
+        return {"bid": True}
+
+    def _deliver(self, agent: Outsider, body: bytes) -> dict[str, bool]:
+        work = self._read(agent, body, _Work)
+        holder, _, delivered = self._held.get(work.posting, ("", None, None))
+        if delivered is None or holder != agent.name or delivered.done():
+            raise Refused(409, f"{work.posting!r} is not yours to deliver")
+        if not work.content.strip():
+            self.strike(agent.name, f"delivered nothing for {work.posting}")
+            raise Refused(400, "content: there is nothing in it")
+        delivered.set_result(work.content)
+        return {"delivered": True}
+
+    def _read(self, agent: Outsider, body: bytes, form: type[Any]) -> Any:
+        try:
+            return msgspec.json.decode(body, type=form)
+        except msgspec.DecodeError as error:
+            self.strike(agent.name, f"sent what cannot be read: {str(error)[:200]}")
+            raise Refused(400, str(error)) from None
+
+
+async def _body(request: Request) -> bytes:
+    """The body, read no further than it may be long."""
+    read = bytearray()
+    async for part in request.stream():
+        read += part
+        if len(read) > LARGEST:
+            raise Refused(413, f"at most {LARGEST:,} bytes")
+    return bytes(read)

@@ -1,0 +1,194 @@
+"""Outside agents: a real server on loopback, an honest client, and those that misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from agents.teams import door
+from agents.teams.door import Invitation
+from experiments import plan as plans
+from experiments.plan import Plan
+from experiments.trial import Bench, run_trial
+from marketplace.outside import BURST, LARGEST, Outside
+from tests.trials import profile
+from traces import kernel as k
+from traces.clock import run
+from traces.errors import InputError
+from traces.recorder import Recorder
+
+CLIENT = Path(__file__).parent.parent / "docs" / "outside_agent.py"
+Talk = Callable[[Outside, httpx.AsyncClient, dict[str, Invitation]], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADCOUNT_HOME", str(tmp_path))
+
+
+def _with_server(talk: Talk) -> list[k.Noted]:
+    events: list[k.Event] = []
+
+    async def main() -> None:
+        outside = Outside(events.append, [("ann", "coder"), ("bob", "coder")])
+        async with door.serving(outside) as files:
+            assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
+            found = {file.stem: msgspec.json.decode(file.read_bytes(), type=Invitation) for file in files}
+            async with httpx.AsyncClient(base_url=found["ann"].url) as client:
+                await talk(outside, client, found)
+        assert not any(file.exists() for file in files)
+
+    run(main(), virtual=False)
+    return [event for event in events if isinstance(event, k.Noted)]
+
+
+def _as(invited: Invitation, **over: str) -> dict[str, str]:
+    return {"Headcount-Agent": invited.agent, "Authorization": f"Bearer {invited.token}", **over}
+
+
+def test_the_best_bid_gets_the_assignment_and_delivers_it() -> None:
+    async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+        ann = _as(invited["ann"])
+        call = asyncio.create_task(outside.bids("a", "find it", "coder", 1.0))
+        await asyncio.sleep(0)
+        assert (await client.get("/postings", headers=ann)).json() == [
+            {"posting": "a", "goal": "find it", "role": "coder", "state": "open", "assignment": ""}
+        ]
+        assert (await client.post("/bids", headers=ann, json={"posting": "a", "price": 7})).json() == {"bid": True}
+        assert [(bid.agent, bid.price) for bid in await call] == [("ann", 7)]
+        late = await client.post("/bids", headers=ann, json={"posting": "a", "price": 7})
+        assert (late.status_code, late.json()["error"]) == (409, "'a' is not open to you")
+        work = asyncio.create_task(outside.work("ann", "a", "find it", "all of it", 5.0))
+        await asyncio.sleep(0)
+        done = {"posting": "a", "content": "found"}
+        assert (await client.get("/postings", headers=_as(invited["bob"]))).json() == []
+        assert (await client.post("/deliveries", headers=_as(invited["bob"]), json=done)).status_code == 409
+        assert (await client.get("/postings", headers=ann)).json()[0]["assignment"] == "all of it"
+        assert (await client.post("/deliveries", headers=ann, json=done)).status_code == 200
+        assert await work == "found"
+
+    assert _with_server(talk) == []
+
+
+def test_who_is_not_known_or_comes_from_a_page_is_kept_out() -> None:
+    async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+        ann = invited["ann"]
+        wrong: list[dict[str, str]] = [
+            {},
+            _as(ann, Authorization="Bearer guess"),
+            _as(ann, Authorization=""),
+            _as(ann, Origin="http://evil.example"),
+            _as(ann, Host="evil.example"),
+        ]
+        for headers in wrong:
+            assert (await client.get("/postings", headers=headers)).status_code == 401
+        assert outside.agents["ann"].strikes == 0
+
+    assert _with_server(talk) == []
+
+
+async def _flood(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+    for _ in range(3):
+        codes = [(await client.get("/postings", headers=_as(invited["ann"]))).status_code for _ in range(2 * BURST)]
+        assert 429 in codes or 403 in codes
+        outside.agents["ann"].left = BURST
+
+
+async def _never_deliver(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+    for _ in range(3):
+        assert await outside.work("ann", "a", "find it", "all of it", 0.01) is None
+
+
+async def _junk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+    for junk in (b"\xff\x00", b'{"posting": 5}', b'{"posting": "a", "content": "x", "state": "accepted"}'):
+        assert (await client.post("/deliveries", headers=_as(invited["ann"]), content=junk)).status_code == 400
+
+
+async def _replay(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+    for _ in range(3):
+        taken = _as(invited["ann"], **{"Headcount-Agent": "bob"})
+        assert (await client.get("/postings", headers=taken)).status_code == 401
+    assert (await client.get("/postings", headers=_as(invited["bob"]))).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("misbehave", "said"),
+    [
+        (_flood, "asked more than"),
+        (_never_deliver, "did not deliver a"),
+        (_junk, "cannot be read"),
+        (_replay, "in the name of bob"),
+    ],
+)
+def test_who_misbehaves_three_times_is_recorded_and_barred(misbehave: Talk, said: str) -> None:
+    async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+        await misbehave(outside, client, invited)
+        outside.agents["ann"].left = BURST
+        assert (await client.get("/postings", headers=_as(invited["ann"]))).status_code == 403
+        assert [agent.name for agent in outside.able("coder")] == ["bob"]
+
+    notes = _with_server(talk)
+    assert [(note.agent, note.kind) for note in notes] == [("ann", "outside_misconduct")] * 3 + [
+        ("ann", "outside_barred")
+    ]
+    assert all(said in note.text for note in notes[:3])
+
+
+def test_a_body_that_is_too_long_is_not_read() -> None:
+    async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+        answer = await client.post("/deliveries", headers=_as(invited["ann"]), content=b"x" * (LARGEST + 1))
+        assert answer.status_code == 413
+
+    assert _with_server(talk) == []
+
+
+def _team(folder: Path) -> str:
+    file = folder / "open.yaml"
+    file.write_text("shape: market\ntrade: {reposts: 1, outside: {ann: researcher}, call_s: 2, outside_s: 20}\n")
+    return str(file)
+
+
+def test_outside_agents_are_refused_where_time_is_simulated(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="simulated time, which cannot wait for agents from outside"):
+        plans.check(Plan("billing_support", (_team(tmp_path),), model="sim:small"))
+
+
+def test_the_example_client_works_in_a_run_and_what_it_says_is_untrusted(tmp_path: Path) -> None:
+    """A team of simulated agents at the speed of light, in real time, so that a real process can join it."""
+    fast: dict[str, Any] = {"first_token_s": 0, "prefill_tps": 1e9, "decode_tps": 1e9, "jitter": 0}
+    model = profile(tmp_path / "fast.yaml", speed=fast)
+    plan = Plan("billing_support", (_team(tmp_path),), model=model, cases=1, trials=1)
+    bench = Bench(plan)
+    (trial,) = plans.trials(plan, bench.scenario)
+
+    async def main() -> Recorder:
+        recorder = Recorder(0, keep=True)
+        running = asyncio.create_task(run_trial(trial, bench, recorder))
+        while not (invitations := list(door.folder().glob("*/ann.json"))):
+            assert not running.done()
+            await asyncio.sleep(0.02)
+        client = await asyncio.create_subprocess_exec(sys.executable, str(CLIENT), str(invitations[0]))
+        try:
+            await running
+            assert await asyncio.wait_for(client.wait(), 20) == 0
+        finally:
+            if client.returncode is None:
+                client.kill()
+                await client.wait()
+        return recorder
+
+    events = [record.event for record in run(main(), virtual=False).records]
+    assert any(isinstance(e, k.BidMade) and e.agent == "ann" for e in events)
+    assert any(isinstance(e, k.TaskDelivered) and e.agent == "ann" for e in events)
+    said = [e.message for e in events if isinstance(e, k.MessageSent) and e.message.sender == "ann"]
+    assert said
+    assert not any(message.trusted for message in said)
+    assert isinstance(events[-1], k.RunFinished)
+    assert events[-1].status == "completed"

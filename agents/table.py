@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from msgspec import Struct
+from pydantic import ValidationError
 
 from agents import settings
 from agents.settings import Settings
@@ -72,6 +74,26 @@ def team(name: str) -> Team:
     found = Team(name, OWN_SHAPE.model_copy(update={"shape": name}))
     found.shape  # noqa: B018  # raises where there is no such thing
     return found
+
+
+def changed(team: Team, changes: Mapping[str, str]) -> Team:
+    """The team with other settings: `team.stop.max_rounds` → 3. Raises InputError for what cannot be set."""
+    data = team.settings.model_dump()
+    for name, value in changes.items():
+        if not name.startswith("team."):
+            continue
+        place = data
+        *path, last = name.split(".")[1:]
+        for part in path:
+            place = place.get(part) if isinstance(place.get(part), dict) else {}  # type: ignore[assignment]
+        if last not in place:
+            raise InputError(f"{name}: the team has no such setting; it has: {', '.join(f'team.{n}' for n in data)}")
+        place[last] = yaml.safe_load(value)
+    try:
+        return Team(team.name, Settings.model_validate(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InputError(f"team.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def engine(name: str) -> Any:

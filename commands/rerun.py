@@ -51,3 +51,27 @@ def verify(
         print(f"{len(verified) - differ} of {len(verified)} runs give the same events again ({steps:,} steps)")
     if differ:
         raise SystemExit(1)
+
+
+@cli.command()
+def fork(
+    experiment: Experiment,
+    run: Annotated[int, typer.Argument(help="The run's number in the experiment.")],
+    at: Annotated[int, typer.Option("--at", help="The step at which it forks (headcount replay shows them).")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="What is other there: NAME=VALUE; may be given several times.")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="How many forks; more than one draw anew each.")] = 1,
+    json: Json = False,
+) -> None:
+    """Share a run's past up to a step, change something there, and run on from there."""
+    from experiments import fork as forks
+    from experiments import forking
+    from experiments import plan as plans
+    from experiments.conduct import conduct
+    from traces import home
+
+    parent = home.find_experiment(experiment)
+    folder = forks.prepared(forks.ForkPlan(parent.id, run, at, forks.changes_of(set_ or []), trials))
+    progress = watched(folder, plans.read(folder), conduct, quiet=json)
+    forking.show(folder.id, parent.id, run, progress.outcomes, json=json)

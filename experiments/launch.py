@@ -9,11 +9,16 @@ import threading
 from experiments.conduct import prepare
 from experiments.plan import Plan
 from traces import home
+from traces.home import ExperimentFolder
 
 
 def start(plan: Plan) -> str:
     """Start the experiment and return its id. Raises InputError, and starts nothing, where the plan is wrong."""
-    folder = prepare(plan)
+    return go(prepare(plan))
+
+
+def go(folder: ExperimentFolder) -> str:
+    """Start an experiment that is prepared, or stopped on the way, and return its id."""
     with folder.log_file.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "headcount", "work", folder.id],

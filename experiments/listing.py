@@ -11,6 +11,7 @@ from rich.table import Table
 from experiments.report import as_json
 from experiments.words import ago, money
 from traces.errors import HeadcountError
+from traces.rows import RunRow
 
 _CARD = (
     "parameters",
@@ -83,8 +84,15 @@ def _runs(name: str) -> list[dict[str, Any]]:
             "latency_s": round(row.latency_s, 2),
             "messages": row.messages,
         }
+        | _origin(row)
         for row in rows
     ]
+
+
+def _origin(row: RunRow) -> dict[str, Any]:
+    if row.parent_experiment is None:
+        return {}
+    return {"fork of": f"{row.parent_experiment} {row.parent_run} at {row.parent_step}", "changed": row.changes}
 
 
 def _scenarios() -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from tasks.scenario import Scenario
 from tools import approvals
 from traces.errors import InputError
 from traces.home import ExperimentFolder
-from traces.kernel import Budget
+from traces.kernel import Budget, Lineage
 
 Approver = Literal["simulated", "person", "terminal", "deny"]
 APPROVERS: tuple[Approver, ...] = get_args(Approver)
@@ -27,7 +27,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     many), a list of ids, or None for all. `budget` overrides the scenario's, field by field, for each run.
     `workers`: processes; 0 picks by the model. `approver`: who decides on the outside effects that the scenario's
     rules leave open: the scenario's simulated approver, a person (in the app), a person (in this terminal, or the
-    app), or deny: nobody. What no person answers within `approver_wait_s` seconds is refused."""
+    app), or deny: nobody. What no person answers within `approver_wait_s` seconds is refused. `fork`: its runs
+    are forks of one run."""
 
     scenario: str
     teams: tuple[str, ...] = ("solo", "supervisor", "market")
@@ -41,6 +42,7 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     workers: int = 0
     approver: Approver = "simulated"
     approver_wait_s: float = approvals.WAIT_S
+    fork: Lineage | None = None
 
     @property
     def asks_a_person(self) -> bool:
@@ -149,6 +151,21 @@ def trials(plan: Plan, scenario: Scenario) -> list[Trial]:
     return [Trial(run, *one) for run, one in enumerate(todo)]
 
 
+def draws(plan: Plan, trial: Trial) -> int:
+    """The number that names a run's random draws. One fork alone draws as its parent did, so that only what was changed
+    makes a difference; many draw anew each."""
+    if plan.fork is None:
+        return trial.trial
+    return plan.fork.draws if plan.trials == 1 else plan.fork.draws + 1_000_003 * (trial.trial + 1)
+
+
+def _fork_line(fork: Lineage, trials: int) -> str:
+    words = ["headcount", "fork", fork.experiment, str(fork.run), "--at", str(fork.step)]
+    for name, value in fork.changes.items():
+        words += ["--set", f"{name}={value}"]
+    return shlex.join(words + (["--trials", str(trials)] if trials > 1 else []))
+
+
 def budget_of(plan: Plan, scenario: Scenario) -> Budget:
     """The budget of each run: the scenario's, with what the plan overrides."""
     own = {k: v for k, v in msgspec.structs.asdict(plan.budget).items() if v is not None}
@@ -157,6 +174,8 @@ def budget_of(plan: Plan, scenario: Scenario) -> Budget:
 
 def command_line(plan: Plan) -> str:
     """The command that does the same."""
+    if plan.fork is not None:
+        return _fork_line(plan.fork, plan.trials)
     default = Plan(plan.scenario)
     words = ["headcount", "compare", plan.scenario, "--teams", ",".join(plan.teams)]
     options: list[tuple[str, Any, Any]] = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from traces.committed import Committed
 from traces.journal import Journal
 from traces.kernel import Record
-from traces.past import Past
+from traces.past import Amendment, Past
 from traces.recorder import Recorder
 from traces.rerecorder import Rerecorder
 
@@ -22,6 +22,7 @@ class Start:
     written: Committed | None = None
     changed: int = -1
     sealed: bool = False
+    amendment: Amendment | None = None
 
     @classmethod
     def at_the_end_of(cls, run: Committed) -> Start:
@@ -35,7 +36,7 @@ class Start:
     def past(self, *, virtual: bool) -> Past | None:
         if not self.expected:
             return None
-        return Past(self.expected, virtual=virtual, changed=self.changed, sealed=self.sealed)
+        return Past(self.expected, virtual=virtual, changed=self.changed, sealed=self.sealed, amendment=self.amendment)
 
     def recorder(self, run: int, journal: Journal | None, *, virtual: bool) -> Recorder:
         if not self.expected:

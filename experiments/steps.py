@@ -47,7 +47,15 @@ def _line(event: Any) -> str:
 
 @_line.register
 def _(event: k.RunStarted) -> str:
-    return f"{event.run.team} starts on {event.run.case}: {_short(event.request)}"
+    return f"{event.run.team} starts on {event.run.case}: {_short(event.request)}{_origin(event.run.parent)}"
+
+
+def _origin(parent: k.Lineage | None) -> str:
+    """Where a fork comes from."""
+    if parent is None:
+        return ""
+    changes = ", ".join(f"{name}={_short(value, 40)}" for name, value in parent.changes.items()) or "nothing"
+    return f" [fork of run {parent.run} of {parent.experiment} at step {parent.step}; changed: {changes}]"
 
 
 @_line.register

@@ -20,13 +20,13 @@ from agents.longterm import LongTerm
 from agents.models import table as models
 from agents.models.kept import KeptReplies
 from agents.models.model import Model, Reply
-from agents.models.recalled import Recalled
+from agents.models.recalled import Amended, Recalled, Speaking
 from agents.models.wrappers import Cached, Fitting, Meter, Metered, Recorded, WithFallback
 from agents.settings import Inside
 from agents.table import Team
 from agents.workspace import Workspace
 from experiments.outcome import Outcome
-from experiments.plan import Plan, Trial, budget_of
+from experiments.plan import Plan, Trial, budget_of, draws
 from marketplace.bus import Bus, Interceptor
 from tasks import graders
 from tasks import scenario as scenarios
@@ -85,7 +85,8 @@ class Bench:
     @cached_property
     def teams(self) -> dict[str, Team]:
         """The plan's teams by what the plan calls them."""
-        return {name: table.team(name) for name in self.plan.teams}
+        changes = self.plan.fork.changes if self.plan.fork is not None else {}
+        return {name: table.changed(table.team(name), changes) for name in self.plan.teams}
 
     def memory(self, team: str) -> LongTerm | None:
         """The team's memory over the cases that this process does; None for a team that keeps none."""
@@ -124,7 +125,7 @@ async def run_trial(trial: Trial, bench: Bench, recorder: Recorder, past: Past |
     Rerecorder finds that something else happens."""
     case = bench.scenario.case(trial.case)
     world = bench.world(case)
-    model = bench.model_for(case, bench.plan.seed, trial.trial)
+    model = bench.model_for(case, bench.plan.seed, draws(bench.plan, trial))
     run = _run(trial, bench, case, model)
     recorder.record(RunStarted(run, case.request))
     meter = Meter(bench.budget, recorder.record)
@@ -164,6 +165,7 @@ def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:
         scenario_digest=bench.scenario.digest,
         difficulty=case.difficulty,
         features=case.features,
+        parent=bench.plan.fork,
     )
 
 
@@ -236,15 +238,20 @@ class _Minds:
 
     def _wrapped(self, name: str | None) -> Model:
         find = self.bench.model_for if name is None else self.bench.other_model(name)
-        bare = find(self.case, self.bench.plan.seed, self.trial.trial)
+        number = draws(self.bench.plan, self.trial)
+        bare = find(self.case, self.bench.plan.seed, number)
         model: Model = Fitting(bare)
+        other = self.bench.plan.fork and self.bench.plan.fork.changes.get("model")
+        if other and name is None:
+            model = Speaking(bare.card, Fitting(self.bench.other_model(other)(self.case, self.bench.plan.seed, number)))
         if models.keeps_replies(name or self.bench.plan.model):
             model = Cached(model, self.recorder.record, self._on_disk())
         if self.past is not None and not models.is_shared(bare):
             model = Recalled(model, self.past, self.recorder.record, self.recorder.now)
         if self.inside.cache:
             model = Cached(model, self.recorder.record, self.kept)
-        return Metered(Recorded(model, self.recorder.record, self.prompts), self.meter)
+        model = Metered(Recorded(model, self.recorder.record, self.prompts), self.meter)
+        return model if self.past is None else Amended(model, self.past)
 
     def _on_disk(self) -> KeptReplies:
         trial = f"{self.case.id}/{self.bench.plan.seed}/{self.trial.trial}"

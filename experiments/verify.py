@@ -12,7 +12,7 @@ from msgspec import Struct
 from agents.models import catalog
 from agents.models import table as models
 from agents.models.model import Card, Reply, Request
-from experiments import differing
+from experiments import differing, forked
 from experiments import plan as plans
 from experiments.rerun import Start
 from experiments.trial import Bench, first_of, run_trial
@@ -53,26 +53,28 @@ def verify(folder: ExperimentFolder, run: int | None = None) -> Iterator[Verifie
         for one in committed(folder.journals()):
             if (run is None or one.number == run) and one.number in trials:
                 found = True
-                yield _verified(one, trials[one.number], bench)
+                yield _verified(folder, one, trials[one.number], bench)
         if not found:
             raise InputError(f"experiment {folder.id} has no run {'' if run is None else run}".rstrip())
 
 
-def _verified(run: Committed, trial: plans.Trial, bench: Bench) -> Verified:
+def _verified(folder: ExperimentFolder, run: Committed, trial: plans.Trial, bench: Bench) -> Verified:
     records = run.records
-    virtual = models.simulated(bench.plan.model)
-    _give_cards(bench, records)
-    start = Start(records, sealed=True)
-    past = start.past(virtual=virtual)
-    assert past is not None
-    difference = _difference(trial, bench, start, past, virtual=virtual)
+    begun = Start(records, sealed=True)
+    start = forked.starts(bench.plan, folder, [trial], {run.number: begun}).get(run.number, begun)
+    difference, past = difference_of(trial, bench, start)
     same = Verified(run.number, trial.case, bench.teams[trial.team].name, len(records))
     if difference is None or (difference.recorded is None and run.outcome is None):
         return same  # what was cut off while it ran may go on
     return differing.explained(same, difference, past)
 
 
-def _difference(trial: plans.Trial, bench: Bench, start: Start, past: Past, *, virtual: bool) -> Difference | None:
+def difference_of(trial: plans.Trial, bench: Bench, start: Start) -> tuple[Difference | None, Past]:
+    """Do again what a run starts from, which must be sealed."""
+    virtual = models.simulated(bench.plan.model)
+    _give_cards(bench, start.expected)
+    past = start.past(virtual=virtual)
+    assert past is not None
     recorders: list[Rerecorder] = []
 
     async def again() -> None:
@@ -90,8 +92,8 @@ def _difference(trial: plans.Trial, bench: Bench, start: Start, past: Past, *, v
             raise
     (recorder,) = recorders
     if recorder.difference is None and recorder.due is not None:
-        return recorder.differs(None)
-    return recorder.difference
+        recorder.differs(None)
+    return recorder.difference, past
 
 
 @contextmanager

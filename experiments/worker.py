@@ -20,7 +20,7 @@ from msgspec import Struct, structs
 
 from agents.models import quiet
 from agents.models import table as models
-from experiments import left
+from experiments import forked, left
 from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
@@ -130,7 +130,7 @@ def main(experiment: str, share: int, of: int) -> None:
         if journal.repaired:
             log.warning("cut off: %s", journal.repaired)
         todo, starts = left.left(plans.trials(plan, scenario)[share::of], folder)
-        do(plan, todo, folder.path, journal, tell, starts)
+        do(plan, todo, folder.path, journal, tell, forked.starts(plan, folder, todo, starts))
 
 
 if __name__ == "__main__":

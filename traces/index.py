@@ -29,7 +29,7 @@ from traces.stretches import Piece, lines_of, pieces, plain, survey
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VERSION = 2
+VERSION = 3
 PATIENCE_S = 30.0
 SLICE = 256 << 20  # bytes of journal that are sorted at once
 _SCHEMA = Path(__file__).with_name("schema.sql")
@@ -300,7 +300,9 @@ SELECT $experiment, run, run_->>'$.scenario', run_->>'$.case', run_->>'$.team', 
         WHEN (last->'$.usage.cost_nano_usd') IS NULL THEN 0
         ELSE TRY_CAST(last->>'$.usage.cost_nano_usd' AS BIGINT) END,
     coalesce((last->>'$.latency_s')::DOUBLE, ends.t), coalesce((last->>'$.messages')::BIGINT, ends.messages),
-    ends.events, coalesce(last->>'$.answer', ''), coalesce(last->>'$.error', '')
+    ends.events, coalesce(last->>'$.answer', ''), coalesce(last->>'$.error', ''),
+    run_->>'$.parent.experiment', (run_->>'$.parent.run')::INTEGER, (run_->>'$.parent.step')::INTEGER,
+    CASE WHEN (run_->'$.parent') IS NOT NULL THEN coalesce((run_->'$.parent.changes')::VARCHAR, '{}') END
 FROM ends LEFT JOIN tokens USING (run)
 WHERE run_ IS NOT NULL
 ORDER BY run

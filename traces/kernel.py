@@ -129,6 +129,17 @@ class Fault(Struct, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
+class Lineage(Struct, frozen=True, omit_defaults=True):
+    """Where a forked run comes from: it shares with run `run` of `experiment` what came before event `step`, where
+    `changes` were made (what is changed: to what). `draws` is the parent's trial, which names its random draws."""
+
+    experiment: str
+    run: int
+    step: int
+    changes: dict[str, str] = {}
+    draws: int = 0
+
+
 class Run(Struct, frozen=True, omit_defaults=True):
     """One trial: one team on one case with one seed. `simulated` says that its model was."""
 
@@ -145,6 +156,7 @@ class Run(Struct, frozen=True, omit_defaults=True):
     scenario_digest: str = ""
     difficulty: str = ""
     features: tuple[str, ...] = ()
+    parent: Lineage | None = None
 
 
 # --- events: the closed, tagged union that a trace is made of ---------------------------------------------------

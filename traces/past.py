@@ -31,6 +31,16 @@ class PastCall(Struct, frozen=True):
     saved: Noted | None = None
 
 
+class Amendment(Struct, frozen=True):
+    """From the agent's call with this prompt on, its message number `place` is another one."""
+
+    agent: str
+    purpose: str
+    prompt: tuple[ChatMessage, ...]
+    place: int
+    message: ChatMessage
+
+
 class Past:
     """What is recorded of one run, from its first event on; each thing is given out once.
 
@@ -38,9 +48,18 @@ class Past:
     otherwise be done again. `sealed`: nothing comes after it, so that what is asked for beyond it is never answered.
     """
 
-    def __init__(self, records: Sequence[Record], *, virtual: bool, changed: int = -1, sealed: bool = False) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record],
+        *,
+        virtual: bool,
+        changed: int = -1,
+        sealed: bool = False,
+        amendment: Amendment | None = None,
+    ) -> None:
         self.virtual, self.changed, self.sealed = virtual, changed, sealed
         self.unmatched: list[tuple[str, str, tuple[ChatMessage, ...]]] = []  # model calls that are not recorded
+        self._amendment, self._amends = amendment, False
         self._calls: dict[str, list[PastCall]] = defaultdict(list)
         self._tools: dict[_Call, deque[Record]] = defaultdict(deque)
         self._intended: dict[_Call, deque[EffectIntended]] = defaultdict(deque)
@@ -80,6 +99,16 @@ class Past:
                 return calls.pop(place)
         self.unmatched.append((agent, purpose, prompt))
         return None
+
+    def amended(self, agent: str, purpose: str, prompt: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
+        """The prompt as it is asked: with the message that was changed, if it is in it."""
+        to = self._amendment
+        if to is None or to.agent != agent:
+            return prompt
+        self._amends = self._amends or (purpose == to.purpose and prompt == to.prompt)
+        if self._amends and prompt[to.place : to.place + 1] == to.prompt[to.place : to.place + 1]:
+            return (*prompt[: to.place], to.message, *prompt[to.place + 1 :])
+        return prompt
 
     def left(self, agent: str, purpose: str) -> PastCall | None:
         """The agent's first recorded call for this purpose that was not made again."""

@@ -11,7 +11,7 @@ from msgspec import structs
 from traces.committed import Committed
 from traces.errors import HeadcountError
 from traces.journal import Journal
-from traces.kernel import Event, LimitHit, MessageSent, Record, RunFinished, RunStarted, ToolExecuted
+from traces.kernel import EffectIntended, Event, LimitHit, MessageSent, Record, RunFinished, RunStarted, ToolExecuted
 from traces.recorder import Recorder, encoded
 
 _decode = msgspec.json.Decoder(Event).decode
@@ -122,6 +122,8 @@ def _essence(event: Event) -> bytes:
     if isinstance(event, RunStarted):
         run = event.run
         return encoded([run.scenario, run.case, run.team, run.engine, run.clock, event.request])
+    if isinstance(event, EffectIntended):
+        event = structs.replace(event, key="")  # it follows from the rest, and from the number of the run
     return encoded(event)
 
 

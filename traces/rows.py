@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from traces.home import ExperimentFolder, State, state
@@ -29,7 +30,8 @@ class ExperimentRow(Struct, frozen=True):
 
 class RunRow(Struct, frozen=True):
     """One run and its outcome. `status` is completed, limited or failed as the run's last event says, interrupted
-    without one, or running while its experiment runs; `success` and `score` are None until it was graded."""
+    without one, or running while its experiment runs; `success` and `score` are None until it was graded. `parent_...`
+    and `changes` (a JSON object) say where a fork comes from."""
 
     experiment: str
     run: int
@@ -57,6 +59,10 @@ class RunRow(Struct, frozen=True):
     events: int
     answer: str
     error: str
+    parent_experiment: str | None = None
+    parent_run: int | None = None
+    parent_step: int | None = None
+    changes: str | None = None
 
     @property
     def tokens(self) -> int:
@@ -103,6 +109,7 @@ def run_row(
     """A run's row from its first and last events. `usage`, `latency_s` and `messages` are what was seen so far, and
     hold only for a run that has no last event; `unfinished` is the status that such a run has."""
     used = finished.usage if finished else usage
+    parent = run.parent
     return RunRow(
         experiment=experiment,
         run=number,
@@ -130,4 +137,8 @@ def run_row(
         events=events,
         answer=finished.answer if finished else "",
         error=finished.error if finished else "",
+        parent_experiment=parent.experiment if parent else None,
+        parent_run=parent.run if parent else None,
+        parent_step=parent.step if parent else None,
+        changes=msgspec.json.encode(parent.changes).decode() if parent else None,
     )

@@ -12,13 +12,15 @@ CREATE TABLE experiments (
     id VARCHAR NOT NULL, created DOUBLE, scenario VARCHAR, command VARCHAR, plan JSON, state VARCHAR
 );
 
+-- parent_* and changes (a JSON object): where a fork comes from; NULL for other runs.
 -- One row for each run. A run without its last event has the status 'interrupted'.
 CREATE TABLE runs (
     experiment VARCHAR NOT NULL, run INTEGER NOT NULL, scenario VARCHAR, case_id VARCHAR, team VARCHAR,
     engine VARCHAR, model VARCHAR, trial INTEGER, seed HUGEINT, simulated BOOLEAN, clock VARCHAR,
     difficulty VARCHAR, features VARCHAR[], status VARCHAR, ended_by VARCHAR, success BOOLEAN, score DOUBLE,
     input_tokens BIGINT, output_tokens BIGINT, calls BIGINT, cost_nano_usd BIGINT, latency_s DOUBLE,
-    messages BIGINT, events BIGINT, answer VARCHAR, error VARCHAR
+    messages BIGINT, events BIGINT, answer VARCHAR, error VARCHAR,
+    parent_experiment VARCHAR, parent_run INTEGER, parent_step INTEGER, changes VARCHAR
 );
 
 -- One row for each event, those of a run close together. tokens and cost_nano_usd are those of a model call.

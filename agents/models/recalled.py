@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct, structs
+
 from agents.models.model import Card, Model, Reply, Request
 from traces.errors import ModelError
 from traces.kernel import Event
@@ -39,3 +41,28 @@ def _reply(call: PastCall) -> Reply:
     if chat.error:
         raise ModelError(chat.error, retries=chat.usage.retries, seconds=chat.usage.latency_s)
     return Reply(chat.text, chat.usage, chat.model, chat.tool_calls, chat.finish_reason, chat.fault, chat.server)
+
+
+class Amended:
+    """Asks with one message of one prompt changed, from the call with that prompt on."""
+
+    def __init__(self, model: Model, past: Past) -> None:
+        self._model, self._past = model, past
+
+    @property
+    def card(self) -> Card:
+        return self._model.card
+
+    async def chat(self, request: Request) -> Reply:
+        messages = self._past.amended(request.agent, request.purpose, request.messages)
+        return await self._model.chat(structs.replace(request, messages=messages))
+
+
+class Speaking(Struct, frozen=True):
+    """Another model in a model's place: for what has been said under its `card`."""
+
+    card: Card
+    model: Model
+
+    async def chat(self, request: Request) -> Reply:
+        return await self.model.chat(request)

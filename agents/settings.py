@@ -92,6 +92,9 @@ class Route(Strict):
     team: str
 
 
+Evidence = Annotated[float, Field(ge=0)]
+
+
 class Trade(Strict):
     """The rules of a market.
 
@@ -103,6 +106,8 @@ class Trade(Strict):
     reposts:    how often a subtask is given to somebody else. With 0, the last delivery is taken as it is.
     deadline_s: seconds on the run's clock from the award, or from being sent back, to the delivery; None is no limit.
     explore:    reputations are drawn from what is known (Thompson sampling), not taken at their mean.
+    known:      what the agents have earned before: agent → skill → [good, bad], as `headcount market reputations`
+                prints it from an experiment.
     outside:    agents that may join from other processes, with their roles (docs/market.md); they have call_s seconds
                 to bid, and outside_s to deliver where there is no deadline.
     """
@@ -115,6 +120,7 @@ class Trade(Strict):
     reposts: int = Field(default=0, ge=0, le=20)
     deadline_s: float | None = Field(default=None, gt=0)
     explore: bool = False
+    known: dict[str, dict[str, tuple[Evidence, Evidence]]] = Field(default_factory=dict)
     outside: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")], str] = Field(
         default_factory=dict
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from commands.options import Json, Seed
+from traces.errors import InputError
 
 cli = typer.Typer()
 market = typer.Typer(help="Markets of simulated bidders.", no_args_is_help=True)
@@ -42,6 +43,29 @@ def simulate(
     with report.progress_bar(tasks) as watch:
         found = recording.simulate(setting, watch)
     report.show(found)
+
+
+@market.command()
+def reputations(experiment: Annotated[str, typer.Argument(help="An experiment with the team market.")]) -> None:
+    """Print what the agents of a market have earned in an experiment, as lines for a team's file."""
+    import yaml
+
+    from marketplace.reputation import Reputation
+    from traces import home
+    from traces.store import Store
+
+    rows = Store().ask(
+        home.find_experiment(experiment).id,
+        """SELECT e.agent, e.body->>'$.skill' AS skill, (e.body->>'$.accepted')::BOOLEAN AS accepted
+        FROM events e WHERE e.part = $part AND e.type = 'reputation' ORDER BY e.run, e.seq""",
+    )
+    if not rows:
+        raise InputError(f"no reputation was earned in {experiment}: there was no market, or nothing delivered")
+    earned = Reputation()
+    for row in rows:
+        earned.observe(row["agent"], row["skill"], row["accepted"])
+    known = {a: {s: [round(n, 3) for n in e] for s, e in skills.items()} for a, skills in earned.known.items()}
+    typer.echo(yaml.safe_dump({"trade": {"known": known}}, default_flow_style=None, width=120), nl=False)
 
 
 @market.command()

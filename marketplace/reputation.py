@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import sqrt
+from types import MappingProxyType
 
 from traces.kernel import Event, ReputationChanged
 
@@ -28,9 +29,13 @@ class Reputation:
         *,
         forget: float = FORGET,
         prior: tuple[float, float] = PRIOR,
+        known: Mapping[str, Mapping[str, tuple[float, float]]] = MappingProxyType({}),
     ) -> None:
+        """`known`: what was earned before, as (good, bad) evidence by agent and skill."""
         self._record, self._forget, self._prior = record, forget, prior
-        self._seen: dict[tuple[str, str], tuple[float, float]] = {}
+        self._seen: dict[tuple[str, str], tuple[float, float]] = {
+            (agent, skill): evidence for agent, skills in known.items() for skill, evidence in skills.items()
+        }
 
     def observe(self, agent: str, skill: str, accepted: bool) -> None:
         """A delivery was accepted, or it was not or never came."""
@@ -62,6 +67,14 @@ class Reputation:
         """A draw from the posterior. Ranking agents by draws in the place of means explores newcomers just as often as
         they may be the best (Thompson 1933, "On the Likelihood that One Unknown Probability Exceeds Another")."""
         return draw.betavariate(*self.posterior(agent, skill))
+
+    @property
+    def known(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """All evidence, in the form in which another market starts with it."""
+        found: dict[str, dict[str, tuple[float, float]]] = {}
+        for (agent, skill), evidence in sorted(self._seen.items()):
+            found.setdefault(agent, {})[skill] = evidence
+        return found
 
     def posterior(self, agent: str, skill: str) -> tuple[float, float]:
         """(alpha, beta) of the Beta distribution."""

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from typer.testing import CliRunner
 
 from agents.settings import load
 from agents.teams.quality import agree
+from commands.market import market as cli
+from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from marketplace.reputation import Reputation
 from tests.trials import Done, do
 from traces import kernel as k
 
@@ -113,3 +117,22 @@ def test_the_teams_of_the_docs_are_teams(tmp_path: Path) -> None:
         team = tmp_path / "team.yaml"
         team.write_text(text)
         assert load(team).trade.reposts == 1
+
+
+def test_what_was_earned_in_one_experiment_is_known_in_the_next(
+    tmp_path: Path, knowledge_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADCOUNT_HOME", str(knowledge_home))
+    told = []
+    for workers in (1, 2):
+        folder = prepare(Plan("billing_support", ("market",), model="sim:small", cases=3, trials=1, workers=workers))
+        conduct(folder)
+        told.append(CliRunner().invoke(cli, ["reputations", folder.id]).output)
+    assert told[0] == told[1]
+    team = tmp_path / "team.yaml"
+    team.write_text("shape: market\n" + told[0])
+    known = load(team).trade.known
+    assert known["researcher-1"]["researcher"][0] > 0
+    earned = Reputation(known=known)
+    assert earned.known == known
+    assert earned.deviation("researcher-1", "researcher") < earned.deviation("nobody", "researcher")

@@ -94,7 +94,7 @@ class _Trading:
         work, trade = self.floor.work, self.floor.work.settings.trade
         self.trade_rules: Trade = trade
         self.deliveries = work.settings.stop.max_rounds or DELIVERIES
-        self.reputation = Reputation(work.record)
+        self.reputation = Reputation(work.record, known=trade.known)
         self.ledger = Ledger(work.record, fee_percent=trade.fee_percent)
         self.ledger.open(self.floor.poster.name, trade.reserve * len(self.tasks))
         for name in (*(worker.name for worker in self.floor.workers), *self.outside.agents):

@@ -6,18 +6,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from agents.models.simulated.index import Index, skill_of
+from experiments.solution import Solution
 from tasks.case import Skill, Step
-from tasks.reading import arguments_for, read
-from traces.kernel import Chat, Record, ToolCall, ToolExecuted
+from traces.kernel import Chat, Record, ToolExecuted
 
 Kind = Literal["right", "careless", "repeats", "role", "early"]
 _REFUSAL = re.compile(r"\b(I('m| am) (sorry|unable)|I (can't|cannot|won't) (help|assist|do))\b", re.IGNORECASE)
-_NAMELIKE = re.compile(r"^\S{1,40}$")
 
 
 class Attempt(Struct, frozen=True):
@@ -70,12 +69,12 @@ def read_run(records: Iterable[Record], case: str, index: Index) -> Reading:
 class _Reader:
     def __init__(self, index: Index) -> None:
         self.index = index
+        self.solution = Solution(index)
         self.attempts: list[Attempt] = []
         self.calls: list[Chat] = []
         self.looks: list[Look] = []
         self._done: set[str] = set()
         self._made: set[tuple[str, str]] = set()
-        self._truths = {name: index.truth(name) for name in index.producer}
 
     def said(self, chat: Chat) -> None:
         """A reply: what it concludes, and whether it is the last."""
@@ -93,7 +92,7 @@ class _Reader:
         """A tool call: which step it serves, or which it should have served."""
         if not self.calls:
             return
-        served = [step for step in self._open() if self._serves(step, call)]
+        served = [step for step in self._open() if self.solution.serves(step, call)]
         key = (call.tool, repr(sorted(call.arguments.items(), key=str)))
         if served:
             for step in served:
@@ -117,22 +116,16 @@ class _Reader:
 
     def _is_right(self, chat: Chat) -> bool:
         if not chat.tool_calls:
-            return all(self._truths[name] in chat.text for name in self.index.answer_facts)
-        return all(any(self._is_call(step, call) for step in self.index.steps.values()) for call in chat.tool_calls)
-
-    def _is_call(self, step: Step, call: ToolCall) -> bool:
-        try:
-            given = json.loads(call.arguments)
-        except ValueError:
-            return False
-        wanted = arguments_for(step.args, self._truths, {})
-        return step.tool == call.name and isinstance(given, dict) and self._same(wanted, given)
+            return all(self.solution.truths[name] in chat.text for name in self.index.answer_facts)
+        return all(
+            any(self.solution.is_call(step, call) for step in self.index.steps.values()) for call in chat.tool_calls
+        )
 
     def _open(self) -> list[Step]:
         return [step for step in self.index.steps.values() if step.tool and step.id not in self._done]
 
     def _serves_done(self, call: ToolExecuted) -> bool:
-        return any(self._serves(self.index.steps[step], call) for step in self._done)
+        return any(self.solution.serves(self.index.steps[step], call) for step in self._done)
 
     def _ready(self, step: Step) -> bool:
         """Whether the steps that it rests on have come off."""
@@ -141,20 +134,6 @@ class _Reader:
     def _meant(self, call: ToolExecuted) -> Step | None:
         open_ = [step for step in self._open() if self._ready(step)] or self._open()
         return next((step for step in open_ if step.tool == call.tool), open_[0] if open_ else None)
-
-    def _serves(self, step: Step, call: ToolExecuted) -> bool:
-        if step.tool != call.tool:
-            return False
-        if skill_of(step) == "act":
-            return self._same(arguments_for(step.args, self._truths, {}), call.arguments)
-        found = read(step, call.result) if call.ok else {}
-        wanted = {name: _number(fact.value) for name, fact in step.facts.items()}
-        return all(name in found and _number(found[name].value) == value for name, value in wanted.items())
-
-    def _same(self, wanted: dict[str, Any], given: dict[str, Any]) -> bool:
-        """Whether names and numbers agree; prose may differ."""
-        plain = {name: str(value) for name, value in wanted.items() if _NAMELIKE.match(str(value))}
-        return all(_number(given.get(name)) == _number(value) for name, value in plain.items())
 
     def _conclude(self, step: Step, chat: Chat) -> None:
         """A conclusion shows where it is said: by its name in the agent's notes, or by its value in the answer."""
@@ -174,10 +153,3 @@ class _Reader:
         labelled = chat.fault is not None and chat.fault.step == step.id
         tokens = chat.usage.input_tokens
         self.attempts.append(Attempt(step.id, skill_of(step), kind, tokens, len(chat.tools), labelled))
-
-
-def _number(value: Any) -> Any:
-    try:
-        return float(str(value).replace(",", ""))
-    except ValueError:
-        return str(value)

@@ -49,7 +49,7 @@ def review(view: View, profile: Profile, rng: random.Random) -> Filled:
     delivered = "Delivered:\n" in view.messages[-1].content
     own = not delivered and any(message.role == "assistant" for message in view.messages)
     chance = profile.check.own if own else profile.check.other
-    wrong = _wrong(view)
+    wrong = wrong_in(view)
     problems, missed = [], []
     for name, reason in wrong:
         sighted = name in view.index.steps or view.in_sight(view.index.truth(name))
@@ -67,7 +67,7 @@ def review(view: View, profile: Profile, rng: random.Random) -> Filled:
     return {"ok": not problems, "problems": problems[:8]}, fault
 
 
-def _wrong(view: View) -> list[tuple[str, str]]:
+def wrong_in(view: View) -> list[tuple[str, str]]:
     """Facts that are wrong or missing in the work at hand, roots before what rests on them."""
     index = view.index
     text = view.messages[-1].content

@@ -1,0 +1,80 @@
+"""A case's reference solution, as what a trace is held against: which step a tool call serves, by its arguments or by
+what came of it. No label is looked at, so real runs and simulated ones are read alike."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cached_property
+from typing import Any
+
+from agents.models.simulated.index import Index, skill_of
+from tasks.case import Step
+from tasks.reading import arguments_for, read
+from traces.kernel import ToolCall, ToolExecuted
+
+_NAMELIKE = re.compile(r"^\S{1,40}$")
+
+
+class Solution:
+    """One case's. Cheap to make; `truths`: fact → its true value."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+        self.truths = {name: index.truth(name) for name in index.producer}
+
+    @cached_property
+    def tools(self) -> frozenset[str]:
+        """The tools that the reference solution uses."""
+        return frozenset(step.tool for step in self.index.steps.values() if step.tool)
+
+    @cached_property
+    def acts(self) -> list[Step]:
+        """The steps that change something outside."""
+        return [step for step in self.index.steps.values() if step.tool and skill_of(step) == "act"]
+
+    def serves(self, step: Step, call: ToolExecuted) -> bool:
+        """Whether the call did what the step is for: an act by its arguments, a look-up by what it found."""
+        if step.tool != call.tool:
+            return False
+        if skill_of(step) == "act":
+            return same(self._arguments[step.id], call.arguments)
+        found = read(step, call.result) if call.ok else {}
+        return all(name in found and number(found[name].value) == value for name, value in self._wanted[step.id])
+
+    def is_call(self, step: Step, call: ToolCall) -> bool:
+        """Whether it is the step's call by name and arguments, whatever came of it."""
+        given = arguments_of(call)
+        return step.tool == call.name and given is not None and same(self._arguments[step.id], given)
+
+    @cached_property
+    def _arguments(self) -> dict[str, dict[str, Any]]:
+        return {step.id: arguments_for(step.args, self.truths, {}) for step in self.index.steps.values()}
+
+    @cached_property
+    def _wanted(self) -> dict[str, list[tuple[str, Any]]]:
+        steps = self.index.steps.values()
+        return {step.id: [(name, number(fact.value)) for name, fact in step.facts.items()] for step in steps}
+
+
+def arguments_of(call: ToolCall) -> dict[str, Any] | None:
+    """A call's arguments as they came; None where they are no JSON object."""
+    try:
+        given = json.loads(call.arguments)
+    except ValueError:
+        return None
+    return given if isinstance(given, dict) else None
+
+
+def same(wanted: dict[str, Any], given: dict[str, Any]) -> bool:
+    """Whether names and numbers agree; prose may differ."""
+    plain = {name: str(value) for name, value in wanted.items() if _NAMELIKE.match(str(value))}
+    return all(number(given.get(name)) == number(value) for name, value in plain.items())
+
+
+def number(value: Any) -> Any:
+    """A number, if its text is one; else the text."""
+    try:
+        return float(str(value).replace(",", ""))
+    except ValueError:
+        return str(value)

@@ -1,11 +1,12 @@
 """A run of every team on every engine, cut off after each of its events and resumed: the same end, no recorded model
 call made again, no event written twice.
 
-.venv/bin/python -m benchmarks.resume        (about two minutes of CPU; simulated)
+.venv/bin/python -m benchmarks.resume        (about a minute of CPU; simulated)
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -30,6 +31,7 @@ async def _counted(model: SimulatedModel, request: Request) -> Reply:
 
 
 def main() -> None:
+    logging.disable(logging.INFO)  # AutoGen tells of every message
     setattr(SimulatedModel, "chat", _counted)  # noqa: B010
     print("team        engine    cuts  same end  calls repeated  events twice")
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,0 +1,80 @@
+"""Reading traces: queries, and finding events."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from commands.options import Json
+from traces.errors import InputError
+
+cli = typer.Typer()
+
+
+@cli.command()
+def sql(
+    query: Annotated[
+        str, typer.Argument(help="A query over runs, events, messages, calls, tools, retrievals, market.")
+    ],
+    limit: Annotated[int, typer.Option(help="Rows, at most.")] = 1000,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+    json: Json = False,
+) -> None:
+    """Ask the index in SQL (DuckDB's); nothing can be changed."""
+    from traces.store import Store
+
+    if csv and json:
+        raise InputError("--csv and --json: give one of them")
+    _print(Store().sql(query, limit), csv=csv, json=json)
+
+
+@cli.command()
+def search(
+    experiment: Annotated[str, typer.Argument(help="The experiment's id, a part of it, or `latest`.")] = "latest",
+    text: Annotated[str, typer.Option(help="What stands somewhere in the event, case aside.")] = "",
+    agent: Annotated[str, typer.Option(help="Who did it.")] = "",
+    kind: Annotated[str, typer.Option(help="What it is: chat, execute_tool, message, bid, ...")] = "",
+    min_cost: Annotated[float | None, typer.Option(help="Model calls of at least so many dollars.")] = None,
+    team: Annotated[str, typer.Option(help="Only runs of this team.")] = "",
+    case: Annotated[str, typer.Option(help="Only runs on this case.")] = "",
+    success: Annotated[bool | None, typer.Option("--success/--failure", help="Only runs that ended so.")] = None,
+    limit: Annotated[int, typer.Option(help="Events, at most.")] = 50,
+    json: Json = False,
+) -> None:
+    """Find events of an experiment that is over."""
+    from experiments import search as searching
+    from traces import home
+    from traces.store import Store
+
+    wanted = searching.Wanted(text, agent, kind, min_cost, team, case, success)
+    rows = searching.search(Store(), home.find_experiment(experiment).id, wanted, limit)
+    _print(rows, csv=False, json=json)
+
+
+def _print(rows: list[dict[str, Any]], *, csv: bool, json: bool) -> None:
+    if json:
+        import json as encoding
+
+        print(encoding.dumps(rows, indent=2, default=str))
+    elif csv:
+        from experiments.search import as_csv
+
+        print(as_csv(rows), end="")
+    elif rows:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*rows[0], box=box.SIMPLE)
+        for row in rows:
+            table.add_row(*(Text(_shown(value)) for value in row.values()))
+        Console().print(table)
+    else:
+        print("nothing found")
+
+
+def _shown(value: Any) -> str:
+    text = "" if value is None else " ".join(str(value).split())
+    return text if len(text) <= 100 else f"{text[:99]}…"

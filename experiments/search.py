@@ -1,0 +1,69 @@
+"""Finding events by what they say, who did them, what they are and what they cost: a query over the index."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from traces import kernel
+from traces.errors import InputError
+from traces.store import Store
+
+KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in kernel.Event.__args__)
+
+
+class Wanted(Struct, frozen=True):
+    """What to look for; None and "" leave it open. `text`: somewhere in the event, case aside. `kind`: a type of event
+    (KINDS). `min_cost` in dollars: model calls of a known price of at least this."""
+
+    text: str = ""
+    agent: str = ""
+    kind: str = ""
+    min_cost: float | None = None
+    team: str = ""
+    case: str = ""
+    success: bool | None = None
+
+
+def search(store: Store, experiment: str, wanted: Wanted, limit: int = 50) -> list[dict[str, Any]]:
+    """The first `limit` events that fit, by run and step, as rows of experiment, run, team, case_id, seq, t, type,
+    agent, cost_nano_usd and body. Raises InputError for a kind that there is not."""
+    if wanted.kind and wanted.kind not in KINDS:
+        raise InputError(f"--kind: {wanted.kind!r} is none of {', '.join(KINDS)}")
+    conditions = [f"e.experiment = {_quoted(experiment)}", *_conditions(wanted)]
+    return store.sql(
+        "SELECT e.experiment, e.run, r.team, r.case_id, e.seq, e.t, e.type, e.agent, e.cost_nano_usd, "
+        "e.body::VARCHAR AS body FROM events e JOIN runs r USING (experiment, run) "
+        f"WHERE {' AND '.join(conditions)} ORDER BY e.run, e.seq",
+        limit,
+    )
+
+
+def _conditions(wanted: Wanted) -> list[str]:
+    texts = {"e.agent": wanted.agent, "e.type": wanted.kind, "r.team": wanted.team, "r.case_id": wanted.case}
+    found = [f"{column} = {_quoted(value)}" for column, value in texts.items() if value]
+    if wanted.text:
+        found.append(f"contains(lower(e.body::VARCHAR), lower({_quoted(wanted.text)}))")
+    if wanted.min_cost is not None:
+        found.append(f"e.cost_nano_usd >= {round(wanted.min_cost * kernel.NANO)}")
+    if wanted.success is not None:
+        found.append(f"r.success = {str(wanted.success).lower()}")
+    return found
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """The rows with a head line; empty for none."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+    if rows:
+        writer.writeheader()
+        writer.writerows(rows)
+    return out.getvalue()

@@ -1,0 +1,86 @@
+"""Asking the index on the command line: SQL, and finding events."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.conduct import conduct, prepare
+from experiments.plan import Plan
+from headcount import main
+from tests.trials import profile, puzzle
+from traces.store import Store
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> str:
+    scenario = str(puzzle(tmp_path / "puzzle", subtasks=2, cases=2))
+    model = profile(tmp_path / "model.yaml")
+    folder = prepare(Plan(scenario, ("solo", "supervisor"), model=model, trials=1, workers=1))
+    conduct(folder)
+    return folder.id
+
+
+def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+def test_sql_answers_as_table_json_and_csv(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    query = "SELECT team, count(*) AS n FROM runs GROUP BY team ORDER BY team"
+    assert json.loads(_said(capsys, "sql", query, "--json")[1]) == [
+        {"team": "solo", "n": 2},
+        {"team": "supervisor", "n": 2},
+    ]
+    assert _said(capsys, "sql", query, "--csv")[1] == "team,n\nsolo,2\nsupervisor,2\n"
+    assert "supervisor" in _said(capsys, "sql", query)[1]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM events",
+        "DROP VIEW calls",
+        "ATTACH 'other.duckdb'",
+        "COPY runs TO 'stolen.csv'",
+        "SELECT * FROM read_text('/etc/passwd')",
+        "SELECT 1; DELETE FROM events",
+        "SET enable_external_access = true",
+    ],
+)
+def test_sql_changes_nothing_and_reads_nothing_else(
+    experiment: str, query: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = Store().sql("SELECT count(*) AS n FROM events")
+    code, out, err = _said(capsys, "sql", query)
+    assert code != 0
+    assert out == ""
+    assert err.startswith("headcount: ")
+    assert Store().sql("SELECT count(*) AS n FROM events") == before
+
+
+def test_bad_sql_says_where(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = _said(capsys, "sql", "SELECT nothing_such FROM runs")
+    assert code != 0
+    assert "nothing_such" in err
+    assert "LINE 1" in err
+    assert "Traceback" not in err
+
+
+def test_events_are_found_by_what_they_are(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(_said(capsys, "search", experiment, "--kind", "chat", "--min-cost", "0.0000001", "--json")[1])
+    calls = Store().sql("SELECT count(*) AS n FROM calls WHERE cost_nano_usd >= 100")[0]["n"]
+    assert 0 < len(found) == min(50, calls)
+    reviewer = json.loads(_said(capsys, "search", experiment, "--agent", "reviewer", "--json")[1])
+    assert reviewer
+    assert {row["agent"] for row in reviewer} == {"reviewer"}
+    assert {row["team"] for row in reviewer} == {"supervisor"}
+    assert "nothing found" in _said(capsys, "search", experiment, "--text", "it's nowhere % said")[1]
+    code, _, err = _said(capsys, "search", experiment, "--kind", "chatter")
+    assert code != 0
+    assert "execute_tool" in err

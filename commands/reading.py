@@ -52,6 +52,45 @@ def search(
     _print(rows, csv=False, json=json)
 
 
+@cli.command()
+def diff(
+    experiment: Annotated[str, typer.Argument(help="The left run's experiment: an id, a part of one, or `latest`.")],
+    run: Annotated[int, typer.Argument(help="The left run's number.")],
+    others: Annotated[list[str], typer.Argument(help="The right run: [EXPERIMENT] RUN.")],
+    json: Json = False,
+) -> None:
+    """Two runs side by side, aligned by what they do: where they part, and what that changed."""
+    from experiments import diff as diffing
+    from traces import home
+    from traces.store import Store
+
+    if len(others) > 2 or not others[-1].isdigit():
+        raise InputError("headcount diff EXPERIMENT RUN [EXPERIMENT] RUN: the right run is a number")
+    ids = [home.find_experiment(name).id for name in (experiment, others[0] if len(others) == 2 else experiment)]
+    sides = list(zip(ids, (run, int(others[-1])), strict=True))
+    store = Store()
+    rows = diffing.aligned(*(store.events(name, number) for name, number in sides))
+    changed = diffing.changes(*(store.run(name, number) for name, number in sides))
+    first = diffing.first_divergence(rows)
+    table = [
+        {
+            "": ">" if number == first else "",
+            "what": row.mark,
+            "left": diffing.line(row.left),
+            "right": diffing.line(row.right),
+        }
+        for number, row in enumerate(rows)
+    ]
+    figures = [{"": c.name, "left": c.left, "right": c.right} for c in changed]
+    if json:
+        import json as encoding
+
+        print(encoding.dumps({"first_divergence": first, "rows": table, "changes": figures}, indent=2))
+        return
+    _print(table, csv=False, json=False)
+    _print(figures, csv=False, json=False)
+
+
 def _print(rows: list[dict[str, Any]], *, csv: bool, json: bool) -> None:
     if json:
         import json as encoding

@@ -84,3 +84,19 @@ def test_events_are_found_by_what_they_are(experiment: str, capsys: pytest.Captu
     code, _, err = _said(capsys, "search", experiment, "--kind", "chatter")
     assert code != 0
     assert "execute_tool" in err
+
+
+def test_two_runs_side_by_side(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    same = json.loads(_said(capsys, "diff", experiment, "0", "0", "--json")[1])
+    assert same["first_divergence"] is None
+    assert {row["what"] for row in same["rows"]} == {"same"}
+    runs = Store().sql("SELECT min(run) AS run FROM runs GROUP BY team ORDER BY team")
+    left, right = (str(row["run"]) for row in runs)
+    other = json.loads(_said(capsys, "diff", experiment, left, experiment, right, "--json")[1])
+    assert other["rows"][other["first_divergence"]][""] == ">"
+    assert {"left", "right"} & {row["what"] for row in other["rows"]}
+    teams = next(change for change in other["changes"] if change[""] == "team")
+    assert (teams["left"], teams["right"]) == ("solo", "supervisor")
+    code, _, err = _said(capsys, "diff", experiment, "0", "one")
+    assert code != 0
+    assert "[EXPERIMENT] RUN" in err

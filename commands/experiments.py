@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
@@ -18,6 +19,8 @@ from commands.options import (
     MaxTokens,
     Model,
     Seed,
+    TotalCost,
+    TotalTokens,
 )
 from traces.errors import ModelError
 
@@ -49,7 +52,10 @@ def compare(
     max_cost: MaxCost = None,
     max_seconds: MaxSeconds = None,
     max_calls: MaxCalls = None,
-    workers: Annotated[int, typer.Option(help="Worker processes; 0 picks.")] = 0,
+    total_tokens: TotalTokens = None,
+    total_cost: TotalCost = None,
+    workers: Annotated[int, typer.Option(help="How many workers; 0 picks.")] = 0,
+    on: Annotated[str, typer.Option(help="Where they work: processes, here, ray, or ray://HOST:PORT.")] = "processes",
     approver: Approver = "simulated",
     approver_wait: ApproverWait = 900.0,
     json: Json = False,
@@ -69,6 +75,8 @@ def compare(
         seed=seed,
         budget=Budget(max_tokens, max_cost, max_seconds, max_calls),
         workers=workers,
+        on=on,
+        total=Budget(total_tokens, total_cost),
         approver=options.approver(approver),
         approver_wait_s=approver_wait,
     )
@@ -158,6 +166,8 @@ def show(folder: ExperimentFolder, progress: Progress, plan: Plan, *, json: bool
     from agents.models import table as models
     from experiments import report
 
+    if progress.ended:
+        print(f"headcount: {progress.ended}, after {progress.done} of {progress.total} runs", file=sys.stderr)
     result = report.result(folder.id, progress.outcomes, progress.digest, models.simulated(plan.model))
     if json:
         print(report.as_json(result))

@@ -21,6 +21,8 @@ MaxTokens = Annotated[int | None, typer.Option(help="Token budget of each run (d
 MaxCost = Annotated[float | None, typer.Option(help="Dollar budget of each run.")]
 MaxSeconds = Annotated[float | None, typer.Option(help="Time budget of each run, on its own clock.")]
 MaxCalls = Annotated[int | None, typer.Option(help="Model calls of each run, at most.")]
+TotalTokens = Annotated[int | None, typer.Option(help="Token budget of the whole experiment, over all workers.")]
+TotalCost = Annotated[float | None, typer.Option(help="Dollar budget of the whole experiment, over all workers.")]
 Approver = Annotated[
     str,
     typer.Option(

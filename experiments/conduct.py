@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-import selectors
 import shutil
-import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import psutil
@@ -22,6 +21,8 @@ from agents.models import catalog
 from agents.models import table as models
 from experiments import left
 from experiments import plan as plans
+from experiments.executors import Executor, Worker, WorkerKilled, executor
+from experiments.executors import check as check_place
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.worker import Done
@@ -29,16 +30,26 @@ from tasks.scenario import SHIPPED, Scenario
 from traces import home
 from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder, Status
+from traces.kernel import Budget
 
 HEARTBEAT_S = 1.0
+RETRIES = 2  # workers in a row that may be killed on one share without having finished a run
+log = logging.getLogger("headcount")
 
 
 class Progress(Struct):
-    """How far an experiment is. `outcomes` are those of the finished runs, as they came."""
+    """How far an experiment is. `outcomes` are those of the finished runs, as they came. `ended` says why it ended
+    before all were done, if the experiment's budget ended it."""
 
     total: int
     outcomes: list[Outcome] = field(default_factory=list)
     digests: dict[int, str] = field(default_factory=dict)
+    ended: str = ""
+
+    def take(self, done: Done) -> None:
+        if done.outcome.run not in self.digests:
+            self.outcomes.append(done.outcome)
+            self.digests[done.outcome.run] = done.digest
 
     @property
     def done(self) -> int:
@@ -57,13 +68,10 @@ class Stopped(HeadcountError):
     exit_code = 130
 
 
-class WorkerLost(HeadcountError):
-    """A worker process ended before its share was done."""
-
-
 def prepare(plan: Plan) -> ExperimentFolder:
     """Check the plan and give it a folder. Raises InputError, and makes nothing, where the plan is wrong."""
     scenario = plans.check(plan)
+    _check_place(plan)
     if not models.simulated(plan.model):
         _check_price(plan, scenario)
     command = plans.command_line(msgspec.structs.replace(plan, scenario=_shown(scenario, plan)))
@@ -104,9 +112,17 @@ def _keep_catalog(folder: ExperimentFolder) -> None:
         shutil.copy(file, folder.path / catalog.FILE)
 
 
+def _check_place(plan: Plan) -> None:
+    check_place(plan.on)
+    if plan.workers < 0:
+        raise InputError(f"--workers: {plan.workers} is too few: give at least 1, or 0 for as many as fit")
+    if plan.asks_a_person and plan.on.startswith("ray"):
+        raise InputError("--approver: a person can be asked only by workers on this machine: leave out --on ray")
+
+
 def _check_price(plan: Plan, scenario: Scenario) -> None:
     """A dollar budget on a model without a price could not be held: say so now."""
-    if plans.budget_of(plan, scenario).cost_usd is None:
+    if plans.budget_of(plan, scenario).cost_usd is None and plan.total.cost_usd is None:
         return
     others = {name for team in plan.teams for name in plans.models_of(table.team(team).settings)}
     for name in (plan.model, *sorted(others)):
@@ -130,115 +146,113 @@ def _workers(plan: Plan) -> int:
 
 
 def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lambda progress: None) -> Progress:
-    """Run the experiment to its end in worker processes; `watch` is called about once a second and at the end. What its
-    journals hold already is not done again: it goes on where it stopped.
+    """Run the experiment to its end, where its plan says; `watch` is called about once a second and at the end. What
+    its journals hold already is not done again: it goes on where it stopped. Where the experiment's own budget ends it,
+    `ended` says so in what is returned.
 
-    Raises Stopped when asked to (stop file or KeyboardInterrupt) and WorkerLost; what was done stays recorded.
+    Raises Stopped when asked to (stop file or KeyboardInterrupt), WorkerLost and Unavailable; what was done stays
+    recorded.
     """
     plan = plans.read(folder)
     progress = Progress(int(folder.read_plan()["total"]))
-    for outcome, digest in left.over(folder):
-        progress.outcomes.append(outcome)
-        progress.digests[outcome.run] = digest
+    _take_up(folder, progress)
+    progress.ended = _spent(plan.total, progress)
     _beat(folder, "running", progress)
-    environment = _environment(folder, plan)
-    workers = [_spawn(folder, share, plan.workers, environment) for share in range(plan.workers)]
     state, message = "failed", "the coordinator failed"
     try:
-        _follow(folder, workers, progress, watch)
-        state, message = "finished", ""
+        if not progress.ended:
+            _do(folder, plan, progress, watch)
+        state, message = ("stopped" if progress.ended else "finished"), progress.ended
     except (Stopped, KeyboardInterrupt) as stopped:
         state, message = "stopped", "stopped by request"
         raise Stopped(f"stopped after {progress.done} of {progress.total} runs") from stopped
-    except WorkerLost as lost:
-        message = str(lost)
+    except HeadcountError as error:
+        message = str(error)
         raise
     finally:
-        _end(workers)
         _beat(folder, state, progress, message)
         _index(folder)
     watch(progress)
     return progress
 
 
+def _take_up(folder: ExperimentFolder, progress: Progress) -> None:
+    """The runs that are over as the journals tell."""
+    for outcome, digest in left.over(folder):
+        progress.take(Done(outcome, digest))
+
+
+def _do(folder: ExperimentFolder, plan: Plan, progress: Progress, watch: Callable[[Progress], object]) -> None:
+    place = executor(folder, plan, _environment(folder, plan))
+    workers: list[Worker] = []
+    try:
+        workers += [place.start(share) for share in range(plan.workers)]
+        _follow(folder, plan, place, workers, progress, watch)
+    finally:
+        for worker in workers:
+            worker.end()
+        place.close()
+
+
 def _environment(folder: ExperimentFolder, plan: Plan) -> dict[str, str]:
-    """The workers'. A local model is served by this process for all of them."""
+    """What the workers' has beside this process's. A local model is served by this process for all of them."""
     more = {"HEADCOUNT_HOME": str(folder.path.parent.parent)}
     if (folder.path / catalog.FILE).is_file():
         more[catalog.VARIABLE] = str(folder.path / catalog.FILE)
     if plan.workers > 1 and not models.simulated(plan.model):
         more |= models.shared(plan.model)
-    return {**os.environ, **more}
-
-
-def _spawn(folder: ExperimentFolder, share: int, of: int, environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "experiments.worker", folder.id, str(share), str(of)]
-    with folder.log_file.open("ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment)
+    return more
 
 
 def _follow(
     folder: ExperimentFolder,
-    workers: list[subprocess.Popen[bytes]],
+    plan: Plan,
+    place: Executor,
+    workers: list[Worker],
     progress: Progress,
     watch: Callable[[Progress], object],
 ) -> None:
-    """Read what the workers tell, until all have ended well."""
-    with selectors.DefaultSelector() as selector:
-        for worker in workers:
-            selector.register(_pipe(worker), selectors.EVENT_READ, (worker, bytearray()))
-        beat = 0.0
-        while selector.get_map():
-            for key, _ in selector.select(HEARTBEAT_S / 4):
-                worker, buffer = key.data
-                if not _read(worker, buffer, progress):
-                    selector.unregister(key.fileobj)
-                    _ended_well(worker, folder)
-            if time.monotonic() - beat > HEARTBEAT_S:
-                beat = time.monotonic()
-                _beat(folder, "running", progress)
-                watch(progress)
-            if folder.stop_requested():
-                raise Stopped
+    """Take in what the workers tell, until all have done their shares or the budget is spent. The share of one that is
+    killed is gone on with by another."""
+    beat = 0.0
+    killed: Counter[int] = Counter()
+    while workers and not progress.ended:
+        place.wait(workers, HEARTBEAT_S / 4)
+        for number, worker in enumerate(workers):
+            try:
+                for done in worker.news():
+                    progress.take(done)
+                    killed[worker.share] = 0
+            except WorkerKilled as lost:
+                killed[worker.share] += 1
+                if killed[worker.share] > RETRIES:
+                    raise
+                log.warning("%s; another goes on with its share", lost)
+                worker.end()
+                _take_up(folder, progress)
+                workers[number] = place.start(worker.share)
+        for worker in [worker for worker in workers if worker.over]:
+            worker.end()
+            workers.remove(worker)
+        if time.monotonic() - beat > HEARTBEAT_S:
+            beat = time.monotonic()
+            _beat(folder, "running", progress)
+            watch(progress)
+        if folder.stop_requested():
+            raise Stopped
+        progress.ended = _spent(plan.total, progress) if workers else ""
 
 
-def _pipe(worker: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert worker.stdout is not None
-    return worker.stdout
-
-
-def _read(worker: subprocess.Popen[bytes], buffer: bytearray, progress: Progress) -> bool:
-    """Take in what a worker has written; False at its end."""
-    data = os.read(_pipe(worker).fileno(), 1 << 16)
-    buffer += data
-    *lines, rest = bytes(buffer).split(b"\n")
-    buffer[:] = rest
-    for line in lines:
-        done = msgspec.json.decode(line, type=Done)
-        progress.outcomes.append(done.outcome)
-        progress.digests[done.outcome.run] = done.digest
-    return bool(data)
-
-
-def _ended_well(worker: subprocess.Popen[bytes], folder: ExperimentFolder) -> None:
-    code = worker.wait()
-    if code:
-        last = folder.log_file.read_text(errors="replace").strip().splitlines()[-1:] or ["no message"]
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
-        raise WorkerLost(f"a worker {how}: {last[0]} (all of it: {folder.log_file})")
-
-
-def _end(workers: list[subprocess.Popen[bytes]]) -> None:
-    for worker in workers:
-        if worker.poll() is None:
-            worker.terminate()
-    for worker in workers:
-        try:
-            worker.wait(2)
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            worker.wait()
-        _pipe(worker).close()
+def _spent(total: Budget, progress: Progress) -> str:
+    """What of the experiment's budget is used up, in words; empty while nothing is."""
+    tokens = sum(outcome.tokens for outcome in progress.outcomes)
+    dollars = sum(outcome.cost_usd or 0.0 for outcome in progress.outcomes)
+    words = "the experiment's budget is spent"
+    if total.tokens is not None and tokens >= total.tokens:
+        return f"{words}: {tokens:,} of {total.tokens:,} tokens"
+    if total.cost_usd is not None and dollars >= total.cost_usd:
+        return f"{words}: ${dollars:.4f} of ${total.cost_usd:.4f}"
+    return ""
 
 
 def _beat(folder: ExperimentFolder, state: Any, progress: Progress, message: str = "") -> None:

@@ -24,11 +24,12 @@ APPROVERS: tuple[Approver, ...] = get_args(Approver)
 
 class Plan(Struct, frozen=True, omit_defaults=True):
     """`trials` is how often each team does each case, every time with another seed. `cases`: a number (the first so
-    many), a list of ids, or None for all. `budget` overrides the scenario's, field by field, for each run.
-    `workers`: processes; 0 picks by the model. `approver`: who decides on the outside effects that the scenario's
-    rules leave open: the scenario's simulated approver, a person (in the app), a person (in this terminal, or the
-    app), or deny: nobody. What no person answers within `approver_wait_s` seconds is refused. `fork`: its runs
-    are forks of one run."""
+    many), a list of ids, or None for all. `budget` overrides the scenario's, field by field, for each run; `total` is
+    what all runs together may use (tokens, dollars). `workers`: how many; 0 picks by the model. `on`: where they are:
+    processes, here (threads of this process), ray or ray://HOST:PORT. `approver`: who decides on the outside effects
+    that the scenario's rules leave open: the scenario's simulated approver, a person (in the app), a person (in this
+    terminal, or the app), or deny: nobody. What no person answers within `approver_wait_s` seconds is refused. `fork`:
+    its runs are forks of one run."""
 
     scenario: str
     teams: tuple[str, ...] = ("solo", "supervisor", "market")
@@ -40,6 +41,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     seed: int = 1
     budget: Budget = Budget()
     workers: int = 0
+    on: str = "processes"
+    total: Budget = Budget()
     approver: Approver = "simulated"
     approver_wait_s: float = approvals.WAIT_S
     fork: Lineage | None = None
@@ -186,12 +189,15 @@ def command_line(plan: Plan) -> str:
         ("--trials", plan.trials, None),
         ("--seed", plan.seed, default.seed),
         ("--workers", plan.workers, default.workers),
+        ("--on", plan.on, default.on),
         ("--approver", plan.approver, default.approver),
         ("--approver-wait", plan.approver_wait_s, default.approver_wait_s),
         ("--max-tokens", plan.budget.tokens, None),
         ("--max-cost", plan.budget.cost_usd, None),
         ("--max-seconds", plan.budget.seconds, None),
         ("--max-calls", plan.budget.calls, None),
+        ("--total-tokens", plan.total.tokens, None),
+        ("--total-cost", plan.total.cost_usd, None),
     ]
     for option, value, unless in options:
         if value is not None and value != unless:

@@ -10,14 +10,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from experiments import launch
 from experiments import plan as plans
-from experiments.conduct import Stopped, WorkerLost, conduct, prepare
+from experiments.conduct import Stopped, conduct, prepare
 from experiments.plan import Plan
 from tasks import scenario as scenarios
 from traces import home
@@ -62,20 +61,6 @@ def test_stopping_keeps_what_was_done() -> None:
     rows = Store().runs(folder.id)
     assert len(rows) > 5
     assert all(r.status in ("completed", "limited", "interrupted") for r in rows)
-
-
-def test_a_killed_worker_is_an_error_and_loses_nothing_recorded() -> None:
-    folder = prepare(Plan("market_brief", trials=400, workers=2))
-
-    def kill(progress: Any) -> None:
-        workers = [p for p in psutil.Process().children() if "experiments.worker" in p.cmdline()]
-        if progress.done > 5 and workers:
-            workers[0].kill()
-
-    with pytest.raises(WorkerLost, match="signal 9"):
-        conduct(folder, kill)
-    assert home.state(folder, time.time()) == "failed"
-    assert Store().count_runs(folder.id) > 5
 
 
 def test_a_killed_experiment_is_interrupted_and_its_runs_are_there() -> None:

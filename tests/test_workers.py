@@ -1,0 +1,126 @@
+"""Where runs are done does not change what they give: in this process, in processes, on Ray; with workers that die."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+
+from experiments import executors_ray
+from experiments.conduct import Progress, conduct, prepare
+from experiments.executors import WorkerLost
+from experiments.plan import Plan
+from traces import home, journal
+from traces.errors import InputError, Unavailable
+from traces.home import ExperimentFolder
+from traces.kernel import Budget
+from traces.store import Store
+
+PLAN = Plan("market_brief", teams=("solo", "market"), cases=6, trials=15, workers=1)
+RUNS = 6 * 15 * 2
+
+
+def on(place: str, workers: int) -> Plan:
+    return msgspec.structs.replace(PLAN, on=place, workers=workers)
+
+
+def events(folder: ExperimentFolder) -> list[tuple[int, int, float, object]]:
+    store = Store()
+    return [
+        (r.run, r.seq, r.t, r.event) for run in store.team_rows(folder.id) for r in store.events(folder.id, run.run)
+    ]
+
+
+class Killing:
+    """Kills a worker of this process, so many times, as soon as some runs are done."""
+
+    def __init__(self, some: int, mark: str, times: int = 1) -> None:
+        self.some, self.mark, self.left = some, mark, times
+
+    def __call__(self, progress: Progress) -> None:
+        if not self.left or progress.done < self.some:
+            return
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if self.mark in " ".join(process.cmdline()):
+                    process.kill()
+                    self.left -= 1
+                    return
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    """What one process gives; filled by the first test that asks."""
+    return {}
+
+
+def check(folder: ExperimentFolder, progress: Progress, expected: dict[str, Any]) -> None:
+    if not expected:
+        one = prepare(PLAN)
+        expected["digest"] = conduct(one).digest
+        expected["events"] = events(one)
+    assert progress.done == RUNS
+    assert progress.digest == expected["digest"]
+    assert events(folder) == expected["events"]
+    assert home.state(folder, time.time()) == "finished"
+
+
+def test_one_process_two_and_this_one_give_the_same_though_a_worker_is_killed(
+    expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.05)
+    for plan in (on("processes", 2), on("here", 2)):
+        folder = prepare(plan)
+        kill = Killing(3, "experiments.worker")
+        check(folder, conduct(folder, kill), expected)
+        assert kill.left == (0 if plan.on == "processes" else 1)
+
+
+@pytest.mark.timeout(240)
+def test_ray_gives_the_same_to_the_byte_though_a_worker_is_killed(
+    expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("experiments.executors_ray.POLL_S", 0.05)
+    folder = prepare(on("ray", 2))
+    kill = Killing(1, "ray::Node")
+    check(folder, conduct(folder, kill), expected)
+    assert kill.left == 0
+    assert {journal.place(path)[0] for path in folder.journals()} == {"journal-0", "journal-1"}
+
+
+def test_a_share_on_which_every_worker_dies_ends_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.02)
+    folder = prepare(Plan("market_brief", trials=400, workers=1))
+    with pytest.raises(WorkerLost, match="signal 9"):
+        conduct(folder, Killing(0, "experiments.worker", times=99))
+    assert home.state(folder, time.time()) == "failed"
+
+
+def test_the_budget_of_the_experiment_is_held_over_its_workers_and_can_be_seen() -> None:
+    folder = prepare(Plan("market_brief", trials=40, workers=2, total=Budget(tokens=200_000)))
+    progress = conduct(folder)
+    spent = sum(outcome.tokens for outcome in progress.outcomes)
+    assert spent >= 200_000
+    assert progress.done < progress.total
+    assert progress.ended.startswith("the experiment's budget is spent: ")
+    assert home.state(folder, time.time()) == "stopped"
+    again = conduct(folder)  # there is nothing left to go on with
+    assert again.ended
+
+
+def test_places_that_there_are_not_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="--on: 'moon'"):
+        prepare(on("moon", 1))
+    with pytest.raises(InputError, match="--workers"):
+        prepare(on("processes", -1))
+    with pytest.raises(InputError, match="--approver"):
+        prepare(Plan("market_brief", on="ray", approver="person"))
+    monkeypatch.setattr(executors_ray.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(Unavailable, match=r"pip install .ray==2.60.0"):
+        prepare(on("ray", 1))
+    assert home.list_experiments() == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from agents.models import quiet
-from ui import shared, style
+from ui import inbox, shared, style
 
 quiet.environment()
 st.set_page_config(page_title="Headcount", page_icon="🧮", layout="wide")
@@ -13,10 +13,17 @@ style.apply()
 
 # Section → address of the page → its title. The page is `page()` of ui/<address>.py, loaded when it is first opened.
 MENU = {
-    "": {"home": "Home", "launch": "Launch", "live": "Live", "compare": "Compare", "replay": "Replay"},
+    "": {
+        "home": "Home",
+        "launch": "Launch",
+        "live": "Live",
+        "compare": "Compare",
+        "replay": "Replay",
+        "approvals": inbox.title(),
+    },
     "Understand": {"layers": "Layers"},
     "Prepare": {"own_job": "Your own job", "knowledge": "Knowledge"},
-    "More": {"approvals": "Approvals", "models": "Models", "settings": "Settings"},
+    "More": {"models": "Models", "settings": "Settings"},
 }
 
 sections = {

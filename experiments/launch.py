@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 
+from experiments import resume as resuming
 from experiments.conduct import prepare
 from experiments.plan import Plan
 from traces import home
@@ -29,6 +31,19 @@ def go(folder: ExperimentFolder) -> str:
         )
     threading.Thread(target=process.wait, daemon=True).start()  # so that no zombie is left when it ends
     return folder.id
+
+
+def resume(experiment: str, patience_s: float = 20.0) -> None:
+    """Go on with an experiment that was stopped or lost. Returns when it runs again, or after `patience_s`. Raises
+    InputError, and starts nothing, where it cannot go on."""
+    folder = home.find_experiment(experiment)
+    resuming.check(folder)
+    folder.stop_file.unlink(missing_ok=True)
+    before = folder.read_status()
+    go(folder)
+    deadline = time.monotonic() + patience_s
+    while folder.read_status() == before and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def stop(experiment: str) -> None:

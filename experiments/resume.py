@@ -18,16 +18,16 @@ def resume(folder: ExperimentFolder, watch: Callable[[Progress], object] = lambd
     neither a recorded model call nor a recorded outside effect is.
 
     Raises InputError where it still runs or its scenario's files have changed; otherwise as `conduct` does."""
-    state = home.state(folder, time.time())
-    if state == "running":
-        raise InputError(f"{folder.id} is running: there is nothing to resume")
-    _check_scenario(folder)
+    check(folder)
     folder.stop_file.unlink(missing_ok=True)
     return conduct(folder, watch)
 
 
-def _check_scenario(folder: ExperimentFolder) -> None:
-    """Runs before and after must have been on equal terms."""
+def check(folder: ExperimentFolder) -> None:
+    """Whether the experiment can go on: it does not run, and runs before and after will be on equal terms. Raises
+    InputError where it cannot."""
+    if home.state(folder, time.time()) == "running":
+        raise InputError(f"{folder.id} is running: there is nothing to resume")
     scenario = plans.check(plans.read(folder))
     first = next(committed(folder.journals()), None)
     if first is not None and first.run.scenario_digest not in ("", scenario.digest):

@@ -3,24 +3,46 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import msgspec
 import psutil
 import pytest
+from standin import Standin, call, text
 
 from experiments import launch
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from tasks import scenario as scenarios
 from tests.browser import app_server, browser_page, needs_browser
-from traces import home
-from traces.home import ExperimentFolder
+from tools import approvals
+from traces import clock, home
+from traces.home import ExperimentFolder, Status
+from traces.journal import Journal
+from traces.kernel import (
+    ApprovalDecided,
+    Budget,
+    Evaluated,
+    Message,
+    MessageSent,
+    Run,
+    RunFinished,
+    RunStarted,
+    Usage,
+)
+from traces.recorder import Recorder
+from traces.store import Store
 
 pytestmark = [needs_browser, pytest.mark.browser]
 
-PAGES = ["home", "launch", "live", "compare", "replay"]
+TOP = ["launch", "live", "compare", "replay", "approvals"]
+UNDER = {"Understand": ["layers"], "More": ["models", "settings"]}
+PAGES = ["home", *TOP, *(name for names in UNDER.values() for name in names)]
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +96,17 @@ def test_every_page_opens_by_its_address_and_reaches_nothing_outside(app: str) -
 def test_every_page_opens_from_the_menu(app: str) -> None:
     with browser_page() as (page, outside):
         _open(page, app, HEADINGS["home"])
-        for name in [*PAGES[1:], "home"]:
+        for name in [*TOP, "home"]:
             page.get_by_role("link", name=name.capitalize(), exact=True).first.click()
             page.get_by_role("heading", level=1, name=HEADINGS.get(name, name.capitalize())).wait_for()
             _no_trouble(page)
+        for section, names in UNDER.items():
+            for name in names:
+                page.wait_for_timeout(800)
+                page.get_by_text(section, exact=True).first.click()
+                page.get_by_role("menuitem", name=name.capitalize(), exact=True).click()
+                page.get_by_role("heading", level=1, name=name.capitalize()).wait_for()
+                _no_trouble(page)
         assert outside == []
 
 
@@ -125,17 +154,214 @@ def test_a_wrong_scenario_is_told_beside_the_form(app: str) -> None:
         _no_trouble(page)
 
 
+def test_a_broken_file_of_a_scenario_is_told_with_its_place(app: str, tmp_path: Path) -> None:
+    copy = tmp_path / "mine"
+    shutil.copytree(scenarios.SHIPPED / "market_brief", copy)
+    (copy / "scenario.yaml").write_text("title: [unclosed")
+    with browser_page() as (page, _):
+        _open(page, f"{app}/launch?scenario={copy}", "Launch")
+        page.get_by_text(re.compile(r"scenario\.yaml:1")).first.wait_for()
+        assert page.get_by_role("button", name=re.compile("^Start")).count() == 0
+
+
+def test_what_is_wrong_is_said_beside_its_field(app: str) -> None:
+    with browser_page() as (page, _):
+        _open(page, f"{app}/launch?scenario=market_brief", "Launch")
+        own = page.get_by_role("textbox", name="Your own teams")
+        own.fill("orchestra")
+        own.press("Enter")
+        page.get_by_text("no team 'orchestra'").first.wait_for()
+        page.get_by_text("Not ready to start").wait_for()
+        own.fill("")
+        own.press("Enter")
+        page.get_by_text("Not ready to start").wait_for(state="detached")
+        page.wait_for_timeout(1000)
+        page.get_by_role("combobox", name=re.compile("Outside effects")).click()
+        page.get_by_role("option", name="a person, on the page Approvals").click()
+        page.get_by_text("cannot wait for a person").first.wait_for()
+
+
+def test_the_demo_is_one_click_and_can_be_stopped_and_resumed(app: str) -> None:
+    with browser_page() as (page, _):
+        _open(page, app, HEADINGS["home"])
+        page.get_by_role("button", name="Run the demo").click()
+        page.get_by_role("heading", level=1, name="Live").wait_for()
+        page.get_by_text(re.compile(r"about .* left")).first.wait_for(timeout=60_000)
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("Stopped by request").wait_for(timeout=30_000)
+        before = _runs_done(page)
+        page.get_by_role("button", name="Resume").click()
+        page.get_by_role("button", name="Stop").wait_for(timeout=60_000)
+        assert _runs_done(page) >= before
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("Stopped by request").wait_for(timeout=30_000)
+        _no_trouble(page)
+
+
+def _runs_done(page: Any) -> int:
+    found = re.search(r"([\d,]+) of 720 runs in", page.locator('[data-testid="stMain"]').inner_text())
+    assert found is not None
+    return int(found[1].replace(",", ""))
+
+
+def test_a_click_on_a_chart_shows_the_runs_behind_it(app: str) -> None:
+    with browser_page(height=2600) as (page, _):
+        _open(page, f"{app}/compare", "Compare")
+        page.get_by_text(re.compile(r"\d+ of \d+ runs shown")).wait_for()
+        page.wait_for_timeout(1000)
+        page.locator('[data-testid="stVegaLiteChart"]').nth(3).locator(".mark-rect path").first.click()
+        page.wait_for_function("document.body.innerText.match(/\\b[1-8] of [1-8] runs shown/)")
+        _no_trouble(page)
+
+
+def test_limits_change_the_advice(app: str) -> None:
+    with browser_page(height=2000) as (page, _):
+        _open(page, f"{app}/compare", "Compare")
+        slider = page.get_by_role("slider").nth(2)
+        slider.focus()
+        for _ in range(3):
+            slider.press("End")
+        page.get_by_text("No team keeps to these limits").wait_for()
+
+
+def test_the_report_and_the_data_can_be_taken_along(app: str, tmp_path: Path) -> None:
+    with browser_page() as (page, _):
+        _open(page, f"{app}/compare", "Compare")
+        for name, start in (("Report (HTML)", "<!doctype html>"), ("Runs (CSV)", "run,team,engine")):
+            with page.expect_download() as download:
+                page.get_by_role("button", name=name).click()
+            download.value.save_as(tmp_path / "file")
+            assert (tmp_path / "file").read_text().startswith(start)
+
+
+def test_the_layers_lead_to_the_steps(app: str) -> None:
+    with browser_page() as (page, _):
+        _open(page, f"{app}/layers", "Layers")
+        page.get_by_role("heading", name="11 · Product").wait_for()
+        page.get_by_role("link", name="See the slowest model call").click()
+        page.get_by_role("heading", level=1, name="Replay").wait_for()
+        page.get_by_role("heading", name=re.compile(r"Step \d+ · Model call")).wait_for()
+
+
+def test_a_dead_model_server_is_told_where_one_looks(app: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = {"model": "hosted_vllm/gone", "api_base": "http://127.0.0.1:9/v1"}
+    experiment = launch.start(Plan("market_brief", ("solo",), cases=1, trials=1, **dead))
+    with browser_page() as (page, _):
+        _open(page, f"{app}/live?experiment={experiment}", "Live")
+        page.get_by_text("Finished.").wait_for(timeout=60_000)
+        page.get_by_text("1 broke off with an error").wait_for()
+        page.goto(f"{app}/compare?experiment={experiment}")
+        page.get_by_text("1 of 1 runs broke off with an error").wait_for()
+        _no_trouble(page)
+
+
+HOSTILE = "![x](http://evil.example/a.png) <img src=http://evil.example/b.png> <script>window.pwned=1</script> # big"
+
+
+def test_hostile_text_makes_no_request_and_runs_nothing(app: str, data: Path) -> None:
+    experiment = _hostile(data)
+    with browser_page() as (page, outside):
+        for name in ("home", "live", "compare", "layers", "approvals", "launch", "models"):
+            query = f"?experiment={experiment}&scenario={quote(HOSTILE)}&model={quote(HOSTILE)}"
+            page.goto(f"{app}/{name}{query}")
+            page.get_by_role("heading", level=1).first.wait_for()
+            page.wait_for_timeout(1500)
+            _no_trouble(page)
+        page.goto(f"{app}/approvals")
+        page.get_by_text("wants to call").first.wait_for()
+        assert page.evaluate("window.pwned") is None
+        assert page.locator('img[src*="evil"]').count() == 0
+        assert outside == []
+
+
+def _hostile(data: Path) -> str:
+    """An experiment in which every text of somebody else's is hostile, with a request that waits."""
+    folder = home.experiment_folder(f"{home.new_id()}-hostile").create()
+    run = Run(HOSTILE, "case", "solo", "native", HOSTILE, 0, 1, Budget(), "real", False, "", "easy", (HOSTILE,))
+    message = Message(1, HOSTILE, "report", HOSTILE, to="b", trusted=False)
+    events = [RunStarted(run, HOSTILE), MessageSent(message), Evaluated(False, 0.0, ())]
+    events.append(RunFinished("failed", HOSTILE, HOSTILE, Usage(), 1.0, 1, HOSTILE))
+    with Journal(folder.journal_file()) as journal:
+        recorder = Recorder(0, journal)
+        for event in events:
+            clock.run(_record(recorder, event), virtual=True)
+    plan = {"scenario": HOSTILE, "teams": ["solo"], "model": HOSTILE}
+    folder.write_plan(
+        {"created": time.time(), "command": HOSTILE, "scenario": HOSTILE, "simulated": False, "total": 1, "plan": plan}
+    )
+    me = psutil.Process()
+    folder.write_status(Status(me.pid, me.create_time(), "failed", 1, 1, time.time(), HOSTILE))
+    place = folder.path / approvals.FOLDER
+    place.mkdir()
+    request = approvals.Request(
+        "0" * 16, 0, "effect", HOSTILE, time.time(), time.time() + 900, HOSTILE, {"a": HOSTILE}, "", HOSTILE, (HOSTILE,)
+    )
+    (place / f"{request.id}.json").write_bytes(msgspec.json.encode(request))
+    return folder.id
+
+
+async def _record(recorder: Recorder, event: Any) -> None:
+    recorder.record(event)
+
+
+CREDIT = '{"invoice_id": "INV-0001", "amount": 300, "reason": "duplicate"}'
+
+
+def test_a_person_says_yes_in_the_app_and_the_trace_has_the_name(app: str, tmp_path: Path) -> None:
+    team = tmp_path / "bare.yaml"
+    team.write_text("shape: solo\nagent: {check: none}\n")
+    script = [call("create_credit_note", CREDIT), text("I made the credit note CN-1.")]
+    with Standin(script) as server, browser_page() as (page, _):
+        standin = {"model": "hosted_vllm/standin", "api_base": server.url}
+        plan = Plan("billing_support", (str(team),), cases=1, trials=1, approver="person", **standin)
+        experiment = launch.start(plan)
+        _open(page, f"{app}/live?experiment={experiment}", "Live")
+        page.get_by_text("An agent waits for a person's answer").wait_for(timeout=60_000)
+        page.get_by_role("link", name="Answer").click()
+        page.get_by_text("invoice_id = 'INV-0001'").wait_for()
+        name = page.get_by_label("Your name, as it is recorded in the trace")
+        name.fill("Ada Byron")
+        name.press("Enter")
+        page.get_by_role("button", name="Allow it").first.click()
+        page.get_by_text("Nobody waits for an answer").wait_for(timeout=30_000)
+        page.goto(f"{app}/live?experiment={experiment}")
+        page.get_by_text("Finished.").wait_for(timeout=30_000)
+    events = [record.event for record in Store().events(experiment, 0)]
+    decided = next(event for event in events if isinstance(event, ApprovalDecided))
+    assert (decided.approved, decided.approver) == (True, "Ada Byron")
+
+
+def test_a_live_page_goes_on_by_itself_and_survives_a_reload(app: str) -> None:
+    experiment = launch.start(Plan("market_brief", trials=1000, workers=1))
+    with browser_page() as (page, _):
+        _open(page, f"{app}/live?experiment={experiment}", "Live")
+        first = _count(page)
+        page.wait_for_timeout(2500)
+        assert _count(page) > first
+        page.reload()
+        page.get_by_text(re.compile("about .* left")).first.wait_for()
+        assert _count(page) >= first
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_text("Stopped by request").wait_for(timeout=30_000)
+
+
+def _count(page: Any) -> int:
+    page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ runs in")).wait_for()
+    found = re.search(r"([\d,]+) of [\d,]+ runs in", page.locator('[data-testid="stMain"]').inner_text())
+    return int(found[1].replace(",", "")) if found else -1
+
+
 def test_a_killed_worker_is_shown_as_lost(app: str) -> None:
     experiment = launch.start(Plan("market_brief", trials=1000, workers=1))
     folder = home.find_experiment(experiment)
     pid = _pid_after(folder, runs=3)
     with browser_page() as (page, _):
         _open(page, f"{app}/live?experiment={experiment}", "Live")
-        page.get_by_text(re.compile("about .* left")).wait_for()
+        page.get_by_text(re.compile("about .* left")).first.wait_for()
         processes = [psutil.Process(pid), *psutil.Process(pid).children()]
         for process in processes:
             process.kill()
-        page.get_by_text("Worker lost").wait_for(timeout=12_000)
+        page.get_by_text("Worker lost: its process").wait_for(timeout=12_000)
         page.goto(f"{app}/replay?experiment={experiment}&run=0")
         page.get_by_role("heading", level=1, name="Replay").wait_for()
         page.wait_for_timeout(1000)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from tools import approvals
 from tools.approvals import Answer, Request
 from traces import home
+from traces.errors import HeadcountError
 from traces.home import ExperimentFolder
 from ui import shared
 
@@ -31,6 +32,15 @@ def waiting(experiment: str | None = None) -> list[Waiting]:
             alive = shared.store().experiment(folder.id).state in shared.UNDER_WAY
             found += [Waiting(folder.id, request, alive) for request in requests]
     return sorted(found, key=lambda one: one.request.asked)
+
+
+def title() -> str:
+    """The Approvals page in the menu, with how many runs wait."""
+    try:
+        count = sum(one.alive for one in waiting())
+    except HeadcountError:  # the page says what is wrong
+        count = 0
+    return f"Approvals ({count})" if count else "Approvals"
 
 
 def answered(limit: int) -> list[tuple[str, Request, Answer]]:

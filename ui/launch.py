@@ -97,9 +97,11 @@ def _teams() -> tuple[list[str], list[str]]:
         "Your own teams", placeholder="my_team.yaml, my_teams:pair", key="own_teams", help="See docs/teams.md."
     )
     teams += [name.strip() for name in str(own).split(",") if name.strip()]
+    known: list[str] = []
     for name in teams:
         try:
             table.team(name)
+            known.append(name)
         except HeadcountError as error:
             st.error(shared.plain(str(error)))
     if not teams:
@@ -114,7 +116,7 @@ def _teams() -> tuple[list[str], list[str]]:
     if not engines:
         st.error("Pick at least one engine.")
     for engine in engines:
-        for name in teams:
+        for name in known:
             why = table.engine(engine)().offers(name)
             if why:
                 st.error(shared.plain(f"{name} on {engine}: {why}"))
@@ -200,7 +202,7 @@ def _start(plan: Plan) -> None:
     total = len(plans.trials(plan, scenario))
     launch_expected.show(plan, scenario, total)
     st.caption("The same from a terminal:")
-    st.code(plans.command_line(plan), language="bash", wrap_lines=True)
+    st.code(plans.command_line(plan), language=None, wrap_lines=True)
     if st.button(f"Start {total:,} runs", type="primary"):
         with st.spinner("Starting"):
             experiment = launcher.start(plan)

@@ -24,6 +24,8 @@ ABREAST = 3
 NEWEST = 8
 MESSAGES = 6
 LOOK_BACK = 200
+ENDED = ("completed", "limited", "failed")
+RESUMABLE = ("stopped", "interrupted", "failed")
 OVER = {
     "finished": "Finished.",
     "stopped": "Stopped by request. What was done until then is kept.",
@@ -44,7 +46,8 @@ def _watch(experiment: str) -> None:
     """One look. While the experiment runs it is repeated every second, without touching the rest of the page."""
     row = shared.store().experiment(experiment)
     running = row.state in shared.UNDER_WAY
-    rows = shared.store().live_rows(experiment) if running else shared.store().team_rows(experiment)
+    store = shared.store()
+    rows = store.live_rows(experiment) if running else [r for r in store.team_rows(experiment) if r.status in ENDED]
     shared.heading(row)
     if not running:
         (st.success if row.state == "finished" else st.error)(_ended(row))
@@ -205,10 +208,24 @@ def _actions(row: ExperimentRow, running: bool) -> None:
         if running and st.button("Stop", key="stop", help="Within about a second; what is done is kept."):
             launch.stop(row.id)
             st.toast("Asked to stop.")
+        if row.state in RESUMABLE and st.button(
+            "Resume", key="resume", type="primary", help="Goes on where it stopped; nothing recorded is done again."
+        ):
+            _resume(row.id)
         shared.link("compare", "Compare", experiment=row.id)
         shared.link("replay", "Replay", experiment=row.id)
         shared.link("layers", "Layers", experiment=row.id)
-    st.code(row.command, language="bash", wrap_lines=True)
+    st.code(row.command, language=None, wrap_lines=True)
+
+
+def _resume(experiment: str) -> None:
+    try:
+        with st.spinner("Starting again"):
+            launch.resume(experiment)
+    except HeadcountError as error:
+        st.error(shared.plain(str(error)))
+        return
+    st.rerun()
 
 
 def _follow_the_end(row: ExperimentRow, running: bool) -> None:

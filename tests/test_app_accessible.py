@@ -1,0 +1,85 @@
+"""Every page, light and dark, wide and narrow: no serious finding of axe, nothing wider than the screen, and the main
+things can be reached with the keyboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from experiments.conduct import conduct, prepare
+from experiments.plan import Plan
+from tests.browser import app_server, browser_page, needs_browser
+
+pytestmark = [needs_browser, pytest.mark.browser]
+
+PAGES = [
+    "home",
+    "launch",
+    "live",
+    "compare",
+    "replay",
+    "layers",
+    "approvals",
+    "models",
+    "settings",
+    "knowledge",
+    "own_job",
+]
+# Streamlit's own, which no page can change: a tooltip's button inside a label, regions outside landmarks.
+STREAMLITS = ("nested-interactive",)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("accessible") / "runs"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADCOUNT_HOME", str(folder))
+        conduct(prepare(Plan("market_brief", cases=3, trials=1, workers=1)))
+        with app_server(folder) as url:
+            yield url
+
+
+def _shown(page: Any, url: str) -> None:
+    page.goto(url)
+    page.get_by_role("heading", level=1).first.wait_for()
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
+    page.wait_for_timeout(700)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(app: str, scheme: Any) -> None:
+    found = []
+    with browser_page(scheme=scheme) as (page, outside):
+        for name in PAGES:
+            _shown(page, f"{app}/{name}")
+            for violation in Axe().run(page).response["violations"]:
+                if violation["impact"] in ("serious", "critical") and violation["id"] not in STREAMLITS:
+                    nodes = [node["html"][:200] for node in violation["nodes"][:3]]
+                    found.append((name, violation["id"], len(violation["nodes"]), nodes))
+        assert outside == []
+    assert found == [], found
+
+
+def test_every_page_fits_a_phone(app: str) -> None:
+    wide = []
+    with browser_page(width=390, height=800) as (page, _):
+        for name in PAGES:
+            _shown(page, f"{app}/{name}")
+            width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+            if width > 390:
+                wide.append((name, width))
+    assert wide == []
+
+
+def test_the_demo_can_be_reached_with_the_keyboard(app: str) -> None:
+    with browser_page() as (page, _):
+        _shown(page, f"{app}/home")
+        reached = []
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.innerText"))
+        assert "Run the demo" in reached
+        assert any("Launch" in text for text in reached)

@@ -21,7 +21,7 @@ import psutil
 from benchmarks.report import Figure, main
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
-from tests.browser import app_server, browser_page
+from tests.browser import SETTLED, app_server, browser_page
 from traces import home
 from traces.clock import VirtualLoop
 from traces.home import ExperimentFolder, Status
@@ -44,7 +44,6 @@ PAGES = {
 RUNS, ROUNDS = 10_000, 5
 SMALL, OF = 50, 100
 PAINT_MS, CHANGE_MS = 2000.0, 1000.0
-SETTLED = "!document.querySelector('[data-testid=stStatusWidget]')"
 
 
 def fill(runs: int) -> None:

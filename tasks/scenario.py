@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -122,8 +122,20 @@ def find(name: str) -> Path:
 
 
 def load(name: str) -> Scenario:
-    """The scenario, read and checked whole: a mistake in any file raises ScenarioError with its place."""
+    """The scenario, read and checked whole: a mistake in any file raises ScenarioError with its place. Read once for as
+    long as no file in its folder changes."""
     folder = find(name)
+    return _load(folder, _stamp(folder))
+
+
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """What tells that a file has changed: names, times, sizes."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return tuple((str(path), (seen := path.stat()).st_mtime_ns, seen.st_size) for path in paths)
+
+
+@lru_cache(maxsize=16)
+def _load(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Scenario:
     file = yamlfile.load(folder / "scenario.yaml", ScenarioFile)
     paths = sorted((folder / "cases").glob("*.yaml"))
     if not paths:

@@ -19,6 +19,8 @@ import pytest
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 LOCAL = ("127.0.0.1", "localhost")
+SETTLED = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
+"""A page's script: whether the page is drawn to its end."""
 _QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 _ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-sync", *_QUIET]
 

@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
-from tests.browser import app_server, browser_page, needs_browser
+from tests.browser import SETTLED, app_server, browser_page, needs_browser
 
 pytestmark = [needs_browser, pytest.mark.browser]
 
@@ -45,8 +45,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _shown(page: Any, url: str) -> None:
     page.goto(url)
     page.get_by_role("heading", level=1).first.wait_for()
-    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
-    page.wait_for_timeout(700)
+    page.wait_for_function(SETTLED, timeout=60_000)
+    page.wait_for_timeout(500)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -79,7 +79,7 @@ def paired_difference(a: Sequence[Outcome], b: Sequence[Outcome], level: float =
     The interval is Student's over the cases' mean differences; where no case shows any difference it is the rule of
     three over the cases (Hanley & Lippman-Hand 1983). `p` is that of the sign-flip permutation test over cases.
     """
-    diffs = _differences(a, b)
+    diffs = case_differences(a, b)
     if not diffs:
         return None
     pairs = sum(map(len, diffs.values()))
@@ -99,7 +99,7 @@ def paired_difference(a: Sequence[Outcome], b: Sequence[Outcome], level: float =
     return Difference(value, max(-1.0, low), min(1.0, high), min(1.0, p), len(diffs), pairs)
 
 
-def _differences(a: Sequence[Outcome], b: Sequence[Outcome]) -> dict[str, list[int]]:
+def case_differences(a: Sequence[Outcome], b: Sequence[Outcome]) -> dict[str, list[int]]:
     """Case → the differences of its trials, in order."""
     other = {(o.case, o.trial): o.success for o in b}
     diffs: dict[str, list[int]] = defaultdict(list)
@@ -107,6 +107,41 @@ def _differences(a: Sequence[Outcome], b: Sequence[Outcome]) -> dict[str, list[i
         if (o.case, o.trial) in other:
             diffs[o.case].append(int(o.success) - int(other[o.case, o.trial]))
     return diffs
+
+
+def mcnemar(a: Sequence[Outcome], b: Sequence[Outcome]) -> float | None:
+    """The p value of McNemar's exact test (McNemar 1947): of the trials in which only one of the two succeeded, is it
+    as often one as the other? For one trial of each case; with more, trials of a case depend on one another and
+    `paired_difference` has the test. None where no trial was done by both."""
+    from statsmodels.stats.contingency_tables import mcnemar as exact
+
+    flat = [d for diffs in case_differences(a, b).values() for d in diffs]
+    if not flat:
+        return None
+    only_a, only_b = flat.count(1), flat.count(-1)
+    return float(exact([[len(flat) - only_a - only_b, only_a], [only_b, 0]], exact=True).pvalue)
+
+
+def equivalent(difference: Difference, margin: float, alpha: float = 1 - LEVEL) -> bool:
+    """Whether the two are as good as each other up to `margin`, by two one-sided tests (Schuirmann 1987): the interval
+    at 1 - 2 alpha lies within it. Uses the interval's own scale, Student's with (cases - 1) degrees of freedom."""
+    from scipy import stats
+
+    m = difference.cases if difference.cases > 1 else difference.pairs
+    if m < 2:
+        return False
+    half = (difference.high - difference.low) / 2
+    ratio = stats.t.ppf(1 - alpha, m - 1) / stats.t.ppf(1 - alpha / 2, m - 1)
+    return bool(abs(difference.value) + half * ratio < margin)
+
+
+def pass_hat_k(outcomes: Sequence[Outcome], k: int) -> float | None:
+    """pass^k: the chance that k trials of a case all succeed, the mean over cases of C(c, k) / C(n, k) with c
+    successes in n trials (Yao et al. 2024, tau-bench, section 4). None where a case has fewer than k trials."""
+    cases = _by_case(outcomes).values()
+    if not outcomes or any(len(won) < k for won in cases):
+        return None
+    return float(np.mean([math.comb(sum(won), k) / math.comb(len(won), k) for won in cases]))
 
 
 def _sign_flip(values: np.ndarray) -> float:

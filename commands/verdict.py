@@ -1,0 +1,41 @@
+"""Verdicts on what is recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from commands.options import Json
+
+cli = typer.Typer()
+
+
+@cli.command()
+def verdict(
+    experiment: Annotated[str, typer.Argument(help="The experiment's id, a part of it, or `latest`.")] = "latest",
+    margin: Annotated[float, typer.Option(help="A difference that would not matter to you, such as 0.05.")] = 0.05,
+    max_cost: Annotated[float | None, typer.Option(help="Dollars per run, at most.")] = None,
+    max_latency: Annotated[float | None, typer.Option(help="Seconds per run, at most.")] = None,
+    min_success: Annotated[float, typer.Option(help="Share of runs that must succeed, at least.")] = 0.0,
+    json: Json = False,
+) -> None:
+    """Judge an experiment again under your margin and limits, with everything that the verdict rests on."""
+    from experiments import judging, judging_report
+    from experiments.recommending import Limits
+
+    found = judging.again(experiment, margin, Limits(max_cost, max_latency, min_success))
+    judging_report.show(found, json=json)
+
+
+@cli.command()
+def report(
+    experiment: Annotated[str, typer.Argument(help="The experiment's id, a part of it, or `latest`.")] = "latest",
+    into: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write the comparison as one HTML file that loads nothing and can be mailed."""
+    from experiments import judging_report
+
+    judging_report.write_page(experiment, into)
+    print(f"{into}: the comparison as one file")

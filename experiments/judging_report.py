@@ -1,0 +1,123 @@
+"""A judgement on the terminal, and a comparison as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments import htmlreport, report, words
+from experiments.judging import Judgement, Pair
+from experiments.outcome import Outcome, named
+from experiments.verdict import judge, summarise
+from traces import home
+from traces.errors import InputError
+from traces.home import write_atomically
+from traces.store import Store
+
+
+def show(found: Judgement, *, json: bool) -> None:
+    """The verdict and what it rests on: teams, how they work together, each against one agent, and advice."""
+    if json:
+        print(report.as_json(found))
+        return
+    console = Console()
+    mark = "simulated" if found.simulated else "measured"
+    console.print(f"[bold]{found.verdict.text}[/bold]", highlight=False)
+    console.print(found.verdict.reason, highlight=False)
+    console.print(_teams(found, mark))
+    if found.pairs:
+        console.print(_pairs(found))
+    console.print(_together(found))
+    advice = found.advice
+    console.print(f"Advice: {advice.team or 'none'}: {advice.why}.", highlight=False)
+    for team, why in advice.excluded.items():
+        console.print(f"  not {team}: {why}", highlight=False)
+
+
+def _teams(found: Judgement, mark: str) -> Table:
+    table = _table(
+        f"Teams ({mark})", "team", "runs", "success", "95 % interval", "all of a case's trials", "cost / success"
+    )
+    for team in found.teams:
+        consistent = found.consistency[team.name]
+        table.add_row(
+            team.name,
+            f"{team.trials:,}",
+            f"{team.success:.1%}",
+            f"{team.ci_low:.1%} to {team.ci_high:.1%}",
+            f"{consistent[-1]:.1%} (pass^{len(consistent)})" if consistent else "-",
+            words.money(team.cost_per_success_usd),
+        )
+    return table
+
+
+def _pairs(found: Judgement) -> Table:
+    table = _table(
+        "Against one agent, in points", "team", "difference", "95 % interval", "p (Holm)", "at any time", "as good"
+    )
+    by_name = {(c.team, c.engine): c for c in found.verdict.differences}
+    for pair in found.pairs:
+        compared = by_name[pair.team, pair.engine]
+        d = compared.difference
+        table.add_row(
+            named(pair.team, pair.engine),
+            f"{100 * d.value:+.1f}",
+            f"{100 * d.low:+.1f} to {100 * d.high:+.1f}",
+            f"{compared.p_adjusted:.3f}",
+            f"{100 * pair.at_any_time[0]:+.1f} to {100 * pair.at_any_time[1]:+.1f}",
+            _as_good(pair, found.margin),
+        )
+    table.caption = "at any time: holds at 95 % however often the experiment was looked at"
+    return table
+
+
+def _as_good(pair: Pair, margin: float) -> str:
+    return f"within {100 * margin:g}" if pair.equivalent else "not shown"
+
+
+def _together(found: Judgement) -> Table:
+    table = _table(
+        "How they work together", "team", "turns", "overhead", "coordination", "redundancy", "errors x", "caught"
+    )
+    for one in found.measures:
+        table.add_row(
+            named(one.team, one.engine),
+            f"{one.turns:.1f}",
+            *_shares((one.overhead, one.coordination, one.redundancy)),
+            "-" if one.error_amplification is None else f"{one.error_amplification:.2f}",
+            *_shares((one.catch_rate,)),
+        )
+    table.caption = (
+        "errors x: error amplification, above 1 where the team fails more often than one agent (docs/verdict.md)"
+    )
+    return table
+
+
+def _shares(values: Iterable[float | None]) -> list[str]:
+    return ["-" if value is None else f"{value:.0%}" for value in values]
+
+
+def _table(title: str, first: str, *names: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right")
+    return table
+
+
+def write_page(experiment: str, into: Path) -> None:
+    """The comparison as one HTML file. Raises InputError where there is nothing to compare or the file cannot be."""
+    folder, store = home.find_experiment(experiment), Store()
+    row = next(row for row in store.experiments() if row.id == folder.id)
+    outcomes = [o for o in map(Outcome.of_row, store.team_rows(folder.id)) if o is not None]
+    if not outcomes:
+        raise InputError(f"experiment {folder.id} has no graded run yet")
+    page = htmlreport.page(row, outcomes, judge(outcomes), summarise(outcomes))
+    try:
+        write_atomically(into, page.encode())
+    except OSError as error:
+        raise InputError(f"--into: {into} cannot be written: {error.strerror}") from None

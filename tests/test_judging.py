@@ -1,0 +1,90 @@
+"""A verdict once more: margins, limits, consistency, and intervals that hold at any time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+import headcount
+from experiments import judging
+from experiments.conduct import conduct, prepare
+from experiments.plan import Plan
+from experiments.recommending import Limits
+from experiments.sequential import confidence_sequence
+from experiments.statistics import equivalent, mcnemar, paired_difference, pass_hat_k
+from tests.test_statistics import grid, outcome
+from traces.errors import InputError
+
+
+def test_the_interval_holds_at_every_look() -> None:
+    """Looked at after every case, it loses the true mean in at most 5 % of experiments."""
+    rng, lost = np.random.default_rng(7), 0
+    for _ in range(200):
+        found = rng.choice([-0.4, 0.0, 0.4, 1.0], size=60, p=[0.3, 0.3, 0.2, 0.2])  # the mean is 0.16
+        looks = (confidence_sequence(found[:n].tolist()) for n in range(5, 61, 5))
+        lost += any(not low <= 0.16 <= high for low, high in looks)
+    assert lost <= stats.binom.ppf(0.999, 200, 0.05)
+
+
+def test_the_interval_closes_in_on_a_plain_difference() -> None:
+    rng = random.Random(1)
+    low, high = confidence_sequence([rng.choice([0.4, 0.6]) for _ in range(200)])
+    assert 0.35 < low < 0.5 < high < 0.65
+    assert confidence_sequence([]) == (-1.0, 1.0)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=7), st.integers(1, 7))
+def test_pass_hat_k_is_the_share_of_draws_that_all_succeed(won: list[bool], k: int) -> None:
+    found = pass_hat_k(grid({"case": won}), k)
+    if k > len(won):
+        assert found is None
+        return
+    draws = list(itertools.combinations(won, k))
+    assert found == pytest.approx(sum(map(all, draws)) / len(draws))
+
+
+def test_mcnemar_counts_only_where_the_two_part() -> None:
+    a = [outcome(f"c{i}", 0, i < 15) for i in range(30)]
+    b = [outcome(f"c{i}", 0, 10 <= i < 17) for i in range(30)]  # only a: 10, only b: 2
+    assert mcnemar(a, b) == pytest.approx(stats.binomtest(2, 12).pvalue)
+    assert mcnemar(a, []) is None
+
+
+def test_equivalence_needs_the_whole_interval_within_the_margin() -> None:
+    a = grid({f"c{i}": [(i + t) % 4 != 0 for t in range(8)] for i in range(40)}, "a")
+    b = grid({f"c{i}": [(i + t) % 4 != 1 for t in range(8)] for i in range(40)}, "b")
+    same = paired_difference(a, b)
+    assert same is not None
+    assert equivalent(same, 0.08)
+    assert not equivalent(same, 0.05)
+
+
+def test_an_experiment_is_judged_again_under_other_terms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = prepare(Plan("billing_support", ("solo", "supervisor"), cases=4, trials=3))
+    conduct(folder)
+    found = judging.again(folder.id, 0.1, Limits())
+    assert [len(found.consistency[team]) for team in ("solo", "supervisor")] == [3, 3]
+    assert found.consistency["solo"][0] == pytest.approx(found.teams[0].success)
+    assert {m.team: m.runs for m in found.measures} == {"solo": 12, "supervisor": 12}
+    (pair,) = found.pairs
+    assert pair.at_any_time[0] <= found.verdict.differences[0].difference.value <= pair.at_any_time[1]
+    assert pair.mcnemar_p is None
+    headcount.cli(["verdict", folder.id, "--max-latency", "0.001", "--json"], standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["advice"]["team"] == ""
+    headcount.cli(["report", folder.id, "--into", str(tmp_path / "r.html")], standalone_mode=False)
+    page = (tmp_path / "r.html").read_text()
+    assert found.verdict.text.partition(":")[0] in page
+    assert "src=" not in page
+
+
+def test_a_margin_that_is_none_is_refused() -> None:
+    with pytest.raises(InputError, match="--margin: 3 should be between 0 and 1"):
+        judging.again("latest", 3, Limits())

@@ -78,3 +78,32 @@ def invitations() -> None:
         typer.echo(file)
     if not files:
         typer.echo("No running market takes agents from outside: name them in a team's file (docs/market.md).")
+
+
+@market.command()
+def experiment(
+    name: Annotated[str | None, typer.Argument(help="The experiment (none: a list of them).")] = None,
+    seed: Seed = 1,
+    json: Json = False,
+) -> None:
+    """Do a result again that the literature knows, and say whether it holds here."""
+    from experiments.market import known, report
+    from experiments.report import as_json
+
+    if name is None:
+        report.show_names({name: (do.__doc__ or "") for name, do in known.EXPERIMENTS.items()}, json=json)
+        return
+    found = known.find(name)(seed)
+    if json:
+        print(as_json(found))
+    else:
+        report.show_finding(found)
+    raise typer.Exit(not found.holds)
+
+
+@market.command()
+def mechanisms(json: Json = False) -> None:
+    """List the mechanisms and what holds of each."""
+    from experiments.market import report
+
+    report.show_mechanisms(json=json)

@@ -46,7 +46,7 @@ def success_interval(outcomes: Sequence[Outcome]) -> Interval:
     cases = _by_case(outcomes)
     n, m = len(outcomes), len(cases)
     rate = sum(o.success for o in outcomes) / n
-    low, high = _wilson(rate, _effective(cases, rate, n) if n > m > 1 else float(m if n > m else n))
+    low, high = wilson(rate, _effective(cases, rate, n) if n > m > 1 else float(m if n > m else n))
     return Interval(rate, min(low, rate), max(high, rate))
 
 
@@ -63,7 +63,7 @@ def _effective(cases: dict[str, list[bool]], rate: float, n: int) -> float:
     return float(max(1.0, effective * (z / t) ** 2))
 
 
-def _wilson(rate: float, n: float) -> tuple[float, float]:
+def wilson(rate: float, n: float) -> tuple[float, float]:
     """Wilson 1927, for a number of trials that need not be whole."""
     from scipy import stats
 

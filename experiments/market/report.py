@@ -10,9 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from experiments.market.known import Finding
 from experiments.market.recording import Simulated
 from experiments.market.tally import Lot, Summary
+from experiments.report import as_json
 from experiments.words import ordinal
+from marketplace.mechanisms import MECHANISMS
 
 
 @contextmanager
@@ -43,6 +46,52 @@ def show(found: Simulated) -> None:
         f"headcount replay {found.experiment} 0",
         highlight=False,
     )
+
+
+def show_finding(found: Finding) -> None:
+    """A known result done again: the claim, the figures, and whether it holds."""
+    console = Console()
+    console.print(f"{found.claim}\n", highlight=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+    for column in (found.unit, "found", "95 % interval", "theory", ""):
+        table.add_column(column, justify="left" if column == found.unit else "right")
+    for row in found.rows:
+        theory = "" if row.expected is None else f"{row.expected:.4f}"
+        between = f"{row.found.low:.4f} to {row.found.high:.4f}"
+        table.add_row(row.name, f"{row.found.value:.4f}", between, theory, _HOLDS[row.holds])
+    console.print(table)
+    verdict = "It holds here" if found.holds else "Not all of it holds here"
+    console.print(f"{verdict}: seed {found.seed}, {found.markets:,} simulated markets.", highlight=False)
+
+
+def show_names(names: dict[str, str], *, json: bool) -> None:
+    """A list of names with what they mean."""
+    texts = {name: " ".join(text.split()) for name, text in names.items()}
+    if json:
+        print(as_json(texts))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, text in texts.items():
+        table.add_row(name, text)
+    Console().print(table)
+
+
+def show_mechanisms(*, json: bool) -> None:
+    """The mechanisms with their properties."""
+    if json:
+        print(as_json(MECHANISMS))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    properties = ("truthful", "efficient", "rational", "balanced")
+    for column in ("mechanism", "what it does", *properties):
+        table.add_column(column)
+    for name, known in MECHANISMS.items():
+        table.add_row(name, known.about, *("yes" if getattr(known, held) else "-" for held in properties))
+    Console().print(table)
+    print("rational: a winner is paid at least its bid; balanced: posters pay what winners get (docs/market.md)")
+
+
+_HOLDS = {True: "holds", False: "fails", None: ""}
 
 
 def _lines(summary: Summary) -> Iterator[tuple[str, str]]:

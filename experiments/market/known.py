@@ -23,6 +23,9 @@ from traces.errors import InputError
 from traces.kernel import BidMade
 from traces.streams import stream
 
+Experiment = Callable[..., "Finding"]
+"""(seed, how many markets) → what was found."""
+
 
 class Row(Struct, frozen=True):
     """One figure. `expected` is what theory says it is, where it says so; `holds` whether that is in the interval, or,
@@ -187,7 +190,7 @@ def _first(name: str, won: int, markets: int, expected: float) -> Row:
     return Row(name, found, expected, found.low <= expected <= found.high)
 
 
-EXPERIMENTS: dict[str, Callable[[int], Finding]] = {
+EXPERIMENTS: dict[str, Experiment] = {
     "revenue-equivalence": revenue_equivalence,
     "lowballing": lowballing,
     "batch-matching": batch_matching,
@@ -195,7 +198,7 @@ EXPERIMENTS: dict[str, Callable[[int], Finding]] = {
 }
 
 
-def find(name: str) -> Callable[[int], Finding]:
+def find(name: str) -> Experiment:
     """The experiment called `name`. Raises InputError."""
     if name not in EXPERIMENTS:
         raise InputError(f"no market experiment {name!r}; there are: {', '.join(EXPERIMENTS)}")

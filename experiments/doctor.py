@@ -164,13 +164,21 @@ def _alias(name: str, entry: catalog.Entry) -> Finding:
     up, down = [], []
     for base in entry.servers:
         try:
-            _models_at(base.rstrip("/"), os.environ.get(entry.key) if entry.key else None)
+            served = _models_at(base.rstrip("/"), os.environ.get(entry.key) if entry.key else None)
+            _check_adapter(entry, served)
             up.append(base)
         except _NoAnswer as error:
             down.append(f"{base}: {error}")
     state = "ok" if up else "off"
-    how = "start the servers that do not answer" if down else ""
+    how = "start the servers that do not answer, and load the adapters that they lack" if down else ""
     return Finding(title, state, "; ".join([*(f"{base} answers" for base in up), *down]), how)
+
+
+def _check_adapter(entry: catalog.Entry, served: list[str]) -> None:
+    """A LoRA adapter is a model of its server only once it is loaded there."""
+    name = entry.litellm.partition("/")[2]
+    if entry.adapter_of and name not in served:
+        raise _NoAnswer(f"has not loaded the adapter {name}; it serves {', '.join(served) or 'no model'}")
 
 
 class _NoAnswer(Exception):

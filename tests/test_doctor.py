@@ -135,3 +135,16 @@ def test_damaged_journals_are_found_and_said_wherever_they_are_opened(capsys: py
     assert capsys.readouterr().err.count("journal-0.jsonl: a line that breaks off at byte") == 2
     assert Journal(path).repaired is not None  # whoever goes on writing cuts it off; that stays known
     assert "cut off" in finding("journals").detail
+
+
+@pytest.mark.parametrize(("loaded", "state"), [(["base", "billing"], "ok"), (["base"], "off")])
+def test_an_adapter_counts_only_once_its_server_has_loaded_it(
+    loaded: list[str], state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Standin(models=loaded) as server:
+        entry = f"{{litellm: hosted_vllm/billing, servers: ['{server.url}'], adapter_of: base}}"
+        (tmp_path / "models.yaml").write_text(f"models: {{ours: {entry}}}")
+        monkeypatch.setenv("HEADCOUNT_MODELS", str(tmp_path / "models.yaml"))
+        found = finding("model ours")
+    assert found.state == state
+    assert ("has not loaded the adapter billing" in found.detail) == (state == "off")

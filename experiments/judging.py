@@ -27,7 +27,8 @@ LONGEST_K = 8
 class Pair(Struct, frozen=True):
     """A team against one agent, in more ways than the verdict needs. `equivalent`: as good up to the margin, either
     way. `mcnemar_p` is None where a case was done more than once: its trials depend on one another. `at_any_time` is
-    the interval that holds at 95 % however often the experiment was looked at."""
+    the interval that holds at 95 % after each whole case in a fixed order; a look while the experiment runs,
+    trial by trial over all cases, is not covered."""
 
     team: str
     engine: str

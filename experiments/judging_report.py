@@ -71,7 +71,9 @@ def _pairs(found: Judgement) -> Table:
             f"{100 * pair.at_any_time[0]:+.1f} to {100 * pair.at_any_time[1]:+.1f}",
             _as_good(pair, found.margin),
         )
-    table.caption = "at any time: holds at 95 % however often the experiment was looked at"
+    table.caption = (
+        "at any time: holds after each whole case, in a fixed order; not for looks while the experiment runs"
+    )
     return table
 
 

@@ -3,7 +3,9 @@
 A confidence sequence for a mean of bounded observations by betting: Waudby-Smith & Ramdas 2024, "Estimating means of
 bounded random variables by betting", JRSS-B 86(1), section 4.2 (hedged capital, predictable plug-in bets, eq. 24-26).
 The observations are cases, in a random order fixed beforehand: for each the mean difference of its trials. So trials of
-one case may depend on one another as they like.
+one case may depend on one another as they like. It holds for looks after whole cases: a
+case counts once all its trials are done. Headcount runs trial by trial over all cases, so a look while an experiment
+runs is not covered.
 """
 
 from __future__ import annotations

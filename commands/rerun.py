@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -37,8 +38,8 @@ def verify(
     from experiments.verify import verify
     from traces import home
 
-    verified = []
-    for one in verify(home.find_experiment(experiment), run):
+    folder, verified = home.find_experiment(experiment), []
+    for one in verify(folder, run):
         verified.append(one)
         if not json and not one.same:
             print(f"run {one.run} ({one.team}, {one.case}) differs at step {one.step}:")
@@ -50,6 +51,12 @@ def verify(
         steps = sum(one.steps for one in verified)
         print(f"{len(verified) - differ} of {len(verified)} runs give the same events again ({steps:,} steps)")
     if differ:
+        withheld = (folder.read_plan().get("imported") or {}).get("withheld", 0)
+        if withheld:
+            print(
+                f"In {withheld:,} places something was taken out before it came here: runs differ there.",
+                file=sys.stderr,
+            )
         raise SystemExit(1)
 
 

@@ -19,7 +19,7 @@ from msgspec import Struct, field
 from agents import table
 from agents.models import catalog
 from agents.models import table as models
-from experiments import left
+from experiments import left, personal
 from experiments import plan as plans
 from experiments.executors import Executor, Worker, WorkerKilled, executor
 from experiments.executors import check as check_place
@@ -79,6 +79,7 @@ def prepare(plan: Plan) -> ExperimentFolder:
     folder = home.experiment_folder(home.new_id()).create()
     plan = msgspec.structs.replace(plan, teams=_keep_teams(plan, folder))
     _keep_catalog(folder)
+    personal.keep(personal.marked(scenario, plans.case_ids(plan, scenario)), folder)
     folder.write_plan(
         {
             "id": folder.id,

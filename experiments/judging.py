@@ -15,7 +15,6 @@ from experiments.recommending import Advice, Limits, recommend
 from experiments.sequential import confidence_sequence
 from experiments.statistics import case_differences, equivalent, mcnemar, pass_hat_k
 from experiments.verdict import Compared, TeamSummary, Verdict, groups, judge, summarise
-from tasks import scenario as scenarios
 from traces import home
 from traces.errors import InputError
 from traces.home import ExperimentFolder
@@ -111,9 +110,8 @@ def _consistency(outcomes: Sequence[Outcome]) -> list[float]:
 
 
 def _measured(folder: ExperimentFolder, store: Store, outcomes: Sequence[Outcome]) -> list[RunMeasures]:
-    plan = plans.read(folder)
-    scenario = scenarios.load(plan.scenario)
-    known = {case.id: index_of(case) for case in scenario.cases}
+    scenario = plans.scenario_of(folder)
+    known = {case.id: index_of(case) for case in scenario.cases} if scenario else {}
     cases = {outcome.run: outcome.case for outcome in outcomes}
     read = store.each_run(folder.id, sorted(cases))
     found = [of_run(records, known.get(cases[run])) for run, records in read]

@@ -14,7 +14,7 @@ from agents.settings import Settings
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from tools import approvals
-from traces.errors import InputError
+from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder
 from traces.kernel import Budget, Lineage
 
@@ -65,6 +65,16 @@ class Trial(Struct, frozen=True):
 def read(folder: ExperimentFolder) -> Plan:
     """The plan that an experiment was made with."""
     return msgspec.convert(folder.read_plan()["plan"], Plan)
+
+
+def scenario_of(folder: ExperimentFolder) -> Scenario | None:
+    """The scenario of an experiment; None where it is not here, or is not the one that an imported experiment had."""
+    try:
+        scenario = scenarios.load(read(folder).scenario)
+    except HeadcountError:
+        return None
+    imported = folder.read_plan().get("imported")
+    return scenario if imported is None or imported.get("scenario_digest") == scenario.digest else None
 
 
 def check(plan: Plan) -> Scenario:

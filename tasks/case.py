@@ -107,7 +107,8 @@ class Expect(BaseModel):
 
 class Case(Strict):
     """`request` is what the customer or reader asked; it is untrusted text. `setup` is SQL run on the case's fresh
-    database. `answer` is the reference answer, with facts as {name} and their sources as {name.source}."""
+    database. `answer` is the reference answer, with facts as {name} and their sources as {name.source}. `personal`:
+    texts of this case that must not leave the machine in a shared file, such as the customer's name."""
 
     id: str
     title: str
@@ -118,6 +119,7 @@ class Case(Strict):
     difficulty: Literal["easy", "medium", "hard"] = "medium"
     features: tuple[str, ...] = ()
     setup: str = ""
+    personal: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Case:

@@ -11,11 +11,13 @@ grader.py       the scenario's own graders        (functions named in a case's `
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tasks import graders, yamlfile
 from tasks.case import Case, Strict
@@ -59,6 +61,26 @@ class BudgetSpec(Strict):
         return Budget(self.tokens, self.cost_usd, self.seconds, self.calls)
 
 
+class Personal(Strict):
+    """What is personal data, and is taken out of whatever is shared or exported: everything that stands in `columns` of
+    the database (table.column), `texts` wherever they stand, and what `patterns` match: email, phone, iban, card, or
+    regular expressions."""
+
+    columns: tuple[Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")], ...] = ()
+    texts: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+
+    @field_validator("patterns")
+    @classmethod
+    def _readable(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        return patterns
+
+
 class ScenarioFile(Strict):
     """scenario.yaml. `policies` decide on outside effects; what they leave open (`ask`) goes to the approver: a
     person, or in batch the simulated one described by `approver` (rules of the same form; none fits: deny)."""
@@ -73,6 +95,7 @@ class ScenarioFile(Strict):
     policies: tuple[Rule, ...] = ()
     approver: tuple[Rule, ...] = ()
     budget: BudgetSpec = BudgetSpec()
+    personal: Personal = Personal()
 
 
 class Scenario(BaseModel):

@@ -213,7 +213,7 @@ def test_a_key_in_a_servers_words_is_hidden(monkeypatch: pytest.MonkeyPatch) -> 
     message, _ = failure([Fault(400, "bad header topsecret-0123456789 and sk-abcdefghijklmnop")])
     assert "topsecret" not in message
     assert "abcdefgh" not in message
-    assert "bad header [hidden]" in message
+    assert "bad header [withheld: secret]" in message
 
 
 @pytest.mark.parametrize("name", ["openai/standin", "hosted_vllm/standin"])

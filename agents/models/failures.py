@@ -8,9 +8,9 @@ import re
 
 from agents.models.calling import Target
 from agents.models.endpoint import KEY_VARIABLE, Endpoint, litellm
+from traces.withheld import without_secrets
 
 _LONGEST = 300
-_KEY_LIKE = re.compile(r"\b(sk|pk|gsk|xai|hf|AIza)[-_]?[\w*-]{8,}|Bearer\s+\S+", re.IGNORECASE)
 _PREAMBLE = re.compile(r"^(litellm\.\w+:\s*|\w*(Error|Exception|Timeout)\s*[-:]\s*)+", re.IGNORECASE)
 _UNREADABLE = re.compile(r"expecting |unable to get json|invalid response|delimiter", re.IGNORECASE)
 _ADDED_BY_LITELLM = re.compile(
@@ -70,11 +70,7 @@ def _said(error: Exception) -> str:
     """The server's own words, without LiteLLM's wrapping and without anything that looks like a key."""
     text = str(getattr(error, "message", "")) or str(error) or type(error).__name__
     text = _PREAMBLE.sub("", _ADDED_BY_LITELLM.split(" ".join(text.split()))[0])
-    text = _message_within(text)
-    for name, value in os.environ.items():
-        if len(value) >= 8 and re.search(r"(KEY|TOKEN|SECRET|PASSWORD)", name):
-            text = text.replace(value, "[hidden]")
-    text = _KEY_LIKE.sub("[hidden]", text)
+    text = without_secrets(_message_within(text))
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
 
 

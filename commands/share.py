@@ -1,0 +1,76 @@
+"""Experiments that travel: out as one file, in from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from commands.options import Json
+
+if TYPE_CHECKING:
+    from traces.share.manifest import Manifest
+
+cli = typer.Typer()
+
+
+@cli.command()
+def export(
+    experiment: Annotated[str, typer.Argument(help="The experiment's id, a part of it, or `latest`.")] = "latest",
+    target: Annotated[Path | None, typer.Argument(help="The file to write (default: headcount-ID.zip).")] = None,
+    hide: Annotated[
+        list[str] | None, typer.Option(help="A text to take out, beside what is marked; may be given several times.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write an experiment into one file that another installation opens; secrets and marked personal data stay here."""
+    from experiments import sharing
+    from experiments.report import as_json
+
+    path, manifest = sharing.export(experiment, target, hide or ())
+    if json:
+        print(as_json({"file": str(path), "manifest": manifest}))
+        return
+    events = manifest.members["events.parquet"].rows
+    print(f"{path}: {manifest.runs:,} runs, {events:,} events, {path.stat().st_size:,} bytes")
+    print(_taken_out(manifest))
+    print("Open it elsewhere: headcount import FILE, or in the app on Home")
+
+
+@cli.command(name="import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A file that `headcount export` wrote.")],
+    scenario: Annotated[
+        str | None, typer.Option(help="The folder of its scenario, where that is no shipped one.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Add an experiment from a file: it can be listed, judged, replayed and queried as one of your own."""
+    from experiments import sharing
+    from experiments.report import as_json
+
+    found = sharing.bring_in(file, scenario=scenario)
+    if json:
+        print(as_json(found))
+        return
+    manifest = found.manifest
+    if found.already:
+        print(f"It is here already, as {found.id}: nothing was done.")
+        return
+    print(f"{found.id}: {manifest.runs:,} runs of {manifest.scenario}, as they were on another installation")
+    if found.id != manifest.experiment:
+        print(f"It was called {manifest.experiment} there; here another experiment has that name.")
+    print(_taken_out(manifest))
+    if not found.scenario_here:
+        print(
+            f"Its scenario {manifest.scenario!r} is not here as it was there, so its runs cannot be done again "
+            "(verify, resume, fork); everything else works. If you have it: headcount import FILE --scenario FOLDER"
+        )
+    print(f"Look at it: headcount verdict {found.id}, or: headcount replay {found.id} 0")
+
+
+def _taken_out(manifest: Manifest) -> str:
+    secrets = f"{manifest.secrets:,} secret{'' if manifest.secrets == 1 else 's'}"
+    places = f"{manifest.personal:,} place{'' if manifest.personal == 1 else 's'} with personal data"
+    return f"Taken out: {secrets}, {places}"

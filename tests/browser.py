@@ -92,6 +92,13 @@ def browser_page(
             browser.close()
 
 
+def gone(locator: Any) -> None:
+    """Wait until the page shows none of these: what a rerun takes away stands there a moment longer."""
+    from playwright.sync_api import expect
+
+    expect(locator).to_have_count(0, timeout=30_000)
+
+
 def _local(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in ("data", "blob", "about") or parts.hostname in LOCAL

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import app_server, browser_page, needs_browser
+from browser import app_server, browser_page, gone, needs_browser
 
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
@@ -269,7 +269,7 @@ def test_stepping_keeps_within_the_filter(world: World, page: Any) -> None:
     _at(page, wanted[2])
     page.keyboard.press("ArrowLeft")
     _at(page, wanted[1])
-    assert f"{len(wanted)} of {len(records)} shown" in page.locator(".where").inner_text()
+    page.locator(".where").filter(has_text=f"{len(wanted)} of {len(records)} shown").wait_for()
 
 
 def test_play_gets_to_the_end_and_the_detail_follows(world: World, page: Any) -> None:
@@ -295,7 +295,7 @@ def test_hostile_text_stays_text(world: World, page: Any) -> None:
     for step in range(len(world.events(0, WIDE))):
         _open(page, world.link(step, run=0, experiment=WIDE), step)
         assert page.title() != "owned"
-        assert page.locator("img[src*=evil], script:text('owned')").count() == 0
+        gone(page.locator("img[src*=evil], script:text('owned')"))
     _open(page, world.link(2, run=0, experiment=WIDE), 2)
     _shows(page, EVIL)
     assert "<script>" in page.locator(".now").inner_text()
@@ -311,9 +311,7 @@ def test_hostile_text_stays_text(world: World, page: Any) -> None:
 )
 def test_a_wrong_address_is_answered_in_words(world: World, page: Any, address: str, said: str) -> None:
     page.goto(world.url + address.format(id=world.experiment))
-    alert = page.get_by_test_id("stAlert")
-    alert.wait_for()
-    assert said in alert.inner_text()
+    page.get_by_test_id("stAlert").filter(has_text=said).wait_for()
     assert "Traceback" not in page.content()
 
 

@@ -55,6 +55,12 @@ def export(experiment: str, target: Path | None = None, hide: Sequence[str] = ()
     return target, manifest
 
 
+def as_bytes(experiment: str) -> bytes:
+    """The file that `export` would write."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return export(experiment, Path(scratch, "shared.zip"))[0].read_bytes()
+
+
 def settled(experiment: str) -> ExperimentFolder:
     """An experiment that does not run. Raises InputError for one that does."""
     folder = home.find_experiment(experiment)

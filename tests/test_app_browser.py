@@ -237,6 +237,12 @@ def test_the_report_and_the_data_can_be_taken_along(app: str, finished: str, tmp
                 page.get_by_role("button", name=name).click()
             download.value.save_as(tmp_path / "file")
             assert (tmp_path / "file").read_text().startswith(start)
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Everything (to share)").click()
+        download.value.save_as(tmp_path / "shared.zip")
+        _open(page, app, HEADINGS["home"])
+        page.locator('input[type="file"]').set_input_files(tmp_path / "shared.zip")
+        page.get_by_text("It is here already").wait_for()
 
 
 def test_the_layers_lead_to_the_steps(app: str, finished: str) -> None:

@@ -461,6 +461,23 @@ def test_a_file_that_is_none_is_told(tmp_path: Path, run: Run) -> None:
     assert err.startswith("headcount: ")
 
 
+def test_home_takes_a_file(shared: tuple[Path, Path]) -> None:
+    from streamlit.testing.v1 import AppTest
+
+    def script() -> None:
+        from ui import home
+
+        home.page()
+
+    page = AppTest.from_function(script, default_timeout=60).run()
+    page.file_uploader(key="shared_file").set_value(("shared.zip", shared[1].read_bytes(), "application/zip")).run()
+    assert not page.exception
+    assert "6 runs of" in page.success[0].value
+    page.file_uploader(key="shared_file").set_value(("shared.zip", b"hello", "application/zip")).run()
+    assert "is no shared experiment" in page.error[0].value.replace("\\", "")
+    assert len(list_experiments()) == 1
+
+
 # --- any events at all ----------------------------------------------------------------------------------------------
 
 

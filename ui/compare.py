@@ -92,7 +92,7 @@ def _above(value: float) -> float:
 
 
 def _download(row: ExperimentRow, found: Compared) -> None:
-    from experiments import htmlreport
+    from experiments import htmlreport, sharing
 
     st.subheader("Take it along", anchor=False)
     with st.container(horizontal=True):
@@ -110,4 +110,15 @@ def _download(row: ExperimentRow, found: Compared) -> None:
             "text/csv",
             on_click="ignore",
         )
-    st.caption("The report is one file that opens anywhere and loads nothing from elsewhere.")
+        if row.state not in shared.UNDER_WAY:
+            st.download_button(
+                "Everything (to share)",
+                lambda: sharing.as_bytes(row.id),
+                sharing.file_name(row.id),
+                "application/zip",
+                on_click="ignore",
+            )
+    st.caption(
+        "The report is one file that opens anywhere and loads nothing from elsewhere. Everything: each event of each "
+        "run, without secrets and marked personal data, for Home of another installation (docs/share.md)."
+    )

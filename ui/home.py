@@ -7,7 +7,7 @@ import streamlit as st
 from experiments import answers, words
 from experiments.plan import Plan
 from traces.rows import ExperimentRow
-from ui import inbox, shared
+from ui import inbox, opening, shared
 
 SHOWN = 8
 DEMO = Plan("billing_support", trials=10)
@@ -59,6 +59,7 @@ def _ways_to_start() -> None:
         st.subheader("Open a trace", anchor=False)
         st.write("Step through a run: who said what to whom, what each agent saw, and what it cost so far.")
         shared.link("replay", "Replay the newest run")
+        opening.uploader()
 
 
 def _demo() -> None:

@@ -179,6 +179,26 @@ def test_rates_are_held(limits: Limits, seconds: float) -> None:
     assert run(main(), virtual=True) == pytest.approx(seconds, rel=0.02)
 
 
+@pytest.mark.parametrize("tokens", [100, 5000])
+def test_calls_of_any_size_count_in_full_and_come_in_their_order(tokens: int) -> None:
+    """A call that is larger than a second's worth of the limit holds those behind it back for as long."""
+
+    async def main() -> list[tuple[float, str]]:
+        places, entered = Places(Limits(tokens_per_minute=6000)), []
+
+        async def one(name: str, size: int) -> None:
+            async with places.place(size):
+                entered.append((asyncio.get_running_loop().time(), name))
+
+        await asyncio.gather(one("first", tokens), one("large", tokens), one("small", 1))
+        return entered
+
+    (first, a), (large, b), (small, c) = run(main(), virtual=True)
+    assert (a, b, c) == ("first", "large", "small")
+    assert (first, large) == (0, pytest.approx(tokens / 100))
+    assert small >= large + (tokens - 100) / 100
+
+
 def test_the_servers_busy_time_is_shared_out_whole() -> None:
     """One call of 10 s, another during its last 4: the servers are busy for 10 s, 8 of them the first's."""
 

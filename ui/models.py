@@ -12,7 +12,7 @@ from experiments import doctor, words
 from experiments.doctor import Finding
 from traces.errors import HeadcountError
 from traces.kernel import ChatMessage
-from ui import launch_about, preferences, shared
+from ui import capacity, launch_about, preferences, shared
 
 OTHER = "another model"
 LONGEST = 1024
@@ -31,6 +31,7 @@ def page() -> None:
         else:
             launch_about.model(card)
             _try(name, api_base, card.simulated)
+            capacity.section(name)
     _health()
     _all()
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from weakref import WeakKeyDictionary
 
-from aiolimiter import AsyncLimiter
 from msgspec import Struct, structs
 
 
@@ -73,7 +72,7 @@ class _Gate:
         if self._requests is not None:
             await self._requests.acquire()
         if self._tokens is not None:
-            await self._tokens.acquire(min(float(tokens), self._tokens.max_rate))
+            await self._tokens.acquire(tokens)
         if self._at_once is None:
             yield
             return
@@ -89,6 +88,24 @@ class _Gate:
         self._under_way += by
 
 
-def per_minute(rate: float | None) -> AsyncLimiter | None:
-    """A leaky bucket that takes a second's worth at once, at least one."""
-    return AsyncLimiter(max(1.0, rate / 60), 60 * max(1.0, rate / 60) / rate) if rate else None
+class Rate:
+    """A leaky bucket in the order of arrival (the generic cell rate algorithm, ITU-T I.371): so much a second, and a
+    second's worth at once, at least one. What is more than the bucket holds goes in when it is empty, and those behind
+    it wait until it has run out."""
+
+    def __init__(self, per_second: float) -> None:
+        self._per_second = per_second
+        self._holds = max(1.0, per_second)
+        self._empty = 0.0  # when all that was let in will have run out
+
+    async def acquire(self, amount: float = 1) -> None:
+        now = asyncio.get_running_loop().time()
+        empty = max(now, self._empty)
+        self._empty = empty + amount / self._per_second
+        wait = empty - now - max(0.0, self._holds - amount) / self._per_second
+        if wait > 0:
+            await asyncio.sleep(wait)
+
+
+def per_minute(rate: float | None) -> Rate | None:
+    return Rate(rate / 60) if rate else None

@@ -8,10 +8,10 @@ import random
 import zlib
 
 import msgspec
-from msgspec import structs
 
 from agents import memory
 from agents.models.model import Card, Price, Reply, Request
+from agents.models.simulated import serving
 from agents.models.simulated.acting import Actor
 from agents.models.simulated.forms import FORMS
 from agents.models.simulated.index import index_of
@@ -20,7 +20,7 @@ from agents.models.simulated.servers import Pool, Servers
 from agents.models.simulated.view import View
 from tasks.case import Case
 from traces.errors import ModelError
-from traces.kernel import NANO, Fault, ToolCall, Usage
+from traces.kernel import Fault, ToolCall, Usage
 from traces.streams import stream
 
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -89,43 +89,23 @@ class SimulatedModel:
         read = view.tokens + tools
         substance = memory.tokens_in(text) + sum(8 + memory.tokens_in(call.arguments) for call in calls)
         written = math.ceil(substance * self.profile.verbosity)
-        speed, price = self.profile.speed, self.profile.price
-        first = speed.first_token_s + read / speed.prefill_tps
-        seconds = first + written / speed.decode_tps
-        if speed.jitter:
-            factor = rng.lognormvariate(0, speed.jitter)
-            first, seconds = first * factor, seconds * factor
-        nano = round(1000 * (read * price.input + written * price.output))
-        return Usage(read, written, 0, 1, nano, round(seconds, 6), 0.0, round(first, 6))
+        jitter = self.profile.speed.jitter
+        return serving.alone(self.profile, read, written, rng.lognormvariate(0, jitter) if jitter else 1.0)
 
     async def _serve(self, alone: Usage) -> Usage:
         """Let it take its time: as long as alone, or as the servers let it."""
         if self.profile.servers is None:
             await asyncio.sleep(alone.latency_s)
             return alone
-        pool = await self._servers(self.profile.servers)
-        service = await pool.serve(alone.latency_s)
-        slower = service.service_s / alone.latency_s if alone.latency_s else 1.0
-        cost = alone.cost_nano_usd
-        if self.profile.servers.gpu_hour is not None:
-            cost = round(self.profile.servers.gpu_hour * service.share_s / 3600 * NANO)
-        return structs.replace(
-            alone,
-            cost_nano_usd=cost,
-            latency_s=round(service.queue_s + service.service_s, 6),
-            queue_s=round(service.queue_s, 6),
-            first_token_s=round(alone.first_token_s * slower, 6),
-        )
+        return await serving.served(await self._servers(self.profile.servers), alone)
 
     async def _servers(self, servers: Servers) -> Pool:
         """One pool for the trial, with other users' calls already on it."""
         if self._pool is None:
             self._pool = Pool(servers)
             if servers.load.calls_per_s:
-                speed, load = self.profile.speed, servers.load
-                mean = (
-                    speed.first_token_s + load.input_tokens / speed.prefill_tps + load.output_tokens / speed.decode_tps
-                )
+                load = servers.load
+                mean = serving.mean_work(self.profile, load.input_tokens, load.output_tokens)
                 rng = stream(self._seed, self.case.id, self._trial, "load")
                 self._others = await self._pool.open_to_others(mean, rng)
         return self._pool

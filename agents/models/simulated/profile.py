@@ -32,7 +32,15 @@ Mode = Literal[
 
 FOLDER = Path(__file__).parent / "profiles"
 OWN_SETTINGS = ("refusal", "cutoff", "verbosity", "context_window")
-SERVER_SETTINGS = ("replicas", "slots", "batch_slowdown", "network_s", "requests_per_minute", "gpu_hour")
+SERVER_SETTINGS = (
+    "replicas",
+    "slots",
+    "batch_slowdown",
+    "network_s",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "gpu_hour",
+)
 LOAD_SETTINGS = {"load": "calls_per_s", "load_input": "input_tokens", "load_output": "output_tokens"}
 
 

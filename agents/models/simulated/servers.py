@@ -12,6 +12,10 @@ from pydantic import Field
 from agents.models.places import per_minute
 from tasks.case import Strict
 
+SLOTS = 8
+ENDLESS = 10_000
+"""Calls at a time on a hosted API: more than anybody sees."""
+
 
 class Load(Strict):
     """What other users ask of the same servers: calls arrive at random (Poisson), with lengths around these means."""
@@ -24,15 +28,27 @@ class Load(Strict):
 class Servers(Strict):
     """`replicas` servers with `slots` calls at a time each; more wait, first come, first served. With n calls on a
     replica, each runs at 1 / (1 + batch_slowdown * (n - 1)) of its speed alone. `network_s` goes there and back.
-    `requests_per_minute` is a hosted API's limit; `gpu_hour` is USD for an hour of one replica."""
+    `requests_per_minute` and `tokens_per_minute` are a hosted API's limits: with one of them the slots are without end,
+    unless given. `gpu_hour` is USD for an hour of one replica."""
 
     replicas: int = Field(default=1, gt=0)
-    slots: int = Field(default=8, gt=0)
+    slots: int | None = Field(default=None, gt=0)
     batch_slowdown: float = Field(default=0, ge=0)
     network_s: float = Field(default=0, ge=0)
     requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
     gpu_hour: float | None = Field(default=None, ge=0)
     load: Load = Load()
+
+    @property
+    def limited(self) -> bool:
+        """Whether it is a hosted API, with a limit on what it takes in a minute."""
+        return self.requests_per_minute is not None or self.tokens_per_minute is not None
+
+    @property
+    def places(self) -> int:
+        """Calls at a time on each replica."""
+        return self.slots or (ENDLESS if self.limited else SLOTS)
 
 
 class Service(Struct, frozen=True):
@@ -51,14 +67,17 @@ class Pool:
         self.servers = servers
         self._replicas = [_Replica(servers.batch_slowdown) for _ in range(servers.replicas)]
         self._waiting: deque[asyncio.Future[_Replica]] = deque()
-        self._limiter = per_minute(servers.requests_per_minute)
+        self._requests = per_minute(servers.requests_per_minute)
+        self._tokens = per_minute(servers.tokens_per_minute)
 
-    async def serve(self, work_s: float) -> Service:
-        """Take a call that needs `work_s` seconds on an idle replica."""
+    async def serve(self, work_s: float, tokens: int = 0) -> Service:
+        """Take a call of so many tokens that needs `work_s` seconds on an idle replica."""
         loop = asyncio.get_running_loop()
         arrived = loop.time()
-        if self._limiter is not None:
-            await self._limiter.acquire()
+        if self._requests is not None:
+            await self._requests.acquire()
+        if self._tokens is not None:
+            await self._tokens.acquire(tokens)
         replica = await self._slot()
         started = loop.time()
         try:
@@ -72,7 +91,7 @@ class Pool:
 
     async def _slot(self) -> _Replica:
         replica = min(self._replicas, key=lambda r: r.taken)
-        if replica.taken < self.servers.slots:
+        if replica.taken < self.servers.places:
             replica.taken += 1
             return replica
         place: asyncio.Future[_Replica] = asyncio.get_running_loop().create_future()
@@ -97,7 +116,7 @@ class Pool:
         """Have other users' calls on it: those that are there already, and those that will come until the task that is
         returned is cancelled (Poisson, of exponential length)."""
         rate = self.servers.load.calls_per_s
-        there = self._fill(in_system(self.servers, rate, mean_work_s, rng), mean_work_s, rng)
+        there = self.fill(rate, mean_work_s, rng)
         await asyncio.sleep(0)
         return asyncio.ensure_future(self._keep_coming(there, rate, mean_work_s, rng))
 
@@ -106,15 +125,20 @@ class Pool:
     ) -> None:
         while True:
             await asyncio.sleep(rng.expovariate(rate))
-            under_way = {task for task in under_way if not task.done()} | self._fill(1, mean_work_s, rng)
+            under_way = {task for task in under_way if not task.done()} | self._take(1, mean_work_s, rng)
 
-    def _fill(self, calls: int, mean_work_s: float, rng: random.Random) -> set[asyncio.Task[Service]]:
-        return {asyncio.ensure_future(self.serve(rng.expovariate(1 / mean_work_s))) for _ in range(calls)}
+    def fill(self, calls_per_s: float, mean_work_s: float, rng: random.Random) -> set[asyncio.Task[Service]]:
+        """As many calls as are there at a random moment, where so many come a second."""
+        return self._take(in_system(self.servers, calls_per_s, mean_work_s, rng), mean_work_s, rng)
+
+    def _take(self, calls: int, mean_work_s: float, rng: random.Random) -> set[asyncio.Task[Service]]:
+        tokens = round(self.servers.load.input_tokens + self.servers.load.output_tokens)
+        return {asyncio.ensure_future(self.serve(rng.expovariate(1 / mean_work_s), tokens)) for _ in range(calls)}
 
     def utilisation(self, seconds: float) -> float:
-        """The share of slot-time that was taken over so many seconds."""
-        taken = sum(replica.slot_s for replica in self._replicas)
-        return taken / (seconds * self.servers.replicas * self.servers.slots) if seconds else 0.0
+        """The share of slot-time that was taken over the so many seconds since it began."""
+        taken = sum(replica.taken_s() for replica in self._replicas)
+        return taken / (seconds * self.servers.replicas * self.servers.places) if seconds else 0.0
 
 
 class _Replica:
@@ -122,7 +146,7 @@ class _Replica:
 
     def __init__(self, slowdown: float) -> None:
         self.taken = 0
-        self.slot_s = 0.0
+        self._slot_s = 0.0
         self._slowdown = slowdown
         self._left: dict[asyncio.Future[None], float] = {}
         self._since, self._shared = 0.0, 0.0
@@ -144,13 +168,18 @@ class _Replica:
                 self._schedule()
         return self._shared - entered
 
+    def taken_s(self) -> float:
+        """Slot-seconds that calls have had so far."""
+        self._advance()
+        return self._slot_s
+
     def _speed(self) -> float:
         return 1 / (1 + self._slowdown * max(0, len(self._left) - 1))
 
     def _advance(self) -> None:
         now = asyncio.get_running_loop().time()
         passed = now - self._since
-        self.slot_s += passed * len(self._left)
+        self._slot_s += passed * len(self._left)
         if self._left and passed:
             self._shared += passed / len(self._left)
             step = passed * self._speed()
@@ -182,9 +211,9 @@ def in_system(servers: Servers, calls_per_s: float, mean_work_s: float, rng: ran
     The share of replicas' slots that k calls take is spread evenly. Without a stationary distribution (more load
     than the servers can take) the slots are all taken, and none waits yet.
     """
-    places = servers.replicas * servers.slots
+    places = servers.replicas * servers.places
     weight, weights = 1.0, [1.0]
-    for k in range(1, 20 * places + 200):
+    for k in range(1, 20 * places + 2000):
         busy = min(k, places)
         per_replica = busy / servers.replicas
         rate = busy / mean_work_s / (1 + servers.batch_slowdown * max(0.0, per_replica - 1))

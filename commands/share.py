@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands.options import Json
+from traces.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from traces.share.manifest import Manifest
 
 cli = typer.Typer()
@@ -18,17 +21,27 @@ cli = typer.Typer()
 @cli.command()
 def export(
     experiment: Annotated[str, typer.Argument(help="The experiment's id, a part of it, or `latest`.")] = "latest",
-    target: Annotated[Path | None, typer.Argument(help="The file to write (default: headcount-ID.zip).")] = None,
+    target: Annotated[
+        str | None, typer.Argument(help="The file to write (default: headcount-ID.zip), or a collector's address.")
+    ] = None,
+    to: Annotated[str, typer.Option(help="file, otlp (a collector's address), or otlp-json (a file).")] = "file",
+    content: Annotated[
+        bool, typer.Option(help="OTLP: with what was said; else names, times and tokens alone.")
+    ] = False,
     hide: Annotated[
         list[str] | None, typer.Option(help="A text to take out, beside what is marked; may be given several times.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write an experiment into one file that another installation opens; secrets and marked personal data stay here."""
+    """Write an experiment into one file that another installation opens, or send it to an OpenTelemetry collector.
+    Secrets and marked personal data stay here."""
     from experiments import sharing
     from experiments.report import as_json
 
-    path, manifest = sharing.export(experiment, target, hide or ())
+    if to != "file":
+        _export_otlp(experiment, target, to, content=content, hide=hide or (), json=json)
+        return
+    path, manifest = sharing.export(experiment, Path(target) if target else None, hide or ())
     if json:
         print(as_json({"file": str(path), "manifest": manifest}))
         return
@@ -36,6 +49,26 @@ def export(
     print(f"{path}: {manifest.runs:,} runs, {events:,} events, {path.stat().st_size:,} bytes")
     print(_taken_out(manifest))
     print("Open it elsewhere: headcount import FILE, or in the app on Home")
+
+
+def _export_otlp(
+    experiment: str, target: str | None, to: str, *, content: bool, hide: Sequence[str], json: bool
+) -> None:
+    from experiments import telemetry
+    from experiments.report import as_json
+
+    if to not in ("otlp", "otlp-json"):
+        raise InputError(f"--to: {to!r} is none of file, otlp, otlp-json")
+    if target is None:
+        what = "a collector's address, such as http://localhost:4318" if to == "otlp" else "a file's name"
+        raise InputError(f"headcount export EXPERIMENT TARGET --to {to}: TARGET is {what}")
+    if to == "otlp":
+        sent = telemetry.send(experiment, target, content=content, hide=hide)
+        rejected = f", {sent.rejected:,} rejected ({sent.message})" if sent.rejected else ""
+        print(as_json(sent) if json else f"{target}: {sent.spans:,} spans taken{rejected}")
+        raise typer.Exit(bool(sent.rejected))
+    spans = telemetry.write(experiment, Path(target), content=content, hide=hide)
+    print(as_json({"file": target, "spans": spans}) if json else f"{target}: {spans:,} spans")
 
 
 @cli.command(name="import")

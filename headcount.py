@@ -7,13 +7,41 @@ from typing import Any
 
 import typer
 
-from commands import app, capacity, experiments, knowledge, market, models, new, reading, rerun, share, traces, verdict
+from commands import (
+    app,
+    capacity,
+    experiments,
+    knowledge,
+    market,
+    models,
+    new,
+    planning,
+    reading,
+    rerun,
+    share,
+    traces,
+    verdict,
+)
 from traces.errors import HeadcountError, InputError
 
 cli = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-for topic in (experiments, verdict, rerun, market, traces, reading, share, models, capacity, knowledge, new, app):
+for topic in (
+    experiments,
+    planning,
+    verdict,
+    rerun,
+    market,
+    traces,
+    reading,
+    share,
+    models,
+    capacity,
+    knowledge,
+    new,
+    app,
+):
     cli.add_typer(topic.cli)
 
 

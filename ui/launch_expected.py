@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import streamlit as st
+from msgspec.structs import replace
 
-from experiments import expecting, words
+from agents import table
+from experiments import expecting, planning, planning_report, words
 from experiments import plan as plans
 from experiments.expecting import Expected
 from experiments.plan import Plan
@@ -45,9 +47,25 @@ def show(plan: Plan, scenario: Scenario, total: int) -> None:
     )
     if simulated:
         st.caption("Simulated dollars: nothing is paid.")
+    _power(plan, scenario)
     budget = plans.budget_of(plan, scenario)
     if budget.cost_usd is not None and not simulated:
         st.caption(shared.plain(f"At most {words.money(budget.cost_usd * total)}: the budget of each run holds."))
+
+
+def _power(plan: Plan, scenario: Scenario) -> None:
+    """How small a difference these trials show, and how many would show five points."""
+    if planning.Question().baseline not in map(table.name_of, plan.teams) or len(plan.teams) < 2:
+        return
+    needs = planning.needed(plan, scenario, planning.Question(), _spreads(replace(plan, trials=1), str(home.home())))
+    st.markdown(shared.plain(planning_report.seen(needs, plan.trials)))
+
+
+@st.cache_data(show_spinner="Working out how many trials it takes", ttl=300, max_entries=32)
+def _spreads(plan: Plan, base: str) -> planning.Spreads:
+    """`base`: the data folder that the past runs are in."""
+    card = launch_about.card(plan.model, plan.api_base)
+    return planning.spreads(plan, plans.check(plan), planning.Question().baseline, shared.store(), card)
 
 
 @st.cache_data(show_spinner="Working out what it will cost", ttl=60, max_entries=32)

@@ -1,0 +1,44 @@
+"""Planning: how many trials are needed, and what they cost."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from commands import options
+from commands.options import ApiBase, Json, Model, Seed
+
+cli = typer.Typer()
+
+
+@cli.command()
+def plan(
+    scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or the path of a scenario's folder.")],
+    teams: Annotated[str, typer.Option(help="Teams to compare, solo among them.")] = "solo,supervisor,market",
+    difference: Annotated[float, typer.Option(help="The smallest difference that matters: 0.05 is 5 points.")] = 0.05,
+    power: Annotated[float, typer.Option(help="How surely it is to be seen.")] = 0.8,
+    engines: Annotated[str, typer.Option(help="Engines to run them on, separated by commas.")] = "native",
+    model: Model = "sim:medium",
+    api_base: ApiBase = None,
+    cases: Annotated[str | None, typer.Option(help="How many cases, or their ids separated by commas.")] = None,
+    trials: Annotated[int, typer.Option(help="Trials of each case that you have in mind.")] = 5,
+    seed: Seed = 1,
+    json: Json = False,
+) -> None:
+    """Say how many trials show a difference of the size that matters, and what they will cost, before they run."""
+    from experiments import planning, planning_report
+    from experiments.plan import Plan
+    from traces.store import Store
+
+    wanted = Plan(
+        scenario=scenario,
+        teams=options.words(teams),
+        engines=options.words(engines),
+        model=model,
+        api_base=api_base,
+        cases=options.cases(cases),
+        trials=trials,
+        seed=seed,
+    )
+    planning_report.show(planning.design(wanted, planning.Question(difference, power), Store()), json=json)

@@ -73,16 +73,22 @@ def _export_otlp(
 
 @cli.command(name="import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A file that `headcount export` wrote.")],
+    file: Annotated[
+        Path, typer.Argument(help="A file that `headcount export` wrote; or OTLP traces: a file, or a folder of them.")
+    ],
     scenario: Annotated[
         str | None, typer.Option(help="The folder of its scenario, where that is no shipped one.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Add an experiment from a file: it can be listed, judged, replayed and queried as one of your own."""
-    from experiments import sharing
+    """Add an experiment from a file, or OpenTelemetry traces of other frameworks: to be listed, compared, replayed and
+    queried as your own."""
+    from experiments import foreign, sharing
     from experiments.report import as_json
 
+    if foreign.is_foreign(file):
+        _import_traces(file, json=json)
+        return
     found = sharing.bring_in(file, scenario=scenario)
     if json:
         print(as_json(found))
@@ -100,6 +106,26 @@ def import_(
             f"Its scenario {manifest.scenario!r} is not here as it was there, so its runs cannot be done again "
             "(verify, resume, fork); everything else works. If you have it: headcount import FILE --scenario FOLDER"
         )
+    print(f"Look at it: headcount verdict {found.id}, or: headcount replay {found.id} 0")
+
+
+def _import_traces(place: Path, *, json: bool) -> None:
+    from experiments import foreign
+    from experiments.report import as_json
+
+    found = foreign.bring_in(place)
+    if json:
+        print(as_json(found))
+        return
+    if found.already:
+        print(f"These traces are here already, as {found.id}: nothing was done.")
+        return
+    teams = ", ".join(f"{team} {runs:,}" for team, runs in found.teams.items())
+    print(f"{found.id}: {found.runs:,} runs ({teams}), {found.calls:,} model calls")
+    if found.skipped:
+        print(f"{found.skipped:,} traces say nothing of models, tools or agents, and were left out")
+    if unknown := foreign.untold(found):
+        print(f"The traces do not say: {'; '.join(unknown)}")
     print(f"Look at it: headcount verdict {found.id}, or: headcount replay {found.id} 0")
 
 

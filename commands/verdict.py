@@ -25,6 +25,8 @@ def verdict(
     from experiments import judging, judging_report
     from experiments.recommending import Limits
 
+    if judging_report.show_ungraded(experiment, json=json):
+        return
     found = judging.again(experiment, margin, Limits(max_cost, max_latency, min_success))
     judging_report.show(found, json=json)
 

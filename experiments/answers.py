@@ -48,9 +48,11 @@ def _judged(row: ExperimentRow, store: Store, made_from: str) -> Answered:
     from experiments.outcome import Outcome
     from experiments.verdict import judge
 
-    outcomes = [o for o in map(Outcome.of_row, store.team_rows(row.id)) if o is not None]
+    rows = store.team_rows(row.id)
+    outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
     if not outcomes:
-        return Answered("", "No run was finished.", "", 0, made_from)
+        text = "Success is unknown: no run was graded." if rows else "No run was finished."
+        return Answered("", text, "", 0, made_from)
     verdict = judge(outcomes)
     return Answered(verdict.kind, verdict.text, verdict.reason, len(outcomes), made_from)
 

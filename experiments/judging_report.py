@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from experiments import htmlreport, report, words
+from experiments import htmlreport, report, ungraded, words
 from experiments.judging import Judgement, Pair
 from experiments.outcome import Outcome, named
 from experiments.verdict import judge, summarise
@@ -36,6 +36,24 @@ def show(found: Judgement, *, json: bool) -> None:
     console.print(f"Advice: {advice.team or 'none'}: {advice.why}.", highlight=False)
     for team, why in advice.excluded.items():
         console.print(f"  not {team}: {why}", highlight=False)
+
+
+def show_ungraded(experiment: str, *, json: bool) -> bool:
+    """What can be told of an experiment in which no run was graded; False where one was, or none is over."""
+    found = ungraded.teams(Store().team_rows(home.find_experiment(experiment).id))
+    if not found:
+        return False
+    if json:
+        print(report.as_json({"verdict": ungraded.TEXT, "teams": found}))
+        return True
+    rows = ungraded.table(found)
+    table = _table("Teams (means per run)", *rows[0])
+    for row in rows:
+        table.add_row(*row.values())
+    console = Console()
+    console.print(f"[bold]{ungraded.TEXT}[/bold]", highlight=False)
+    console.print(table)
+    return True
 
 
 def _teams(found: Judgement, mark: str) -> Table:

@@ -117,14 +117,22 @@ def bring_in(source: Path | IO[bytes], name: str = "", scenario: str | None = No
 
 def _here(manifest: Manifest) -> ExperimentFolder | None:
     """The experiment if it is here already: imported from a file with the same content, or made here."""
+    own = _folder(manifest.experiment)
+    if own.plan_file.exists():
+        data = own.read_plan()
+        if data.get("imported") is None and data.get("created") == manifest.created:
+            return own
+    return already_here(manifest.content)
+
+
+def already_here(content: str) -> ExperimentFolder | None:
+    """The experiment that was imported with this content, if there is one."""
     for folder in home.list_experiments():
         try:
-            data = folder.read_plan()
+            imported = folder.read_plan().get("imported") or {}
         except HeadcountError:
             continue
-        imported = data.get("imported")
-        own = imported is None and folder.id == manifest.experiment and data.get("created") == manifest.created
-        if own or (imported or {}).get("content") == manifest.content:
+        if imported.get("content") == content:
             return folder
     return None
 

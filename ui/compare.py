@@ -17,6 +17,9 @@ def page() -> None:
         return
     found = compared(row)
     if found is None:
+        if compare_tables.ungraded_teams(row):
+            compare_runs.show(row)
+            return
         st.info("No run of this experiment is finished yet.")
         shared.link("live", "Watch it", experiment=row.id)
         return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from experiments import words
+from experiments import ungraded, words
 from experiments.outcome import Outcome
 from experiments.verdict import groups
+from traces.rows import ExperimentRow
 from ui import shared
 from ui.compared import Compared
 
@@ -33,6 +34,15 @@ def teams(found: Compared) -> None:
         ],
         caption=f"Every team in figures (tokens, cost and latency {clock})",
     )
+
+
+def ungraded_teams(row: ExperimentRow) -> bool:
+    """What can be told where no run was graded; False where none is over."""
+    found = ungraded.teams(shared.store().team_rows(row.id))
+    if found:
+        st.subheader(ungraded.TEXT, anchor=False)
+        shared.table(ungraded.table(found), caption="Every team in figures (means per run)")
+    return bool(found)
 
 
 def overhead(found: Compared) -> None:

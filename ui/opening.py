@@ -1,21 +1,24 @@
-"""Opening an experiment from a file that somebody sent."""
+"""Opening what somebody sent: an experiment of another installation, or traces of another framework."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from experiments import sharing
+from experiments import foreign, sharing
+from experiments.foreign import Brought
 from traces.errors import HeadcountError
 from ui import shared
+
+LABEL = "Or open a file: of headcount export (.zip), or OpenTelemetry traces (.json, .jsonl, .pb)"
+TYPES = ["zip", "json", "jsonl", "pb"]
 
 
 def uploader() -> None:
     """A place for a file; what is in it becomes one of the experiments here."""
-    file = st.file_uploader(
-        "Or open a file from another installation (headcount export)", type="zip", key="shared_file"
-    )
+    file = st.file_uploader(LABEL, TYPES, key="shared_file")
     if file is None:
         return
     try:
@@ -28,18 +31,28 @@ def uploader() -> None:
     shared.link("replay", "Replay", experiment=found.id)
 
 
-def _once(file: Any) -> sharing.Imported:
+def _once(file: Any) -> sharing.Imported | Brought:
     """Take in a file that was uploaded, once, however often the page is drawn."""
     known = st.session_state.get("opened_file")
     if known is None or known[0] != file.file_id:
-        known = st.session_state["opened_file"] = (file.file_id, sharing.bring_in(file, file.name))
+        known = st.session_state["opened_file"] = (file.file_id, _taken_in(file))
     return known[1]
 
 
-def _say(found: sharing.Imported) -> None:
+def _taken_in(file: Any) -> sharing.Imported | Brought:
+    if file.name.endswith(".zip"):
+        return sharing.bring_in(file, file.name)
+    return foreign.bring_in(Path(file.name), file.name, file.getvalue())
+
+
+def _say(found: sharing.Imported | Brought) -> None:
     if found.already:
         st.info(shared.plain(f"It is here already, as {found.id}."))
-        return
-    st.success(shared.plain(f"{found.id}: {found.manifest.runs:,} runs of {found.manifest.scenario}."))
-    if not found.scenario_here:
-        st.caption("Its scenario is not here as it was there: its runs can be looked at, not done again.")
+    elif isinstance(found, Brought):
+        st.success(shared.plain(f"{found.id}: {found.runs:,} runs, {found.calls:,} model calls."))
+        for what in foreign.untold(found):
+            st.caption(shared.plain(f"Not in the traces: {what}."))
+    else:
+        st.success(shared.plain(f"{found.id}: {found.manifest.runs:,} runs of {found.manifest.scenario}."))
+        if not found.scenario_here:
+            st.caption("Its scenario is not here as it was there: its runs can be looked at, not done again.")

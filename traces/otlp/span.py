@@ -18,7 +18,8 @@ class SpanEvent(Struct, frozen=True):
 
 
 class Span(Struct, frozen=True):
-    """`start` and `end` are Unix time in nanoseconds; ids are hex. `error` is the reason where it failed, else None."""
+    """`start` and `end` are Unix time in nanoseconds; ids are hex. `error` is the reason where it failed, else None.
+    `scope` is the instrumentation that made it."""
 
     trace_id: str
     span_id: str
@@ -31,3 +32,4 @@ class Span(Struct, frozen=True):
     events: tuple[SpanEvent, ...] = ()
     error: str | None = None
     resource: dict[str, Any] = {}
+    scope: str = ""

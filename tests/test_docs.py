@@ -11,6 +11,7 @@ from agents import table
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
 from tasks import scenario as scenarios
+from traces.store import Store
 
 ROOT = Path(__file__).parent.parent
 _FILE = re.compile(r"^`([\w./]+)`\n\n```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -51,3 +52,22 @@ def test_the_readme_names_only_commands_and_teams_that_exist() -> None:
     assert set(re.findall(r"`headcount ([a-z]+)", text)) <= verbs
     for team in table.TEAMS:
         assert f"`{team}`" in text
+
+
+def test_the_columns_in_the_docs_are_those_that_duckdb_has(tmp_path: Path) -> None:
+    import duckdb
+
+    store = Store(tmp_path)
+    store.refresh()
+    text = (ROOT / "docs" / "traces.md").read_text().partition("### The columns")[2]
+    written: dict[str, list[tuple[str, str]]] = {}
+    for line in text.splitlines():
+        if found := re.match(r"`(\w+)`: ", line):
+            view = found[1]
+            written[view] = []
+        elif found := re.match(r"\| `(\w+)` \| (\S+) \| \S", line):
+            written[view].append((found[1], found[2]))
+    assert [*written] == ["runs", "events", "messages", "calls", "tools", "retrievals", "market"]
+    with duckdb.connect(store.path, read_only=True) as con:  # as DuckDB's own shell opens it
+        for view, columns in written.items():
+            assert [row[:2] for row in con.execute(f"DESCRIBE {view}").fetchall()] == columns, view

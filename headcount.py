@@ -10,6 +10,7 @@ import typer
 from commands import (
     app,
     capacity,
+    check,
     experiments,
     knowledge,
     market,
@@ -30,6 +31,7 @@ cli = typer.Typer(
 for topic in (
     experiments,
     planning,
+    check,
     verdict,
     rerun,
     market,

@@ -33,6 +33,7 @@ from traces.home import ExperimentFolder, Status
 from traces.kernel import Budget
 
 HEARTBEAT_S = 1.0
+WORTH_A_WORKER = 100  # simulated runs
 RETRIES = 2  # workers in a row that may be killed on one share without having finished a run
 log = logging.getLogger("headcount")
 
@@ -75,7 +76,8 @@ def prepare(plan: Plan) -> ExperimentFolder:
     if not models.simulated(plan.model):
         _check_price(plan, scenario)
     command = plans.command_line(msgspec.structs.replace(plan, scenario=_shown(scenario, plan)))
-    plan = msgspec.structs.replace(plan, scenario=str(scenario.folder), workers=_workers(plan))
+    total = len(plans.trials(plan, scenario))
+    plan = msgspec.structs.replace(plan, scenario=str(scenario.folder), workers=_workers(plan, total))
     folder = home.experiment_folder(home.new_id()).create()
     plan = msgspec.structs.replace(plan, teams=_keep_teams(plan, folder))
     _keep_catalog(folder)
@@ -87,7 +89,7 @@ def prepare(plan: Plan) -> ExperimentFolder:
             "command": command,
             "scenario": scenario.name,
             "simulated": models.simulated(plan.model),
-            "total": len(plans.trials(plan, scenario)),
+            "total": total,
             "plan": msgspec.to_builtins(plan),
         }
     )
@@ -140,10 +142,11 @@ def _shown(scenario: Scenario, plan: Plan) -> str:
     return scenario.name if scenario.folder.parent == SHIPPED else plan.scenario
 
 
-def _workers(plan: Plan) -> int:
+def _workers(plan: Plan, total: int) -> int:
+    """As many as the plan says; else, for simulated runs, as many as have enough to do to be worth their start."""
     if plan.workers:
         return plan.workers
-    return max(1, min(8, os.cpu_count() or 1)) if models.simulated(plan.model) else 1
+    return max(1, min(8, os.cpu_count() or 1, total // WORTH_A_WORKER)) if models.simulated(plan.model) else 1
 
 
 def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lambda progress: None) -> Progress:

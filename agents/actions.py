@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 QUESTION = "{question}\n(A question from {asker}. Answer from what you know, without doing anything new.)"
 
 
-class Action(Struct, frozen=True):
+class Action(Struct, frozen=True, dict=True):
     """A tool by its form. `do` gives the text that comes back, and whether it is trusted."""
 
     name: str
@@ -23,7 +24,7 @@ class Action(Struct, frozen=True):
     parameters: dict[str, Any]
     do: Callable[[dict[str, Any]], Awaitable[tuple[str, bool]]]
 
-    @property
+    @cached_property
     def spec(self) -> dict[str, Any]:
         return {
             "type": "function",

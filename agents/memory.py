@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from traces.kernel import ChatMessage
 
 
-@lru_cache(maxsize=65536)
 def tokens_in(text: str) -> int:
     """About how many tokens a text has: a token is about four characters of English (OpenAI's rule of thumb).
     Used where a model has not counted for us: to keep within a window, and by simulated models."""
@@ -15,7 +12,10 @@ def tokens_in(text: str) -> int:
 
 
 def size(message: ChatMessage) -> int:
-    return 4 + tokens_in(message.content) + sum(8 + tokens_in(call.arguments) for call in message.tool_calls)
+    tokens = 4 + tokens_in(message.content)
+    for call in message.tool_calls:
+        tokens += 8 + tokens_in(call.arguments)
+    return tokens
 
 
 def within(messages: list[ChatMessage], window: int | None, reply: int) -> tuple[list[ChatMessage], int]:

@@ -21,6 +21,7 @@ from benchmarks.report import Figure, main
 from experiments import plan as plans
 from experiments.plan import Plan, Trial
 from experiments.trial import Bench, run_trial
+from experiments.worker import journal_for
 from traces import clock
 from traces.home import ExperimentFolder, Status, experiment_folder
 from traces.journal import Journal
@@ -120,7 +121,7 @@ class Unrecorded(Recorder):
 
 
 def overhead(folder: Path) -> Iterator[Figure]:
-    """The same trials of billing_support, recorded to a journal and not, in turn."""
+    """The same trials of billing_support, recorded to a journal and not, in turn: milliseconds of processor time."""
     plan = Plan("billing_support", trials=1 + TRIALS // 72)
     trials = plans.trials(plan, plans.check(plan))[:TRIALS]
     bench = Bench(plan, folder)
@@ -131,15 +132,15 @@ def overhead(folder: Path) -> Iterator[Figure]:
                 one(trial, Unrecorded(trial.run) if journal is None else Recorder(trial.run, journal)), virtual=True
             )
 
-        start = time.perf_counter()
+        start = time.process_time()
         for trial in trials:
             run(trial)
-        return (time.perf_counter() - start) / TRIALS * 1000
+        return (time.process_time() - start) / TRIALS * 1000
 
     async def one(trial: Trial, recorder: Recorder) -> None:
         await run_trial(trial, bench, recorder)
 
-    with Journal(folder / "runs.jsonl") as journal:
+    with journal_for(plan, folder / "runs.jsonl") as journal:
         batch(journal)
         pairs = [(batch(journal), batch(None)) if n % 2 else (batch(None), batch(journal))[::-1] for n in range(PAIRS)]
     recorded, bare = (statistics.median(side) for side in zip(*pairs, strict=True))

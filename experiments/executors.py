@@ -19,11 +19,10 @@ import msgspec
 from experiments import left
 from experiments import plan as plans
 from experiments.plan import Plan
-from experiments.worker import Done, do
+from experiments.worker import Done, do, journal_for
 from tasks import scenario as scenarios
 from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder
-from traces.journal import Journal
 
 
 class WorkerLost(HeadcountError):
@@ -169,7 +168,7 @@ class Share:
         try:
             mine = [trial for trial in plans.trials(plan, scenarios.load(plan.scenario)) if trial.run in runs]
             todo, starts = left.left(mine, folder) if past else (mine, {})
-            with Journal(journal) as log:
+            with journal_for(plan, journal) as log:
                 do(plan, todo, folder.path, log, self._tell, starts)
             self._done.put(None)
         except BaseException as error:

@@ -165,8 +165,8 @@ class _OnRay:
             lines, done, self.over, error = self._ray.get(self.pending)
         except self._ray.exceptions.RayActorError as lost:
             raise WorkerKilled(f"a worker on Ray was lost: {str(lost).splitlines()[0]}") from None
-        for line in lines:
-            self._journal.write(line[: line.rindex(b',"crc":')])
+        if lines:
+            self._journal.write([line[: line.rindex(b',"crc":')] for line in lines])
         if error:
             raise WorkerLost(f"a worker on Ray ended: {error}")
         if not self.over:

@@ -30,6 +30,7 @@ from traces import clock, home
 from traces.errors import HeadcountError
 from traces.journal import Journal
 
+SIMULATED_SYNC_S = 1.0
 log = logging.getLogger("headcount")
 
 
@@ -38,6 +39,12 @@ class Done(Struct, frozen=True):
 
     outcome: Outcome
     digest: str
+
+
+def journal_for(plan: Plan, path: Path) -> Journal:
+    """A worker's journal. What a loss of power takes of simulated runs is done again from their seeds: those are synced
+    to the disk about once a second only."""
+    return Journal(path, SIMULATED_SYNC_S) if models.simulated(plan.model) else Journal(path)
 
 
 def do(
@@ -126,7 +133,7 @@ def main(experiment: str, share: int, of: int) -> None:
         if os.getppid() != parent:
             sys.exit("the experiment's coordinator is gone")
 
-    with Journal(folder.journal_file(share)) as journal:
+    with journal_for(plan, folder.journal_file(share)) as journal:
         if journal.repaired:
             log.warning("cut off: %s", journal.repaired)
         todo, starts = left.left(plans.trials(plan, scenario)[share::of], folder)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import string
 from typing import Any
 
-_FORMATTER = string.Formatter()
-
 
 def names_in(value: Any) -> set[str]:
     """The facts that a template (or all the templates in a structure) quotes."""
     if isinstance(value, str):
-        return {field.split(".")[0] for _, field, _, _ in _FORMATTER.parse(value) if field}
+        return {field.split(".")[0] for _, field, _, _ in string.Formatter().parse(value) if field}
     if isinstance(value, dict):
         return set().union(*map(names_in, value.values()))
     if isinstance(value, list | tuple):
@@ -22,7 +20,7 @@ def names_in(value: Any) -> set[str]:
 def fill(value: Any, facts: dict[str, Any]) -> Any:
     """The structure with its templates filled in. `facts` values may have a `source` attribute."""
     if isinstance(value, str):
-        return _FORMATTER.vformat(value, (), facts) if "{" in value or "}" in value else value
+        return value.format_map(facts) if "{" in value or "}" in value else value
     if isinstance(value, dict):
         return {key: fill(item, facts) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,10 +16,20 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def load(path: Path, model: type[M], **defaults: Any) -> M:
-    """The file's content as a `model`. `defaults` fill fields that the file leaves out.
+    """The file's content as a `model`, which is frozen: read once for as long as the file stays as it is. `defaults`
+    fill fields that the file leaves out.
 
     Raises ScenarioError for a missing file, broken YAML, and the first field that is wrong.
     """
+    try:
+        seen = path.stat()
+    except OSError as error:
+        raise ScenarioError(str(path), f"cannot be read: {error}") from error
+    return _load(path, (seen.st_mtime_ns, seen.st_size), model, tuple(defaults.items()))  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=256)
+def _load(path: Path, stamp: tuple[int, int], model: type[BaseModel], defaults: tuple[tuple[str, Any], ...]) -> object:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -27,7 +38,7 @@ def load(path: Path, model: type[M], **defaults: Any) -> M:
     if not isinstance(data, dict):
         raise ScenarioError(str(path), "should be a mapping of fields to values", line=1)
     try:
-        return model.model_validate({**defaults, **data})
+        return model.model_validate({**dict(defaults), **data})
     except ValidationError as error:
         raise _first_error(path, root, error) from error
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from traces import clock, journal
 from traces.errors import TraceError
 from traces.journal import Journal
-from traces.kernel import Chat, ChatMessage, Message, MessageSent, Noted, Record, Usage
+from traces.kernel import Chat, ChatMessage, Message, MessageSent, Noted, Record, RunFinished, Usage
 from traces.prompts import PromptDelta, prompt_at
 from traces.recorder import Recorder
 
@@ -105,3 +105,40 @@ def test_a_prompt_is_asked_for_only_where_there_is_one() -> None:
     torn = [Record(0, 0, 0.0, 0.0, Chat("a", "act", "m", 2, (), "ok", Usage()))]
     with pytest.raises(TraceError, match="not in this trace"):
         prompt_at(torn, 0)
+
+
+def lines(path: Path) -> int:
+    return len(list(journal.read(path))) if path.exists() else 0
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+def test_a_simulated_run_is_written_in_batches_and_any_other_event_by_event(tmp_path: Path, virtual: bool) -> None:
+    path = tmp_path / "journal-0.jsonl"
+
+    async def main() -> list[int]:
+        with Journal(path) as log:
+            recorder = Recorder(0, log)
+            seen = []
+            for seq in range(3):
+                recorder.record(Noted("a", "note", str(seq)))
+                seen.append(lines(path))
+            recorder.sync()
+            seen.append(lines(path))
+            recorder.record(Noted("a", "note", "the last but one"))
+            recorder.record(RunFinished("completed", "done", "", Usage(), 0.0, 0))
+            return [*seen, lines(path)]
+
+    assert clock.run(main(), virtual=virtual) == ([0, 0, 0, 3, 5] if virtual else [1, 2, 3, 3, 5])
+
+
+@given(st.integers(1, 200))
+def test_the_digest_is_the_same_however_events_are_batched(count: int) -> None:
+    async def digest(ask: bool) -> str:
+        recorder = Recorder(0)
+        for seq in range(count):
+            recorder.record(Noted("a", "note", str(seq)))
+            if ask:
+                assert recorder.digest
+        return recorder.digest
+
+    assert clock.run(digest(True), virtual=True) == clock.run(digest(False), virtual=True)

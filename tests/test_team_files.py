@@ -162,3 +162,10 @@ def test_all_conditions_of_a_route_must_hold() -> None:
     assert fits(when, case)
     assert not fits(when.model_copy(update={"longer_than": 100_000}), case)
     assert not fits(when.model_copy(update={"feature": "no such label"}), case)
+
+
+def test_a_team_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    path = _team(tmp_path, "shape: solo\nabout: one\n")
+    assert table.team(path).settings.about == "one"
+    Path(path).write_text("shape: solo\nabout: another one\n")
+    assert table.team(path).settings.about == "another one"

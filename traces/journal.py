@@ -1,9 +1,10 @@
 """The journal: what happened, as JSON lines, one event a line, only ever appended to.
 
 A line is a `Record` with a checksum as its last field: `{"run":0,"seq":0,...,"event":{...},"crc":"0a1b2c3d"}`, where
-`crc` is the CRC-32 of the bytes before `,"crc"`. A line is written by one call of the system, so another process that
-reads sees whole lines, and at most the last one torn. After a power loss the end may be torn, garbled or zeroed, and a
-disk may garble anything: the checksums say which lines are whole, and a damaged place costs the events that it hit.
+`crc` is the CRC-32 of the bytes before `,"crc"`. One call of the system writes a line, or several, so another process
+that reads sees whole lines, and at most the last one torn. After a power loss the end may be torn, garbled or zeroed,
+and a disk may garble anything: the checksums say which lines are whole, and a damaged place costs the events that it
+hit.
 
 A journal grows in segments of about SEGMENT bytes: `journal-0.jsonl`, then `journal-0.0001.jsonl`, and so on. The last
 line of a segment that has a successor names it, `{"next":"journal-0.0001.jsonl","crc":"..."}`, so that one that goes
@@ -17,7 +18,7 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,31 +79,34 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Write one event."""
-        self.write(_encode(record)[:-1])
+        self.write([_encode(record)[:-1]])
 
-    def write(self, body: bytes) -> None:
-        """Write one event that is already encoded: a record's JSON without its closing brace."""
-        line = b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body))
+    def write(self, bodies: Sequence[bytes]) -> None:
+        """Write events that are already encoded, together or not at all: records' JSON without the closing braces."""
+        self._put(b"".join([b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body)) for body in bodies]))
+        if self._size >= self._segment:
+            self._rotate()
+        elif time.monotonic() - self._synced >= self._every:
+            self._sync_soon()
+
+    def _put(self, lines: bytes) -> None:
         try:
-            written = os.write(self._fd, line)
+            written = os.write(self._fd, lines)
         except OSError as error:
             raise TraceError(f"{self.path}: cannot be written: {error.strerror}") from None
-        if written != len(line):
+        if written != len(lines):
             os.ftruncate(self._fd, self._size)  # what follows must not join a torn line
             raise TraceError(f"{self.path}: cannot be written: no room for a whole event")
         self._size += written
         self._dirty = True
-        if self._size >= self._segment and not names_next(line):
-            self._rotate()
-        elif time.monotonic() - self._synced >= self._every:
-            self._sync_soon()
 
     def _rotate(self) -> None:
         """Go on in the next segment. It is on the disk before this one names it: a name alone means a loss."""
         following = _numbered(self.path, place(self.path)[1] + 1)
         fd, size = _appending(following)
         try:
-            self.write(_NEXT + _encode(following.name))
+            name = _NEXT + _encode(following.name)
+            self._put(b'%b,"crc":"%08x"}\n' % (name, zlib.crc32(name)))
             self.sync()
         except TraceError:
             os.close(fd)

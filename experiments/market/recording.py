@@ -109,7 +109,10 @@ async def _record(
     recorder.record(k.Noted("market", "sampling", rule))
     traders = population.traders(setting)
     sample = Sample(recorder.record, {trader.name: trader for trader in traders}, _every(setting))
-    summary = await Market(setting, sample, _Beats(folder, watch).tell, traders).run()
+    try:
+        summary = await Market(setting, sample, _Beats(folder, watch).tell, traders).run()
+    finally:
+        recorder.sync()
     text, seconds = msgspec.json.encode(summary).decode(), asyncio.get_running_loop().time()
     recorder.record(k.RunFinished("completed", "every job has ended", text, k.Usage(), round(seconds, 6), 0))
     return summary, recorder

@@ -73,7 +73,7 @@ class Shared:
             self._extract(name, scratch)
             with Journal(target) as into:
                 for record in self._records(name, scratch):
-                    into.write(_line(record))
+                    into.write([_line(record)])
         finally:
             scratch.unlink(missing_ok=True)
 

@@ -23,6 +23,7 @@ TRIES = 3
 UNKNOWN = "unknown"
 DELEGATE = "delegate_work_to_coworker"
 """CrewAI's tool by which a manager has work done."""
+_NOT_KNOWN = Known(UNKNOWN)
 
 
 @dataclass
@@ -44,8 +45,7 @@ class Actor:
     def __init__(self, request: Request, view: View, profile: Profile, rng: random.Random) -> None:
         self.view, self.profile, self.rng = view, profile, rng
         self.index: Index = view.index
-        self.tools = {spec["function"]["name"]: spec["function"]["parameters"] for spec in request.tools}
-        self.described = {spec["function"]["name"]: spec["function"]["description"] for spec in request.tools}
+        self.tools: dict[str, dict[str, Any]] = {spec["function"]["name"]: spec["function"] for spec in request.tools}
         self.tokens = view.tokens
         self.draft = Draft()
 
@@ -108,8 +108,8 @@ class Actor:
         """What the final answer must say, and nobody has told."""
         if self.index.final not in self.view.scope:
             return None
-        for step in self.index.steps.values():
-            due = self.index.answer_facts.intersection(step.facts) - self.view.beliefs.keys()
+        for step, facts in self.index.answering:
+            due = not self.view.beliefs.keys() >= facts
             if due and step.id not in blocked and (skill_of(step) != "act" or self._can_ask(step)):
                 return self._first_needed(step, blocked)
         return None
@@ -118,10 +118,10 @@ class Actor:
         """Whether its facts are known; what could not be done before, for want of the tool, is not."""
         if skill_of(step) == "act" and step.tool in self.tools and step.id not in self.view.attempts:
             return all(str(self.view.beliefs.get(name, UNKNOWN)) != UNKNOWN for name in step.facts)
-        return all(name in self.view.beliefs for name in step.facts)
+        return self.view.beliefs.keys() >= step.facts.keys()
 
     def _first_needed(self, step: Step, blocked: set[str]) -> Step:
-        for name in sorted(self.index.needs[step.id]):
+        for name in self.index.needs[step.id]:
             if name not in self.view.beliefs:
                 producer = self.index.producer[name]
                 if self._can_ask(producer):
@@ -152,9 +152,10 @@ class Actor:
 
     def _can_ask(self, step: Step) -> bool:
         """Whether a colleague did this, and has not been asked yet."""
+        if "ask_colleague" not in self.tools:
+            return False
         subtask = self.index.subtask_of[step.id]
-        asked = f"ask_{subtask}" in self.view.attempts
-        return "ask_colleague" in self.tools and subtask in self.view.holders and not asked
+        return subtask in self.view.holders and f"ask_{subtask}" not in self.view.attempts
 
     def _ask(self, step: Step) -> Draft:
         subtask = self.index.subtask_of[step.id]
@@ -170,7 +171,7 @@ class Actor:
             last = [result for call, result in self.view.results if call.id.startswith(f"delegate_{self.index.final}.")]
             self.draft.lines = [last[-1] if last else self._answer()]
             return self.draft
-        names = re.findall(rf"{subtask.role}-\d+", self.described[DELEGATE])
+        names = re.findall(rf"{subtask.role}-\d+", self.tools[DELEGATE]["description"])
         turn = sum(1 for name in attempts if name.startswith("delegate_"))
         arguments = {
             "coworker": names[turn % len(names)] if names else subtask.role,
@@ -181,9 +182,10 @@ class Actor:
 
     def _colleague_for(self, step: Step) -> str | None:
         """The tool that hands over to a colleague of the role that the step takes, if it was not used for it yet."""
-        role = self.index.subtasks[self.index.subtask_of[step.id]].role
-        tried = f"handoff_{step.id}" in self.view.attempts
-        return None if tried else next((t for t in self.tools if t.startswith(f"transfer_to_{role}")), None)
+        if not self.tools or f"handoff_{step.id}" in self.view.attempts:
+            return None
+        tool = f"transfer_to_{self.index.subtasks[self.index.subtask_of[step.id]].role}"
+        return next((name for name in self.tools if name.startswith(tool)), None)
 
     def _hand_over(self, step: Step) -> Draft:
         report = "\n".join(note(name, known) for name, known in self.view.beliefs.items()) or "Nothing found yet."
@@ -193,16 +195,12 @@ class Actor:
 
     def _ask_person(self) -> Draft | None:
         """Ask a person about what it could not find out, once."""
-        open_ = [
-            name
-            for name, known in self.view.beliefs.items()
-            if known.value == UNKNOWN and name in self.index.answer_facts
-        ]
-        if "ask_person" not in self.tools or "ask_person" in self.view.attempts or not open_:
+        if "ask_person" not in self.tools or "ask_person" in self.view.attempts:
             return None
-        return self._emit(
-            "ask_person", {"question": f"I could not find out: {', '.join(open_)}. What is right?"}, "ask_person"
-        )
+        beliefs, wanted = self.view.beliefs, self.index.answer_facts
+        open_ = [name for name, known in beliefs.items() if known.value == UNKNOWN and name in wanted]
+        question = f"I could not find out: {', '.join(open_)}. What is right?"
+        return self._emit("ask_person", {"question": question}, "ask_person") if open_ else None
 
     # --- doing -------------------------------------------------------------------------------------------------
 
@@ -249,7 +247,7 @@ class Actor:
         if "search" in self.tools:
             modes.append("derails")
         needs = self.index.needs[step.id]
-        if needs - self.view.own:
+        if not self.view.own.issuperset(needs):
             modes.append("ignores")
         if any(str(self.view.beliefs.get(name)) == UNKNOWN for name in needs):
             modes.append("doesnt_ask")
@@ -257,13 +255,13 @@ class Actor:
 
     def _arguments(self, step: Step) -> dict[str, Any]:
         assert step.tool is not None
-        return arguments_for(step.args, self.view.beliefs, self.tools[step.tool])
+        return arguments_for(step.args, self.view.beliefs, self.tools[step.tool]["parameters"])
 
     def _careless(self, step: Step, arguments: dict[str, Any]) -> dict[str, Any]:
         assert step.tool is not None
         if step.tempting is not None and step.tempting.args:
             tempting = {**step.args, **step.tempting.args}
-            return arguments_for(tempting, self.view.beliefs, self.tools[step.tool])
+            return arguments_for(tempting, self.view.beliefs, self.tools[step.tool]["parameters"])
         return noise.wrong_arguments(arguments, self.rng)
 
     def _emit(self, tool: str, arguments: dict[str, Any], name: str) -> Draft:
@@ -300,5 +298,5 @@ class Actor:
         return bool(self._strikes(step, ("withholds",), share=self.profile.mix.get("withholds", 0) / 100))
 
     def _answer(self) -> str:
-        facts = {name: self.view.beliefs.get(name, Known(UNKNOWN)) for name in self.index.answer_facts}
+        facts = {name: self.view.beliefs.get(name, _NOT_KNOWN) for name in self.index.answer_facts}
         return str(templates.fill(self.index.case.answer, facts)).strip()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import networkx as nx
 
 from tasks.case import Case, Skill, Step, Subtask
@@ -13,7 +11,8 @@ _SKILL_OF_TOOL: dict[str, Skill] = {"search": "retrieve", "query_database": "loo
 
 
 class Index:
-    """Steps and subtasks by name; which step finds which fact; which facts rest on which."""
+    """Steps and subtasks by name; which step finds which fact; which facts rest on which; `answering`: the steps that
+    find out what the answer says, with those facts."""
 
     def __init__(self, case: Case) -> None:
         order = list(nx.lexicographical_topological_sort(case.graph(), key=[s.id for s in case.plan].index))
@@ -23,14 +22,23 @@ class Index:
         self.steps: dict[str, Step] = {step.id: step for s in self.subtasks.values() for step in s.steps}
         self.subtask_of: dict[str, str] = {step.id: s.id for s in self.subtasks.values() for step in s.steps}
         self.producer: dict[str, Step] = {name: step for step in self.steps.values() for name in step.facts}
-        self.needs: dict[str, frozenset[str]] = {s.id: frozenset(uses(s)) for s in self.steps.values()}
+        self.needs: dict[str, tuple[str, ...]] = {s.id: tuple(sorted(uses(s))) for s in self.steps.values()}
         self.answer_facts = names_in(case.answer)
+        said = [(step, self.answer_facts & step.facts.keys()) for step in self.steps.values()]
+        self.answering = [(step, facts) for step, facts in said if facts]
+        self._rests: dict[str, frozenset[str]] = {}
+        self._scopes: dict[tuple[str, ...], tuple[Step, ...]] = {}
 
     def truth(self, fact: str) -> str:
         return self.producer[fact].facts[fact].value
 
-    def rests_on(self, fact: str) -> set[str]:
+    def rests_on(self, fact: str) -> frozenset[str]:
         """The facts that were worked out from `fact`, directly or not, leaving out what was done (acts)."""
+        if fact not in self._rests:
+            self._rests[fact] = frozenset(self._worked_out_from(fact))
+        return self._rests[fact]
+
+    def _worked_out_from(self, fact: str) -> set[str]:
         found: set[str] = set()
         todo = [fact]
         while todo:
@@ -42,9 +50,11 @@ class Index:
                     todo.extend(new)
         return found
 
-    def steps_in(self, scope: Iterable[str]) -> list[Step]:
-        scope = set(scope)
-        return [step for step in self.steps.values() if self.subtask_of[step.id] in scope]
+    def steps_in(self, scope: tuple[str, ...]) -> tuple[Step, ...]:
+        """The steps of some subtasks, in order."""
+        if scope not in self._scopes:
+            self._scopes[scope] = tuple(s for s in self.steps.values() if self.subtask_of[s.id] in scope)
+        return self._scopes[scope]
 
     def facts_about(self, name: str) -> list[str]:
         """The facts that a complaint about `name` (a fact, step or subtask) is about."""

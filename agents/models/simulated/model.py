@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 import zlib
+from typing import Any
 
 import msgspec
 
@@ -21,7 +22,7 @@ from agents.models.simulated.view import View
 from tasks.case import Case
 from traces.errors import ModelError
 from traces.kernel import Fault, ToolCall, Usage
-from traces.streams import stream
+from traces.streams import restart, stream
 
 REFUSAL = "I'm sorry, but I can't help with that."
 
@@ -47,6 +48,8 @@ class SimulatedModel:
             decode_tps=profile.speed.decode_tps,
             runs="nowhere: simulated",
         )
+        self._rng = random.Random(0)
+        self._sizes: dict[int, tuple[dict[str, Any], int]] = {}
         self._pool: Pool | None = None
         self._others: asyncio.Task[None] | None = None
 
@@ -58,17 +61,18 @@ class SimulatedModel:
 
     async def chat(self, request: Request) -> Reply:
         view = View(request.messages, index_of(self.case))
-        rng = self._stream(request)
+        rng = self._draws(request)
         text, calls, fault = self._answer(request, view, rng)
         usage = await self._serve(self._usage(request, view, text, calls, rng))
         finish = "tool_calls" if calls else "stop"
         return Reply(text, usage, self.card.name, calls, finish, fault)
 
-    def _stream(self, request: Request) -> random.Random:
-        last = zlib.crc32(request.messages[-1].content.encode())
-        return stream(
-            self._seed, self.case.id, self._trial, request.agent, request.purpose, len(request.messages), last
-        )
+    def _draws(self, request: Request) -> random.Random:
+        """The draws for this request; all are made before anything else is asked."""
+        said = request.messages
+        last = zlib.crc32(said[-1].content.encode())
+        case, trial = self.case.id, self._trial
+        return restart(self._rng, self._seed, case, trial, request.agent, request.purpose, len(said), last)
 
     def _answer(
         self, request: Request, view: View, rng: random.Random
@@ -85,12 +89,18 @@ class SimulatedModel:
         return msgspec.json.encode(form).decode(), (), fault
 
     def _usage(self, request: Request, view: View, text: str, calls: tuple[ToolCall, ...], rng: random.Random) -> Usage:
-        tools = sum(memory.tokens_in(str(spec)) for spec in request.tools)
-        read = view.tokens + tools
+        read = view.tokens + sum(map(self._size, request.tools))
         substance = memory.tokens_in(text) + sum(8 + memory.tokens_in(call.arguments) for call in calls)
         written = math.ceil(substance * self.profile.verbosity)
         jitter = self.profile.speed.jitter
         return serving.alone(self.profile, read, written, rng.lognormvariate(0, jitter) if jitter else 1.0)
+
+    def _size(self, spec: dict[str, Any]) -> int:
+        """Tokens of a tool's description; counted once for each."""
+        found = self._sizes.get(id(spec))
+        if found is None or found[0] is not spec:
+            found = self._sizes[id(spec)] = (spec, memory.tokens_in(str(spec)))
+        return found[1]
 
     async def _serve(self, alone: Usage) -> Usage:
         """Let it take its time: as long as alone, or as the servers let it."""

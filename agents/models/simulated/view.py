@@ -49,6 +49,7 @@ class View:
     def __init__(self, messages: Sequence[ChatMessage], index: Index) -> None:
         self.index = index
         self.messages = messages
+        self.tokens = sum(map(memory.size, messages))
         self.beliefs: dict[str, Known] = {}
         self.own: set[str] = set()
         self.attempts: dict[str, int] = {}
@@ -118,7 +119,3 @@ class View:
 
     def in_sight(self, value: str) -> bool:
         return any(value in message.content for message in self.messages)
-
-    @property
-    def tokens(self) -> int:
-        return sum(map(memory.size, self.messages))

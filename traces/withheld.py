@@ -31,6 +31,11 @@ SECRETS = re.compile(
     rf"|{_START}(?:{_SECRET_FIELD})\\*[\"']?\s*[:=]\s*\\*[\"']?[^\s\"'\\,;&]{{6,}}",
     re.IGNORECASE | re.DOTALL,
 )
+_HINT = re.compile(
+    "[spr]k[-_]|gsk[-_]|xai[-_]|hf[-_]|r8[-_]|npm[-_]|pypi[-_]|aiza|ya29|akia|asia|gh[pousr]_|github_pat|glpat|xox|eyj|"
+    "bearer|private key|://|api[-_]?key|passw|client[-_]?secret|access[-_]?token|authorization"
+)
+"""In lower case, without which no text has anything like a key: a quick look spares the long one."""
 KINDS = {
     "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
     "iban": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b",
@@ -42,6 +47,7 @@ KINDS = {
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD")
 _FIELD = re.compile(_SECRET_FIELD, re.IGNORECASE)
 _WORD = re.compile(r"\w+")
+_ESCAPED = re.compile(r"\\[\\ubf]")  # JSON within JSON, among others
 _TAGS = frozenset(str(kind.__struct_config__.tag) for kind in Event.__args__)
 _FIXED = _TAGS | {"system", "user", "assistant", "tool", "completed", "limited", "failed", "virtual", "real"}
 _decode, _encode = msgspec.json.Decoder().decode, msgspec.json.Encoder().encode
@@ -56,7 +62,7 @@ def without_secrets(text: str) -> str:
     """The text without this environment's secrets, and without anything that looks like a key."""
     for value in secrets_here():
         text = text.replace(value, SECRET)
-    return SECRETS.sub(SECRET, text)
+    return SECRETS.sub(SECRET, text) if _HINT.search(text.lower()) else text
 
 
 class Withheld:
@@ -71,8 +77,8 @@ class Withheld:
         self._words: dict[str, list[tuple[int, re.Pattern[str], str]]] = defaultdict(list)
         self._numbers: dict[str, str] = {}
         self._patterns = [(name, re.compile(pattern)) for name, pattern in (patterns or {}).items()]
-        self._secrets = [re.escape(form) for value in secrets_here() for form in _forms(value)]
-        self._keys = re.compile("|".join([*self._secrets, SECRETS.pattern]), SECRETS.flags)
+        mine = [re.escape(form) for value in secrets_here() for form in _forms(value)]
+        self._mine = re.compile("|".join(mine)) if mine else None
         here = str(Path.home())
         self._home = re.compile(rf"{re.escape(here)}(?=[/\\\"'\s]|$)") if len(here) > 1 else None
         for name, values in (texts or {}).items():
@@ -109,8 +115,10 @@ class Withheld:
         """The text without what is withheld. JSON within it is looked at as what it says."""
         if text[:1] in ("{", "["):
             text = self._nested(text)
-        text, found = self._keys.subn(SECRET, text)
-        self.secrets += found
+        for keys in (self._mine, SECRETS if _HINT.search(text.lower()) else None):
+            if keys is not None:
+                text, found = keys.subn(SECRET, text)
+                self.secrets += found
         if self._home is not None:
             text = self._home.sub("~", text)
         for name, pattern in self._patterns:
@@ -121,13 +129,17 @@ class Withheld:
 
     def _seems(self, raw: str) -> bool:
         """Whether there may be something in an event's JSON: never wrongly no."""
-        if self._patterns or self._keys.search(raw) or (self._home is not None and self._home.search(raw)):
+        low = raw.lower()
+        if self._patterns or (_HINT.search(low) and SECRETS.search(raw)):
             return True
-        if self._anywhere and self._anywhere.search(raw):
+        if any(found is not None and found.search(raw) for found in (self._mine, self._home, self._anywhere)):
             return True
-        if (self._words or self._unspaced) and "\\\\" in raw:  # JSON within JSON
+        if not (self._words or self._unspaced):
+            return False
+        if _ESCAPED.search(raw):
             return True
-        return any(True for _ in self._found(raw))
+        words = _WORD.findall(low.replace("\\n", " ").replace("\\r", " ").replace("\\t", " "))
+        return not self._words.keys().isdisjoint(words)
 
     def _nested(self, text: str) -> str:
         try:

@@ -10,31 +10,36 @@ import typer
 from commands.options import Json
 
 cli = typer.Typer()
+Runs = Annotated[int, typer.Option(help="Simulated runs that it rests on; fewer are quicker, and say less.")]
 
 
 @cli.command()
 def calibrate(
-    experiment: Annotated[str, typer.Argument(help="An experiment with runs of a single agent.")] = "latest",
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help="Experiments with runs of a single agent (default: the latest).")
+    ] = None,
     into: Annotated[Path, typer.Option(help="The profile's file to write.")] = Path("profile.yaml"),
     base: Annotated[str, typer.Option(help="The profile whose numbers stay where there are too few data.")] = "medium",
+    runs: Runs = 800,
     json: Json = False,
 ) -> None:
     """Make a simulated model that is like the one in these runs."""
     from experiments import calibrating
 
-    calibrating.calibrate(experiment, into, base, json=json)
+    calibrating.calibrate(experiments or ["latest"], into, base, runs=runs, json=json)
 
 
 @cli.command()
 def backtest(
     experiment: Annotated[str, typer.Argument(help="An experiment with a single agent and teams.")] = "latest",
     base: Annotated[str, typer.Option(help="The profile whose numbers stay where there are too few data.")] = "medium",
+    runs: Runs = 800,
     json: Json = False,
 ) -> None:
     """Predict the teams from the single agent's runs, and compare with what the teams did."""
     from experiments import calibrating
 
-    calibrating.show_backtest(experiment, base, json=json)
+    calibrating.show_backtest(experiment, base, runs=runs, json=json)
 
 
 @cli.command()

@@ -19,8 +19,6 @@ from traces.errors import InputError
 from traces.home import ExperimentFolder
 from traces.store import Store
 
-RUNS = 480
-
 
 class Measured(Struct, frozen=True):
     """Means over runs; `success` with its interval, `latency_s` the median."""
@@ -51,14 +49,16 @@ class Prediction(Struct, frozen=True):
         return self.actual.success.low <= self.predicted.success.value <= self.actual.success.high
 
 
-def backtest(folder: ExperimentFolder, base: Profile) -> tuple[Calibration, list[Prediction]]:
-    """Every team and engine of the experiment, the single agent's own last. Raises InputError where there is nothing
-    to predict from, or nothing to predict."""
+def backtest(
+    folder: ExperimentFolder, base: Profile, runs: int = calibration.SIMULATED_RUNS
+) -> tuple[Calibration, list[Prediction]]:
+    """Every team and engine of the experiment, the single agent's own last; each prediction from about `runs` simulated
+    runs. Raises InputError where there is nothing to predict from, or nothing to predict."""
     given = plan.read(folder)
     scenario = scenarios.load(given.scenario)
     store = Store()
     found = calibration.evidence(store, folder.id, scenario)
-    fitted = calibration.calibrate(found, scenario, base, "calibrated")
+    fitted = calibration.calibrate([found], base, "calibrated", runs)
     actual: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
     for row in store.team_rows(folder.id):
         if (outcome := Outcome.of_row(row)) is not None:
@@ -69,8 +69,8 @@ def backtest(folder: ExperimentFolder, base: Profile) -> tuple[Calibration, list
     predictions = []
     for (team, engine), seen in sorted(actual.items(), key=lambda item: item[0][0] == found.team):
         cases = sorted({outcome.case for outcome in seen})
-        runs = [o for _, o in calibration.simulate(fitted.profile, scenario, cases, teams[team], engine, RUNS)]
-        predictions.append(Prediction(team, engine, _measured(runs), _measured(seen), team != found.team))
+        made = [o for _, o in calibration.simulate(fitted.profile, scenario, cases, teams[team], engine, runs)]
+        predictions.append(Prediction(team, engine, _measured(made), _measured(seen), team != found.team))
     return fitted, predictions
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from agents.models.simulated import profile as profiles
 from experiments import calibration, plan
 from experiments.backtest import Measured, Prediction, backtest
 from experiments.calibration import Calibration
-from experiments.callfits import FEWEST, Estimate
+from experiments.callfits import Estimate
 from experiments.outcome import named
 from experiments.report import as_json
 from experiments.words import money
@@ -22,27 +23,33 @@ from traces import home
 from traces.errors import InputError
 from traces.store import Store
 
+FEWEST_RUNS = 100
 
-def calibrate(experiment: str, into: Path, base: str, *, json: bool) -> None:
+
+def calibrate(experiments: Sequence[str], into: Path, base: str, *, runs: int, json: bool) -> None:
     """Fit, write the profile's file, and say what was found. Raises InputError where there is nothing to fit to, or the
     file is there already."""
     if into.exists():
         raise InputError(f"--into: {into} is there already: give another name, or remove it")
-    folder = home.find_experiment(experiment)
-    scenario = scenarios.load(plan.read(folder).scenario)
-    found = calibration.evidence(Store(), folder.id, scenario)
-    fitted = calibration.calibrate(found, scenario, profiles.load(base), into.stem)
-    into.write_text(_as_yaml(fitted, folder.id, base), encoding="utf-8")
+    _enough(runs)
+    store, parts, ids = Store(), [], []
+    for folder in dict.fromkeys(map(home.find_experiment, experiments)):
+        parts.append(calibration.evidence(store, folder.id, scenarios.load(plan.read(folder).scenario)))
+        ids.append(folder.id)
+    fitted = calibration.calibrate(parts, profiles.load(base), into.stem, runs)
+    into.write_text(_as_yaml(fitted, ids, base), encoding="utf-8")
     if json:
         print(as_json({"file": str(into), "estimates": fitted.estimates, "sparse": fitted.sparse}))
         return
     _show(fitted)
-    Console().print(f"\nUse it: headcount compare {scenario.name} --model sim:{into}", highlight=False)
+    scenario = parts[0].scenario.name
+    Console().print(f"\nUse it: headcount compare {scenario} --model sim:{into}", highlight=False)
 
 
-def show_backtest(experiment: str, base: str, *, json: bool) -> None:
+def show_backtest(experiment: str, base: str, *, runs: int, json: bool) -> None:
+    _enough(runs)
     folder = home.find_experiment(experiment)
-    fitted, predictions = backtest(folder, profiles.load(base))
+    fitted, predictions = backtest(folder, profiles.load(base), runs)
     if json:
         print(as_json({"estimates": fitted.estimates, "predictions": predictions}))
         return
@@ -61,6 +68,11 @@ def show_backtest(experiment: str, base: str, *, json: bool) -> None:
         f"{len(held)} predictions lie in the actual interval. Calibrated on {fitted.runs} runs of one agent.",
         highlight=False,
     )
+
+
+def _enough(runs: int) -> None:
+    if runs < FEWEST_RUNS:
+        raise InputError(f"--runs: {runs} simulated runs are too few to fit to: give {FEWEST_RUNS} or more")
 
 
 def _row(one: Prediction) -> tuple[str, ...]:
@@ -98,20 +110,20 @@ def _show(fitted: Calibration) -> None:
 
 
 def _remark(one: Estimate) -> str:
-    return f"too few (under {FEWEST}): the base's" if one.kept else ""
+    return f"kept: {one.why}" if one.kept else ""
 
 
-def _as_yaml(fitted: Calibration, experiment: str, base: str) -> str:
+def _as_yaml(fitted: Calibration, experiments: Sequence[str], base: str) -> str:
     """A profile's file; each fitted number with its interval beside it."""
     data: dict[str, Any] = fitted.profile.model_dump(exclude={"name"}, exclude_none=True)
-    data["note"] = f"fitted to {fitted.runs} runs of experiment {experiment}"
+    data["note"] = f"fitted to {fitted.runs} runs of experiment {' and '.join(experiments)}"
     lines = [
-        f"# Fitted by: headcount calibrate {experiment} --base {base}",
+        f"# Fitted by: headcount calibrate {' '.join(experiments)} --base {base}",
         f"# {fitted.runs} runs of one agent on {fitted.cases} cases. What is not listed here is the base profile's.",
     ]
     lines += [
-        f"#   {one.name}: {one.value:.4g} ({one.low:.4g} to {one.high:.4g}, {one.n} observations)"
+        f"#   {one.name}: {one.value:.4g} "
+        + (_remark(one) if one.kept else f"({one.low:.4g} to {one.high:.4g}, {one.n} observations)")
         for one in fitted.estimates
-        if not one.kept
     ]
     return "\n".join(lines) + "\n" + yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)

@@ -1,12 +1,12 @@
 """A simulated model that is like a real one: a profile fitted to the traces of single-agent runs.
 
-Error rates by skill, the mix of errors and the length of replies are fitted by indirect inference (Gouriéroux,
-Monfort & Renault 1993, "Indirect Inference", Journal of Applied Econometrics 8): what `attempts` reads from the traces
-is also read from runs of the simulated model on the same cases, and the profile is changed until both agree. So what
-the rules cannot see biases neither. Speed and price are fitted to the calls directly.
+Error rates by skill, the mix of errors, their growth and the length of replies are fitted by indirect inference
+(Gouriéroux, Monfort & Renault 1993, "Indirect Inference", Journal of Applied Econometrics 8): what `attempts` reads
+from the traces is also read from runs of the simulated model on the same cases, and the profile is changed until both
+agree. So what the rules cannot see biases neither. Speed and price are fitted to the calls directly.
 
-Kept from the base profile, since single-agent traces cannot tell them: how error grows with context and tools, errors
-in plans, and how well errors are found in the work of others (moved as far as those in its own are).
+Kept from the base profile, and said so: growth where the traces do not tell it (`growth`), errors in plans, and how
+well errors are found in the work of others (moved as far as those in its own are).
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from msgspec import Struct, field
 from agents.models.simulated.index import index_of
 from agents.models.simulated.model import SimulatedModel
 from agents.models.simulated.profile import Profile
-from experiments import callfits
+from experiments import callfits, growth
 from experiments import plan as plans
 from experiments.attempts import Attempt, Kind, Reading, read_run
 from experiments.callfits import FEWEST, Estimate, kept
 from experiments.outcome import Outcome
 from experiments.plan import Plan
+from experiments.statistics import wilson
 from experiments.trial import Bench, run_trial
+from tasks.case import Skill
 from tasks.scenario import Scenario
 from traces import clock
 from traces.errors import InputError
@@ -38,7 +40,13 @@ from traces.recorder import Recorder
 from traces.store import Store
 
 SIMULATED_RUNS = 800
-STEPS = 5
+STEPS = (0.25, 0.25, 0.25, 0.5, 1.0, 1.0)
+"""The share of SIMULATED_RUNS that each step simulates: the first are far off anyway."""
+GROWTH_FROM = 4
+"""The step from which on growth is fitted: the error rates are about right by then."""
+PRIOR = 1.0
+"""The weight, in errors, with which it is held that the rules see each error, beside what the simulations say."""
+SINGLE = "one agent's runs do not show it"
 RESAMPLES = 400
 
 MODES: dict[Kind, tuple[str, ...]] = {
@@ -62,53 +70,85 @@ class Calibration(Struct):
 
 
 class Evidence(Struct):
-    """The runs of an experiment's single agent: the team's name, what was read of each run, and which succeeded."""
+    """The runs of an experiment's single agent: the scenario, the team's name, its cases, what was read of each run,
+    and which succeeded."""
 
+    scenario: Scenario
     team: str
+    cases: list[str]
     readings: list[Reading]
     successes: list[bool]
 
 
 def evidence(store: Store, experiment: str, scenario: Scenario) -> Evidence:
     """Raises InputError where no run of the experiment had a single agent."""
-    found: Evidence | None = None
-    for row in store.runs(experiment):
-        if row.success is None or (found is not None and row.team != found.team):
-            continue
-        records = store.events(experiment, row.run)
-        if _agents(records) == 1:
-            found = found or Evidence(row.team, [], [])
-            found.readings.append(read_run(records, row.case_id, index_of(scenario.case(row.case_id))))
-            found.successes.append(row.success)
-    if found is None:
+    rows = [row for row in store.runs(experiment) if row.success is not None]
+    firsts = {row.team: row for row in reversed(rows)}
+    alone = [row.run for row in firsts.values() if _agents(store.events(experiment, row.run)) == 1]
+    if not alone:
         raise InputError(f"experiment {experiment} has no finished run with a single agent: include the team solo")
+    by_run = {row.run: row for row in rows}
+    team = by_run[min(alone)].team
+    found = Evidence(scenario, team, [], [], [])
+    for run, records in store.each_run(experiment, [row.run for row in rows if row.team == team]):
+        if _agents(records) == 1:
+            add(found, by_run[run].case_id, records, bool(by_run[run].success))
     return found
+
+
+def add(found: Evidence, case: str, records: Sequence[Record], success: bool) -> None:
+    """A run more."""
+    scenario = found.scenario
+    reading = read_run(records, case, index_of(scenario.case(case)))
+    reading.case = f"{scenario.name}/{case}"
+    found.readings.append(reading)
+    found.successes.append(success)
+    if case not in found.cases:
+        found.cases = sorted([*found.cases, case])
 
 
 def _agents(records: Sequence[Record]) -> int:
     return sum(isinstance(record.event, AgentCreated) for record in records)
 
 
-def calibrate(found: Evidence, scenario: Scenario, base: Profile, name: str) -> Calibration:
-    """Fit. `base` gives what cannot be fitted; `name` is the new profile's."""
-    readings, successes, team = found.readings, found.successes, found.team
+def calibrate(found: Sequence[Evidence], base: Profile, name: str, runs: int = SIMULATED_RUNS) -> Calibration:
+    """Fit to the runs of one or several experiments. `base` gives what cannot be fitted; `name` is the new profile's.
+    `runs`: how many are simulated in the last steps; with fewer the intervals are wider."""
+    readings = [reading for part in found for reading in part.readings]
     data = base.model_dump()
     estimates = [*callfits.speed(readings, data), *callfits.prices(readings, data), callfits.refusals(readings, data)]
-    cases = sorted({reading.case for reading in readings})
-    profile = Profile.model_validate({**data, "name": name})
-    simulated, success = _simulate(profile, scenario, cases, team)
-    for _ in range(STEPS):
-        _towards(data, readings, simulated)
+    seen, why = growth.slopes(readings), dict.fromkeys(growth.FIELDS, "")
+    profile, success = base, 0.0
+    steps: list[_Step] = []
+    for step, share in enumerate(STEPS):
+        if step:
+            made = growth.slopes(steps[-1].readings)
+            why = growth.told(seen, made, data) if step == GROWTH_FROM else why
+            growth.towards(data, seen, made, why)
+            _towards(data, readings, steps)
         profile = Profile.model_validate({**data, "name": name})
-        simulated, success = _simulate(profile, scenario, cases, team)
-    estimates += [_error(skill, data, readings, simulated) for skill in data["error"]]
+        simulated, success = _simulate(profile, found, round(share * runs))
+        steps.append(_Step(simulated, profile))
     estimates += [
+        *(_error(skill, data, readings, steps) for skill in data["error"]),
+        *growth.estimates(data, seen, growth.slopes(simulated), why),
         *_look_estimates(data, readings),
-        *_mix_estimates(data, readings, simulated),
+        *_mix_estimates(data, readings, steps),
         _verbosity(data, readings),
+        *_unseen(data),
     ]
-    observed = sum(successes) / len(successes)
-    return Calibration(profile, estimates, len(readings), len(cases), (observed, success), _sparse(readings))
+    won = [success for part in found for success in part.successes]
+    observed = sum(won) / len(won)
+    cases = len({reading.case for reading in readings})
+    return Calibration(profile, estimates, len(readings), cases, (observed, success), _sparse(readings))
+
+
+def _unseen(data: dict[str, Any]) -> list[Estimate]:
+    return [
+        kept("plan_error", data["plan_error"], 0, SINGLE),
+        kept("check.other", data["check"]["other"], 0, f"{SINGLE}; moved as far as check.own"),
+        kept("check.blind", data["check"]["blind"], 0, SINGLE),
+    ]
 
 
 def _sparse(readings: list[Reading]) -> list[str]:
@@ -117,13 +157,22 @@ def _sparse(readings: list[Reading]) -> list[str]:
     return sorted(f"{case}/{step}" for (case, step), n in tried.items() if n < 3)
 
 
-def _simulate(profile: Profile, scenario: Scenario, cases: list[str], team: str) -> tuple[list[Reading], float]:
-    """Runs of the profile on the same cases, read by the same rules, and their share of success."""
-    readings, won = [], 0
-    for recorder, outcome in simulate(profile, scenario, cases, team, "native", SIMULATED_RUNS):
-        won += outcome.success
-        readings.append(read_run(recorder.records, outcome.case, index_of(scenario.case(outcome.case))))
-    return readings, won / len(readings)
+def _simulate(profile: Profile, found: Sequence[Evidence], runs: int) -> tuple[list[Reading], float]:
+    """About so many runs of the profile on the same cases, as many of each experiment as there are real ones, read by
+    the same rules; and their share of success."""
+    total = sum(len(part.readings) for part in found)
+    readings: list[Reading] = []
+    success = 0.0
+    for part in found:
+        made = Evidence(part.scenario, part.team, [], [], [])
+        share = len(part.readings) / total
+        for recorder, outcome in simulate(
+            profile, part.scenario, part.cases, part.team, "native", max(1, round(share * runs))
+        ):
+            add(made, outcome.case, recorder.records, outcome.success)
+        readings += made.readings
+        success += share * sum(made.successes) / len(made.successes)
+    return readings, success
 
 
 def simulate(
@@ -146,15 +195,16 @@ async def _one(trial: plans.Trial, bench: Bench) -> tuple[Recorder, Outcome]:
 # --- errors, mix, length: by indirect inference ------------------------------------------------------------------
 
 
-def _towards(data: dict[str, Any], readings: list[Reading], simulated: list[Reading]) -> None:
+def _towards(data: dict[str, Any], readings: list[Reading], steps: Sequence[_Step]) -> None:
     """One step: each number is scaled by how far the simulation is off."""
+    simulated = steps[-1].readings
     for skill in data["error"]:
-        seen, response = _rate(readings, skill, data), _Response.of(simulated, skill, data)
+        seen, response = _rate(readings, skill, data), _Response.of(steps, skill, data)
         if seen is None:
             continue
         before = data["error"][skill] or seen
         data["error"][skill] = min(0.95, before * _bounded(response.inverse(seen) / before)) if before else 0.0
-    _towards_mix(data["mix"], readings, simulated)
+    _towards_mix(data["mix"], readings, steps)
     _towards_looks(data["check"], readings, simulated)
     seen_length, made_length = _length(readings), _length(simulated)
     if seen_length and made_length:
@@ -220,45 +270,69 @@ def _growth(attempt: Attempt, data: dict[str, Any]) -> float:
     return float(1 + data["per_1k_context"] * attempt.context / 1000 + data["per_extra_tool"] * many)
 
 
+class _Step(Struct, frozen=True):
+    """What the rules read of the simulation of a profile."""
+
+    readings: list[Reading]
+    profile: Profile
+
+    def errors(self, skill: Skill, attempts: Sequence[Attempt]) -> float:
+        """How many of the attempts should go wrong."""
+        return sum(self.profile.error_rate(skill, a.context, a.tools) for a in attempts)
+
+    def share(self, kind: Kind) -> float:
+        mix: dict[str, float] = dict(self.profile.mix)  # type: ignore[arg-type]
+        return sum(mix.get(mode, 0.0) for mode in MODES[kind]) / (sum(mix.values()) or 1.0)
+
+
 class _Response(Struct, frozen=True):
-    """What the rules read of the simulation, as a line: rate = aside + slope * error. `aside` is what comes of other
-    errors; the simulation's labels tell them apart."""
+    """What the rules read of the simulations, as a line: rate = aside + slope * number. `aside` is what comes of other
+    errors; the simulation's labels tell them apart. The slope, which is much the same in each step, is that of all."""
 
     aside: float
     slope: float
 
     @classmethod
-    def of(cls, simulated: Sequence[Reading], skill: str, data: dict[str, Any]) -> _Response:
-        attempts = _of_skill(simulated, skill)
+    def of(cls, steps: Sequence[_Step], skill: Skill, data: dict[str, Any]) -> _Response:
+        own, due = 0, 0.0
+        for step in steps:
+            attempts = _of_skill(step.readings, skill)
+            labelled = _labelled(attempts)
+            own, due = own + labelled, due + step.errors(skill, attempts)
         total = sum(_growth(a, data) for a in attempts) or 1.0
-        own = sum(a.kind != "right" and a.labelled for a in attempts)
-        error = float(data["error"][skill])
-        return cls((_failures(attempts) - own) / total, own / total / error if own and error else 1.0)
+        return cls((_failures(attempts) - labelled) / total, (own + PRIOR) / (due + PRIOR))
+
+    @classmethod
+    def of_mix(cls, steps: Sequence[_Step], kind: Kind) -> _Response:
+        """A kind's share of the failures that the rules see, as a line over its share of the mix."""
+        own, due = 0, 0.0
+        for step in steps:
+            wrong = [a for reading in step.readings for a in reading.attempts if a.kind != "right"]
+            alike = [a for a in wrong if a.kind == kind]
+            labelled = _labelled(alike)
+            own, due = own + labelled, due + step.share(kind) * len(wrong)
+        return cls((len(alike) - labelled) / (len(wrong) or 1), (own + PRIOR) / (due + PRIOR))
 
     def inverse(self, rate: float) -> float:
         return max(0.0, (rate - self.aside) / self.slope)
 
 
-def _towards_mix(mix: dict[str, float], readings: list[Reading], simulated: list[Reading]) -> None:
+def _labelled(attempts: Sequence[Attempt]) -> int:
+    """Failures that come of the model's own error at the step, not of an earlier one."""
+    return sum(a.kind != "right" and a.labelled for a in attempts)
+
+
+def _towards_mix(mix: dict[str, float], readings: list[Reading], steps: Sequence[_Step]) -> None:
     kinds = _kinds(readings)
     n, total = sum(kinds.values()), sum(mix.values())
     if n < FEWEST or not total:
         return
     for kind, modes in MODES.items():
         share = sum(mix.get(mode, 0.0) for mode in modes) / total
-        response = _mix_response(simulated, kind, share)
+        response = _Response.of_mix(steps, kind)
         for mode in modes:
             if share and mode in mix:
                 mix[mode] *= _bounded(response.inverse((kinds[kind] + 0.5) / (n + 2)) / share)
-
-
-def _mix_response(simulated: Sequence[Reading], kind: Kind, share: float) -> _Response:
-    """A kind's share of the failures that the rules see, as a line over its share of the mix."""
-    wrong = [a for reading in simulated for a in reading.attempts if a.kind != "right"]
-    own = sum(a.kind == kind and a.labelled for a in wrong)
-    aside = sum(a.kind == kind for a in wrong) - own
-    n = len(wrong) or 1
-    return _Response(aside / n, own / n / share if own and share else 1.0)
 
 
 def _kinds(readings: Sequence[Reading]) -> Counter[Kind]:
@@ -268,21 +342,20 @@ def _kinds(readings: Sequence[Reading]) -> Counter[Kind]:
     return found
 
 
-def _mix_estimates(data: dict[str, Any], readings: Sequence[Reading], simulated: Sequence[Reading]) -> list[Estimate]:
-    """Each kind's share of the mix, with the interval (Wilson) that its observed share stands for."""
-    from scipy.stats import binomtest
-
+def _mix_estimates(data: dict[str, Any], readings: Sequence[Reading], steps: Sequence[_Step]) -> list[Estimate]:
+    """Each kind's share of the mix, with the interval (Wilson) that its observed share stands for; the simulation's own
+    chance makes it as wide as so many fewer failures would."""
     kinds = _kinds(readings)
     n, total = sum(kinds.values()), sum(data["mix"].values()) or 1.0
+    made = sum(_kinds(steps[-1].readings).values()) or 1
     found = []
     for kind, modes in MODES.items():
         value = sum(data["mix"].get(mode, 0.0) for mode in modes) / total
         if n < FEWEST:
             found.append(kept(f"mix.{kind}", value, n))
             continue
-        interval = binomtest(kinds[kind], n).proportion_ci(method="wilson")
-        response = _mix_response(simulated, kind, value)
-        low, high = response.inverse(float(interval.low)), response.inverse(float(interval.high))
+        response = _Response.of_mix(steps, kind)
+        low, high = map(response.inverse, wilson(kinds[kind] / n, n * made / (n + made)))
         found.append(Estimate(f"mix.{kind}", value, min(low, value), max(min(1.0, high), value), n))
     return found
 
@@ -292,7 +365,7 @@ def _length(readings: Sequence[Reading]) -> float:
     return float(np.mean(lengths)) if lengths else 0.0
 
 
-def _error(skill: str, data: dict[str, Any], readings: list[Reading], simulated: list[Reading]) -> Estimate:
+def _error(skill: Skill, data: dict[str, Any], readings: list[Reading], steps: Sequence[_Step]) -> Estimate:
     """The interval has the cases' differences (bootstrap, on the logarithm) and the simulation's own chance in it."""
     value = float(data["error"][skill])
     attempts = _of_skill(readings, skill)
@@ -302,9 +375,9 @@ def _error(skill: str, data: dict[str, Any], readings: list[Reading], simulated:
     if not failed:
         return Estimate(f"error.{skill}", value, 0.0, 3 / n, n)  # the rule of three
     logs = _bootstrap(readings, lambda some: math.log(_smooth_rate(some, skill, data)))
-    made = _failures(_of_skill(simulated, skill))
+    made = _failures(_of_skill(steps[-1].readings, skill))
     spread = math.sqrt(float(np.var(logs)) + 1 / max(1, made))
-    rate, response = _smooth_rate(readings, skill, data), _Response.of(simulated, skill, data)
+    rate, response = _smooth_rate(readings, skill, data), _Response.of(steps, skill, data)
     low, high = (response.inverse(rate * math.exp(side * 1.96 * spread)) for side in (-1, 1))
     return Estimate(f"error.{skill}", value, min(low, value), min(1.0, max(high, value)), n)
 

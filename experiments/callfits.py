@@ -17,7 +17,7 @@ FEWEST = 30
 
 class Estimate(Struct, frozen=True):
     """A fitted number with its 95 % interval (cases are the clusters), and how many observations it rests on; `kept`
-    where these are too few, and the base profile's number stays."""
+    where the base profile's number stays, and `why`."""
 
     name: str
     value: float
@@ -25,11 +25,12 @@ class Estimate(Struct, frozen=True):
     high: float
     n: int
     kept: bool = False
+    why: str = ""
 
 
-def kept(name: str, value: float, n: int) -> Estimate:
-    """A number for which there were too few data."""
-    return Estimate(name, value, value, value, n, kept=True)
+def kept(name: str, value: float, n: int, why: str = f"too few (under {FEWEST})") -> Estimate:
+    """A number that stays the base profile's."""
+    return Estimate(name, value, value, value, n, kept=True, why=why)
 
 
 def speed(readings: Sequence[Reading], data: dict[str, Any]) -> list[Estimate]:

@@ -13,4 +13,4 @@ class Native:
         return f"{shape} is a team of the engine {where}: use --engines {where}" if where else ""
 
     async def run(self, team: str, work: Workspace) -> str:
-        return await table.team(team).shape(work)
+        return await table.Team(team, work.settings).shape(work)

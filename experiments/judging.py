@@ -37,7 +37,8 @@ class Pair(Struct, frozen=True):
 
 
 class Judgement(Struct, frozen=True):
-    """`consistency`: per team, pass^1, pass^2, ... up to the trials of a case; `measures`: how each works together."""
+    """`consistency`: per team, pass^1, pass^2, ... up to the trials of a case; `measures`: how each works together.
+    `ungraded` runs are left out: whether they succeeded is unknown."""
 
     experiment: str
     margin: float
@@ -48,6 +49,7 @@ class Judgement(Struct, frozen=True):
     consistency: dict[str, list[float]]
     measures: list[TeamMeasures]
     advice: Advice
+    ungraded: int = 0
 
 
 def again(experiment: str, margin: float, limits: Limits, baseline: str = "solo") -> Judgement:
@@ -55,7 +57,8 @@ def again(experiment: str, margin: float, limits: Limits, baseline: str = "solo"
     if not 0 < margin < 1:
         raise InputError(f"--margin: {margin:g} should be between 0 and 1, such as 0.05 for 5 points")
     folder, store = home.find_experiment(experiment), Store()
-    outcomes = [o for o in map(Outcome.of_row, store.team_rows(folder.id)) if o is not None]
+    rows = store.team_rows(folder.id)
+    outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
     if not outcomes:
         raise InputError(f"experiment {folder.id} has no graded run yet")
     verdict, teams = judge(outcomes, baseline, margin), summarise(outcomes)
@@ -69,6 +72,7 @@ def again(experiment: str, margin: float, limits: Limits, baseline: str = "solo"
         {group[0].name: _consistency(group) for group in groups(outcomes).values()},
         list(of_teams(_measured(folder, store, outcomes), baseline).values()),
         recommend(verdict, teams, limits, baseline),
+        len(rows) - len(outcomes),
     )
 
 

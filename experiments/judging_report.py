@@ -28,6 +28,9 @@ def show(found: Judgement, *, json: bool) -> None:
     mark = "simulated" if found.simulated else "measured"
     console.print(f"[bold]{found.verdict.text}[/bold]", highlight=False)
     console.print(found.verdict.reason, highlight=False)
+    if found.ungraded:
+        graded = sum(team.trials for team in found.teams)
+        console.print(f"{found.ungraded:,} of {graded + found.ungraded:,} runs were not graded, and are left out.")
     console.print(_teams(found, mark))
     if found.pairs:
         console.print(_pairs(found))

@@ -403,7 +403,9 @@ def test_home_and_compare_show_them(tmp_path: Path) -> None:
     assert "Success is unknown" in page.subheader[0].value
 
 
-def test_an_evaluation_in_a_trace_counts_and_a_score_alone_does_not(tmp_path: Path) -> None:
+def test_an_evaluation_in_a_trace_counts_and_a_score_alone_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def evaluated(trace: int, **known: Any) -> dict[str, Any]:
         at = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "m"}
         event = ("gen_ai.evaluation.result", {f"gen_ai.evaluation.{n}": v for n, v in known.items()})
@@ -417,6 +419,7 @@ def test_an_evaluation_in_a_trace_counts_and_a_score_alone_does_not(tmp_path: Pa
     found, _ = bring(tmp_path, otlp(spans, "svc"))
     assert found.ungraded == 1
     assert [row.success for row in Store().runs(found.id)] == [True, False, None]
+    assert "1 of 3 runs were not graded, and are left out" in _said(capsys, "verdict", "latest")[1]
 
 
 def test_what_failed_is_a_failed_run_without_a_grade(tmp_path: Path) -> None:

@@ -205,6 +205,29 @@ def test_twice_is_told_and_a_name_that_is_taken_is_solved(shared: tuple[Path, Pa
     assert "another experiment has that name" in out
 
 
+def test_what_lost_its_worker_there_is_so_here_too(shared: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    run("import", shared[1])
+    status = _only().read_status()
+    assert status is not None
+    _only().write_status(msgspec.structs.replace(status, state="running", pid=2**22 + 1, done=2))
+    sharing.export("latest", tmp_path / "lost.zip")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADCOUNT_HOME", str(tmp_path / "elsewhere"))
+        run("import", tmp_path / "lost.zip")
+        assert (Store().experiments()[0].state, Store().experiments()[0].done) == ("interrupted", 2)
+
+
+def test_what_was_taken_out_is_said_where_runs_differ(shared: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADCOUNT_HOME", str(shared[0]))
+        sharing.export("latest", tmp_path / "hidden.zip", hide=["invoice", "credit"])
+    run("import", tmp_path / "hidden.zip")
+    code, out, err = run("verify", "latest", 0)
+    assert code == 1
+    assert "differs at step" in out
+    assert "something was taken out before it came here" in err
+
+
 def test_one_that_runs_is_not_exported(shared: tuple[Path, Path], run: Run) -> None:
     run("import", shared[1])
     _only().status_file.unlink()

@@ -35,7 +35,7 @@ class Corpus(Struct, frozen=True):
             self.folder,
             chunk_chars or own.chunk_chars,
             own.overlap_chars,
-            home.home() / "knowledge",
+            home.knowledge(),
             own.embedding,
             strategy or own.chunking,
         )

@@ -91,9 +91,7 @@ def _write(draft: Draft, folder: Path) -> None:
 
 def _search(folder: Path) -> drafting.Search:
     settings = scenarios.Knowledge()
-    knowledge = Knowledge.open(
-        folder / settings.folder, settings.chunk_chars, settings.overlap_chars, home.home() / "knowledge"
-    )
+    knowledge = Knowledge.open(folder / settings.folder, settings.chunk_chars, settings.overlap_chars, home.knowledge())
     return lambda query: knowledge.search(query, settings.results)
 
 

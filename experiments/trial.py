@@ -110,7 +110,7 @@ class Bench:
 
         folder: Path = self.scenario.folder / knowledge.folder
         sizes = (knowledge.chunk_chars, knowledge.overlap_chars)
-        return Knowledge.open(folder, *sizes, home.home() / "knowledge", knowledge.embedding, knowledge.chunking)
+        return Knowledge.open(folder, *sizes, home.knowledge(), knowledge.embedding, knowledge.chunking)
 
     def world(self, case: Case) -> World:
         file = self.scenario.file

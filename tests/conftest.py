@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,16 @@ settings.load_profile("headcount")
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADCOUNT_HOME", str(tmp_path / "runs"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_place_for_indexes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The indexes of documents are named by their content: all tests, of all workers of one run, share them."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADCOUNT_KNOWLEDGE", str(shared / "knowledge"))
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -249,9 +249,10 @@ def test_the_index_is_made_once_for_one_content(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "a.md").write_text("Tea is 4 EUR.")
     Knowledge.open(folder, 900, 0, cache)
-    before = {p: p.stat().st_mtime_ns for p in cache.rglob("*")}
+    before = {p: p.stat().st_mtime_ns for p in cache.rglob("*.lance/**/*")}
+    assert before
     Knowledge.open(folder, 900, 0, cache)
-    assert {p: p.stat().st_mtime_ns for p in cache.rglob("*")} == before
+    assert {p: p.stat().st_mtime_ns for p in cache.rglob("*.lance/**/*")} == before
     (folder / "a.md").write_text("Tea is 5 EUR.")
     assert "5 EUR" in Knowledge.open(folder, 900, 0, cache).search("tea", 1)[0].text
     assert len(list(cache.iterdir())) == 2

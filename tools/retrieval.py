@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tools import chunking, documents
 from tools.chunking import Strategy
 from tools.tool import Effect, Retriever, Tool, ToolOutput, World, from_function
 from traces.errors import InputError
+from traces.kept import Kept
 from traces.kernel import Chunk
 
 DEPTH = 20  # how many each of the two searches contributes
@@ -35,11 +36,13 @@ class Ranks(Struct, frozen=True):
 
 
 class Knowledge(Retriever):
-    """A scenario's documents, searchable. Results are the same for the same query, and kept."""
+    """A scenario's documents, searchable. Results are the same for the same query, and kept beside the index, so that
+    LanceDB is opened for what was not asked before."""
 
-    def __init__(self, table: Any, embed: Embed, chunks: list[Chunk]) -> None:
-        self._table, self._embed = table, embed
+    def __init__(self, place: Path, embedding: str, chunks: list[Chunk]) -> None:
+        self._place, self._embedding = place, embedding
         self._chunks = {chunk.id: chunk for chunk in chunks}
+        self._asked = Kept(place / "asked.sqlite", safe=False)
         self._kept = lru_cache(maxsize=8192)(self._search)
 
     @classmethod
@@ -62,10 +65,9 @@ class Knowledge(Retriever):
             raise InputError(f"{folder}: no documents ({', '.join(documents.FORMS)}) to search")
         content = msgspec.json.encode([LAYOUT, embedding, chunks])
         place = cache / hashlib.blake2b(content, digest_size=8).hexdigest()
-        embed = embedder(embedding)
         if not place.is_dir():
-            _build(place, chunks, embed)
-        return cls(connect(place).open_table("chunks"), embed, chunks)
+            _build(place, chunks, embedder(embedding))
+        return cls(place, embedding, chunks)
 
     def search(self, query: str, limit: int) -> list[Chunk]:
         """The best chunks, best first. The score is the fused one: the sum of 1 / (60 + rank) over the searches that
@@ -99,8 +101,19 @@ class Knowledge(Retriever):
         return Ranks(tuple(vector), tuple(text), tuple(chunk_id for chunk_id, _ in fuse(vector, text)[:DEPTH]))
 
     def _both(self, query: str) -> tuple[list[str], list[str]]:
-        vector = self._ids(self._table.search(self._embed([query])[0]), "_distance")
-        return vector, self._ids(self._table.search(query, query_type="fts"), "_score")
+        """The chunks nearest in meaning, and those that have its words."""
+        key = query.encode()
+        known = self._asked.get(key)
+        if known is None:
+            vector = self._ids(self._table.search(embedder(self._embedding)([query])[0]), "_distance")
+            found = vector, self._ids(self._table.search(query, query_type="fts"), "_score")
+            self._asked[key] = msgspec.json.encode(found)
+            return found
+        return msgspec.json.decode(known, type=tuple[list[str], list[str]])
+
+    @cached_property
+    def _table(self) -> Any:
+        return connect(self._place).open_table("chunks")
 
     def _ids(self, query: Any, score: str) -> list[str]:
         return [row["id"] for row in query.select(["id", score]).limit(DEPTH).to_list()]

@@ -137,6 +137,11 @@ def home() -> Path:
     return Path(os.environ.get("HEADCOUNT_HOME") or "runs").absolute()
 
 
+def knowledge() -> Path:
+    """Where indexes of documents stand, named by their content, so that data folders may share the place."""
+    return Path(os.environ.get("HEADCOUNT_KNOWLEDGE") or home() / "knowledge").absolute()
+
+
 def new_id() -> str:
     """An experiment's name: the local time, which sorts, and four hex digits, which keep two launches apart."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"

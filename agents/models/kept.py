@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from agents.models.model import Reply
+from traces.kept import Kept
 
 
 class KeptReplies:
@@ -17,26 +16,15 @@ class KeptReplies:
     processes may use one file."""
 
     def __init__(self, file: Path, trial: str) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
         self._trial = trial.encode()
-        self._file = file
-        with self._open() as database:
-            database.execute("pragma journal_mode=wal")
-            database.execute("create table if not exists replies (key blob primary key, reply blob) without rowid")
+        self._kept = Kept(file)
 
     def get(self, key: bytes) -> Reply | None:
-        with self._open() as database:
-            row = database.execute("select reply from replies where key = ?", (self._key(key),)).fetchone()
-        return msgspec.json.decode(row[0], type=Reply) if row else None
+        found = self._kept.get(self._key(key))
+        return msgspec.json.decode(found, type=Reply) if found is not None else None
 
     def __setitem__(self, key: bytes, reply: Reply) -> None:
-        with self._open() as database:
-            row = (self._key(key), msgspec.json.encode(reply))
-            database.execute("insert or replace into replies values (?, ?)", row)
-            database.commit()
-
-    def _open(self) -> closing[sqlite3.Connection]:
-        return closing(sqlite3.connect(self._file, timeout=10))
+        self._kept[self._key(key)] = msgspec.json.encode(reply)
 
     def _key(self, key: bytes) -> bytes:
         return hashlib.blake2b(key, key=hashlib.blake2b(self._trial).digest()[:64]).digest()

@@ -137,10 +137,20 @@ def _own_server() -> Finding:
     if not base:
         return Finding(name, "off", f"{variable} is not set", f"set {variable}=http://HOST:PORT/v1 (docs/models.md)")
     try:
-        served = _models_at(base)
+        served, note = _models_at_or_below(base)
     except _NoAnswer as error:
         return Finding(name, "off", f"{base}: {error}", f"start the server, or correct {variable}")
-    return Finding(name, "ok", f"{base} serves {', '.join(served) or 'no model'}")
+    return Finding(name, "ok", f"{base} serves {', '.join(served) or 'no model'}{note}")
+
+
+def _models_at_or_below(base: str) -> tuple[list[str], str]:
+    """What it serves; an address without /v1 is right for Ollama alone, and said to be."""
+    try:
+        return _models_at(base), ""
+    except _NoAnswer as error:
+        if base.endswith("/v1") or not error.no_such_page:
+            raise
+        return _models_at(f"{base}/v1"), " (an address for ollama/NAME; for other names add /v1)"
 
 
 def _named() -> list[Finding]:
@@ -164,7 +174,7 @@ def _alias(name: str, entry: catalog.Entry) -> Finding:
     up, down = [], []
     for base in entry.servers:
         try:
-            served = _models_at(base.rstrip("/"), os.environ.get(entry.key) if entry.key else None)
+            served = _models_at(_openai_address(entry, base), os.environ.get(entry.key) if entry.key else None)
             _check_adapter(entry, served)
             up.append(base)
         except _NoAnswer as error:
@@ -172,6 +182,16 @@ def _alias(name: str, entry: catalog.Entry) -> Finding:
     state = "ok" if up else "off"
     how = "start the servers that do not answer, and load the adapters that they lack" if down else ""
     return Finding(title, state, "; ".join([*(f"{base} answers" for base in up), *down]), how)
+
+
+def _openai_address(entry: catalog.Entry, base: str) -> str:
+    """Where the server speaks OpenAI's protocol: for Ollama, whose own protocol is LiteLLM's, below its address."""
+    base = base.rstrip("/")
+    if not entry.litellm.startswith(("ollama/", "ollama_chat/")):
+        return base
+    if base.endswith("/v1"):
+        raise _NoAnswer("an Ollama server's address goes without /v1")
+    return f"{base}/v1"
 
 
 def _check_adapter(entry: catalog.Entry, served: list[str]) -> None:
@@ -182,7 +202,9 @@ def _check_adapter(entry: catalog.Entry, served: list[str]) -> None:
 
 
 class _NoAnswer(Exception):
-    pass
+    def __init__(self, reason: str, *, no_such_page: bool = False) -> None:
+        super().__init__(reason)
+        self.no_such_page = no_such_page
 
 
 def _models_at(base: str, key: str | None = None) -> list[str]:
@@ -195,7 +217,8 @@ def _models_at(base: str, key: str | None = None) -> list[str]:
         body: Any = response.json()
         return [str(model["id"]) for model in body["data"]]
     except httpx.HTTPStatusError as error:
-        raise _NoAnswer(f"status {error.response.status_code} for /models") from None
+        status = error.response.status_code
+        raise _NoAnswer(f"status {status} for /models", no_such_page=status == 404) from None
     except httpx.TimeoutException:
         raise _NoAnswer(f"no answer within {_WAIT_S:g} s") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:

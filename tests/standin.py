@@ -151,6 +151,9 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
             pass
 
         def do_GET(self) -> None:
+            if not self.path.startswith("/v1/"):
+                self.send(404, {"error": {"message": "no such page"}})
+                return
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]})
 
         def do_POST(self) -> None:

@@ -84,6 +84,36 @@ def test_the_own_server_is_asked_for_its_models(monkeypatch: pytest.MonkeyPatch)
     assert "no connection" in told.detail
 
 
+def test_an_address_without_v1_is_said_to_be_ollamas(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Standin(models=["llama3:latest"]) as server:
+        monkeypatch.setenv("HEADCOUNT_API_BASE", server.url.removesuffix("/v1"))
+        told = finding("own model server")
+    assert told.state == "ok"
+    assert "llama3:latest (an address for ollama/NAME; for other names add /v1)" in told.detail
+
+
+@pytest.mark.parametrize(
+    ("litellm", "end", "state", "says"),
+    [
+        ("ollama/llama3", "", "ok", "answers"),
+        ("ollama/llama3", "/v1", "off", "goes without /v1"),
+        ("hosted_vllm/llama3", "/v1", "ok", "answers"),
+        ("hosted_vllm/llama3", "", "off", "status 404 for /models"),
+    ],
+)
+def test_each_kind_of_server_is_asked_where_it_answers(
+    litellm: str, end: str, state: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM, SGLang and llama.cpp have OpenAI's protocol under /v1, which their addresses name; Ollama's do not."""
+    with Standin(models=["llama3"]) as server:
+        address = server.url.removesuffix("/v1") + end
+        (tmp_path / "models.yaml").write_text(f"models: {{ours: {{litellm: {litellm}, servers: ['{address}']}}}}")
+        monkeypatch.setenv("HEADCOUNT_MODELS", str(tmp_path / "models.yaml"))
+        told = finding("model ours")
+    assert told.state == state
+    assert says in told.detail
+
+
 @pytest.mark.parametrize("address", ["not an address", "http://", "localhost:8000"])
 def test_a_wrong_address_is_a_finding_and_no_traceback(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADCOUNT_API_BASE", address)

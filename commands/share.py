@@ -95,7 +95,8 @@ def import_(
         return
     manifest = found.manifest
     if found.already:
-        print(f"It is here already, as {found.id}: nothing was done.")
+        done = f"its scenario is {scenario} now" if scenario else "nothing was done"
+        print(f"It is here already, as {found.id}: {done}.")
         return
     print(f"{found.id}: {manifest.runs:,} runs of {manifest.scenario}, as they were on another installation")
     if found.id != manifest.experiment:

@@ -128,7 +128,7 @@ def _check_names(experiment: str, fork: ForkPlan) -> None:
 
 
 def _plan(parent: ExperimentFolder, records: list[Record], fork: ForkPlan) -> Plan:
-    plan = plans.read(parent)
+    plan = plans.again(parent)
     first = records[0].event
     assert isinstance(first, RunStarted)
     run = first.run

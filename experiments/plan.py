@@ -67,6 +67,23 @@ def read(folder: ExperimentFolder) -> Plan:
     return msgspec.convert(folder.read_plan()["plan"], Plan)
 
 
+def again(folder: ExperimentFolder) -> Plan:
+    """The plan of an experiment whose runs are to be done again. Raises InputError for one that came from elsewhere
+    without its scenario."""
+    plan, imported = read(folder), folder.read_plan().get("imported")
+    if imported and imported.get("kind") == "otlp":
+        raise InputError(f"{folder.id} has traces of another framework: they can be looked at, not done again")
+    if imported:
+        try:
+            scenarios.find(plan.scenario)
+        except InputError:
+            raise InputError(
+                f"{folder.id} was imported, and its scenario {plan.scenario!r} is not here, so its runs cannot be done "
+                "again. If you have it: headcount import FILE --scenario FOLDER"
+            ) from None
+    return plan
+
+
 def scenario_of(folder: ExperimentFolder) -> Scenario | None:
     """The scenario of an experiment; None where it is not here, or is not the one that an imported experiment had."""
     try:

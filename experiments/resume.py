@@ -28,7 +28,7 @@ def check(folder: ExperimentFolder) -> None:
     InputError where it cannot."""
     if home.state(folder, time.time()) == "running":
         raise InputError(f"{folder.id} is running: there is nothing to resume")
-    scenario = plans.check(plans.read(folder))
+    scenario = plans.check(plans.again(folder))
     first = next(committed(folder.journals()), None)
     if first is not None and first.run.scenario_digest not in ("", scenario.digest):
         raise InputError(

@@ -86,9 +86,14 @@ def _plan_out(folder: ExperimentFolder) -> dict[str, Any]:
         teams=tuple(f"teams/{Path(team).name}" if team.endswith(table.FILES) else team for team in plan.teams),
         model=_without_folder(plan.model),
         api_base=None,
-        on="processes",
+        on=_near(plan.on),
     )
     return {**data, "plan": msgspec.to_builtins(plan), "command": plans.command_line(plan)}
+
+
+def _near(on: str) -> str:
+    """Where workers are, without an address of a cluster."""
+    return on if on in ("processes", "here") else "processes"
 
 
 def _without_folder(model: str) -> str:
@@ -102,15 +107,16 @@ def _without_folder(model: str) -> str:
 
 def bring_in(source: Path | IO[bytes], name: str = "", scenario: str | None = None) -> Imported:
     """Add the experiment in a shared file to those that are here; all of it or, with an error, nothing. `scenario`: the
-    folder of its scenario, if it is no shipped one. Code in the file's words is never loaded.
+    folder of its scenario, if it is no shipped one; it can be given later, with the same file. No
+    code is loaded that the file names.
 
     Raises Damaged for a file that is not as it was written, InputError where the scenario is another one."""
     with reading.opened(source, name) as shared:
         manifest = shared.manifest
-        known = _here(manifest)
+        known, place = _here(manifest), _scenario(manifest, scenario)
         if known is not None:
-            return Imported(known.id, manifest, already=True)
-        place = _scenario(manifest, scenario)
+            _give_scenario(known, place)
+            return Imported(known.id, manifest, already=True, scenario_here=place is not None)
         folder = _added(shared, place)
     return Imported(folder.id, manifest, scenario_here=place is not None)
 
@@ -162,6 +168,12 @@ def _scenario(manifest: Manifest, given: str | None) -> Path | None:
     return found.folder if found.digest == manifest.scenario_digest else None
 
 
+def _give_scenario(folder: ExperimentFolder, place: Path | None) -> None:
+    data = folder.read_plan()
+    if place is not None and "imported" in data and data["plan"].get("scenario") != str(place):
+        folder.write_plan({**data, "plan": {**data["plan"], "scenario": str(place)}})
+
+
 def _added(shared: Shared, scenario: Path | None) -> ExperimentFolder:
     base = home.home()
     (base / "experiments").mkdir(parents=True, exist_ok=True)
@@ -192,7 +204,7 @@ def _plan_in(shared: Shared) -> tuple[dict[str, Any], Plan]:
     plan = structs.replace(
         plan, scenario=_plain(plan.scenario), engines=engines, model=_without_folder(plan.model), api_base=None
     )
-    return data, structs.replace(plan, on="processes")
+    return data, structs.replace(plan, on=_near(plan.on))
 
 
 def _plain(name: str) -> str:

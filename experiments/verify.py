@@ -45,7 +45,7 @@ class Verified(Struct, frozen=True):
 
 def verify(folder: ExperimentFolder, run: int | None = None) -> Iterator[Verified]:
     """Do a run of the experiment, or all of them, again. Raises InputError where there is no such run."""
-    plan = plans.read(folder)
+    plan = plans.again(folder)
     with models_of(folder):
         bench = Bench(plan)
         trials = {trial.run: trial for trial in plans.trials(plan, bench.scenario)}

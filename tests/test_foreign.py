@@ -375,9 +375,10 @@ def test_teams_of_a_folder_are_compared_and_unknown_success_is_no_failure(
         assert _said(capsys, *verb)[0] == 0, verb
     assert "here already" in _said(capsys, "import", folder)[1]
     assert len(list_experiments()) == 1
-    code, _, err = _said(capsys, "verify", "latest")
-    assert code == 2
-    assert "no scenario" in err
+    for verb in (("verify", "latest"), ("resume", "latest"), ("fork", "latest", 0, "--at", 1)):
+        code, _, err = _said(capsys, *verb)
+        assert code == 2
+        assert "can be looked at, not done again" in err
 
 
 def test_home_and_compare_show_them(tmp_path: Path) -> None:
@@ -439,7 +440,7 @@ def test_our_own_traces_come_back_with_the_same_verdict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEADCOUNT_HOME", str(tmp_path / "there"))
-    conduct(prepare(Plan("billing_support", ("solo", "supervisor"), cases=2, trials=1, workers=1)))
+    conduct(prepare(Plan("billing_support", ("solo", "supervisor"), cases=2, trials=1, workers=1, on="here")))
     (original,) = list_experiments()
     before = {row.run: row for row in Store().runs(original.id)}
     target = tmp_path / "traces.jsonl"

@@ -30,7 +30,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("otlp") / "runs"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADCOUNT_HOME", str(home))
-        conduct(prepare(Plan("billing_support", ("solo", "market"), cases=2, trials=1, workers=1)))
+        conduct(prepare(Plan("billing_support", ("solo", "market"), cases=2, trials=1, workers=1, on="here")))
     return home
 
 

@@ -43,7 +43,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     team.write_text("about: Two.\nshape: pipeline\nagent: {max_steps: 9}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADCOUNT_HOME", str(base / "runs"))
-        plan = Plan("billing_support", ("solo", "market", str(team)), cases=1, trials=2, workers=1)
+        plan = Plan("billing_support", ("solo", "market", str(team)), cases=1, trials=2, workers=1, on="here")
         folder = prepare(plan)
         conduct(folder)
         target, _ = sharing.export(folder.id, base / "shared.zip")
@@ -156,7 +156,7 @@ def test_without_its_scenario_it_can_be_looked_at_and_with_it_done_again(tmp_pat
     file = tmp_path / "puzzle.zip"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADCOUNT_HOME", str(there))
-        conduct(prepare(Plan(str(scenario), ("solo", "pipeline"), trials=2, workers=1)))
+        conduct(prepare(Plan(str(scenario), ("solo", "pipeline"), trials=2, workers=1, on="here")))
         sharing.export("latest", file)
     assert str(tmp_path) not in _everything(file)
     (tmp_path / "moved").mkdir()
@@ -167,10 +167,13 @@ def test_without_its_scenario_it_can_be_looked_at_and_with_it_done_again(tmp_pat
     assert run("verdict", "latest")[0] == 0
     code, _, err = run("verify", "latest")
     assert code == 2
-    assert "no scenario 'puzzle'" in err
-    home_again = tmp_path / "again"
+    assert "its scenario 'puzzle' is not here" in err
+    code, out, _ = run("import", file, "--scenario", moved)
+    assert code == 0
+    assert "its scenario is" in out
+    assert run("verify", "latest")[0] == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEADCOUNT_HOME", str(home_again))
+        patch.setenv("HEADCOUNT_HOME", str(tmp_path / "again"))
         assert run("import", file, "--scenario", moved)[0] == 0
         assert run("verify", "latest")[0] == 0
         (moved / "scenario.yaml").write_text((moved / "scenario.yaml").read_text() + "# changed\n")
@@ -254,7 +257,7 @@ def test_marked_personal_data_and_secrets_are_not_in_the_file(
     request = "I am Mara Quill of Tern Lane (mq@mail.example, K-123, topsecret-0123). What is it?"
     case.write_text(case.read_text().replace("What is it?", f'"{request}"') + "personal: [Tern Lane]\n")
     monkeypatch.setenv("OUR_SERVICE_KEY", "topsecret-0123")
-    conduct(prepare(Plan(str(scenario), ("solo",), trials=1, workers=1)))
+    conduct(prepare(Plan(str(scenario), ("solo",), trials=1, workers=1, on="here")))
     file = tmp_path / "out.zip"
     code, out, _ = run("export", "latest", file, "--hide", "What is it")
     assert code == 0
@@ -279,7 +282,7 @@ def test_a_column_that_is_not_there_is_told_before_anything_runs(tmp_path: Path)
     text = (scenario / "scenario.yaml").read_text()
     (scenario / "scenario.yaml").write_text(text + "database: world.sql\npersonal: {columns: [people.nmae]}\n")
     with pytest.raises(InputError, match=r"personal\.columns: there is no column people\.nmae"):
-        prepare(Plan(str(scenario), ("solo",), trials=1, workers=1))
+        prepare(Plan(str(scenario), ("solo",), trials=1, workers=1, on="here"))
 
 
 def _everything(file: Path) -> str:

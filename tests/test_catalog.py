@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import textwrap
 from collections import Counter
@@ -15,7 +16,7 @@ from agents.models.model import Price, Reply, Request
 from agents.models.places import Limits, Places
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
-from tests.standin import Fault, Good, Standin, text
+from tests.standin import Fault, Good, Standin, call, text
 from traces.clock import run
 from traces.errors import HeadcountError, ModelError, ScenarioError
 from traces.kernel import Chat, ChatMessage, Noted
@@ -234,6 +235,25 @@ def test_a_prompt_that_cannot_fit_is_not_sent(write) -> None:  # type: ignore[no
     (chat,) = [r.event for r in Store().events(folder.id, 0) if isinstance(r.event, Chat)]
     assert "longer than its context window of 50; it was not sent" in chat.error
     assert chat.window == 50
+
+
+def test_a_conversation_that_outgrows_the_window_is_shortened_before_it_is_sent(write) -> None:  # type: ignore[no-untyped-def]
+    queries = ["battery storage", "Nordmark", "price list", "regulator notice", "analyst note", "press release"]
+    script = [call("search", json.dumps({"query": query})) for query in queries]
+    with Standin([*script, text("Not found.")]) as server:
+        write(
+            f"models: {{narrow: {{litellm: openai/standin, servers: [{server.url}], card: {{context_window: 4000}}}}}}"
+        )
+        folder = prepare(Plan("market_brief", ("solo",), model="narrow", cases=1, trials=1, workers=1, on="here"))
+        conduct(folder)
+    events = [r.event for r in Store().events(folder.id, 0)]
+    assert [e.text for e in events if isinstance(e, Noted) and e.kind == "context_cut"]
+    assert not [e.error for e in events if isinstance(e, Chat) and e.error]
+    sent = [request["messages"] for request in server.requests]
+    assert max(sum(len(m.get("content") or "") for m in messages) for messages in sent) < 4 * 4000
+    assert len(sent) > len(queries)
+    assert all([m["role"] for m in messages[:2]] == ["system", "user"] for messages in sent)
+    assert all(messages[:2] == sent[0][:2] for messages in sent)
 
 
 @pytest.mark.parametrize(

@@ -58,9 +58,9 @@ def secrets_here() -> list[str]:
     return [value for name, value in os.environ.items() if len(value) >= 8 and _SECRET_NAME.search(name)]
 
 
-def without_secrets(text: str) -> str:
-    """The text without this environment's secrets, and without anything that looks like a key."""
-    for value in secrets_here():
+def without_secrets(text: str, also: Iterable[str] = ()) -> str:
+    """The text without this environment's secrets, those given, and anything that looks like a key."""
+    for value in (*secrets_here(), *also):
         text = text.replace(value, SECRET)
     return SECRETS.sub(SECRET, text) if _HINT.search(text.lower()) else text
 

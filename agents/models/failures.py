@@ -32,7 +32,7 @@ def _sentence(error: Exception, target: Target, retries: int) -> str:
     bases = [one.api_base for one in target.endpoints if one.api_base]
     where = " and ".join(bases) or f"the server of {endpoint.provider}"
     tried = f" (tried {retries + 1} times)" if retries else ""
-    said = _said(error)
+    said = _said(error, [one.api_key for one in target.endpoints if one.api_key and len(one.api_key) >= 8])
     match error:
         case kinds.AuthenticationError() | kinds.PermissionDeniedError():
             return f"{where} refused the key. Check {_key_variables(endpoint)}"
@@ -66,11 +66,11 @@ def _key_variables(endpoint: Endpoint) -> str:
     return f"{' and '.join(named) or 'the key'} in the environment"
 
 
-def _said(error: Exception) -> str:
-    """The server's own words, without LiteLLM's wrapping and without anything that looks like a key."""
+def _said(error: Exception, keys: list[str]) -> str:
+    """The server's own words, without LiteLLM's wrapping, without the keys and without anything that looks like one."""
     text = str(getattr(error, "message", "")) or str(error) or type(error).__name__
     text = _PREAMBLE.sub("", _ADDED_BY_LITELLM.split(" ".join(text.split()))[0])
-    text = without_secrets(_message_within(text))
+    text = without_secrets(_message_within(text), keys)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
 
 

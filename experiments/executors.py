@@ -207,7 +207,7 @@ class Here:
         self._trials = plans.trials(plan, scenarios.load(plan.scenario))
 
     def start(self, share: int) -> Worker:
-        runs = [trial.run for trial in self._trials[share :: self._plan.workers]]
+        runs = [trial.run for trial in plans.dealt(self._trials, share, self._plan.workers)]
         return _Thread(share, Share(self._plan, runs, self._folder, self._folder.journal_file(share), past=True))
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:

@@ -76,7 +76,7 @@ class OnRay:
         self._actor = self._ray.remote(num_cpus=1, max_restarts=0)(Node)
 
     def start(self, share: int) -> Worker:
-        todo, _ = left.left(self._trials[share :: self._plan.workers], self._folder)
+        todo, _ = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
         return _OnRay(self._ray, share, self._actor.remote(self._kit, [trial.run for trial in todo]), self._folder)
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -179,6 +180,14 @@ def trials(plan: Plan, scenario: Scenario) -> list[Trial]:
         for team in plan.teams
     ]
     return [Trial(run, *one) for run, one in enumerate(todo)]
+
+
+def dealt(trials: Sequence[Trial], share: int, of: int) -> list[Trial]:
+    """The share of one of so many workers. Each gets as many runs of each team as the others, and in turn the same
+    cases: teams differ in what their runs take, and cases too."""
+    teams = {pair: n for n, pair in enumerate(dict.fromkeys((trial.team, trial.engine) for trial in trials))}
+    cases = {case: n for n, case in enumerate(dict.fromkeys(trial.case for trial in trials))}
+    return [t for t in trials if (teams[t.team, t.engine] + cases[t.case] + t.trial) % of == share]
 
 
 def draws(plan: Plan, trial: Trial) -> int:

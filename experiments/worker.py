@@ -1,6 +1,6 @@
 """A worker: a process that does its share of an experiment's runs and says so, a line for each.
 
-python -m experiments.worker EXPERIMENT SHARE OF     (runs SHARE, SHARE + OF, SHARE + 2·OF, ...)
+python -m experiments.worker EXPERIMENT SHARE OF     (its share of so many)
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def main(experiment: str, share: int, of: int) -> None:
     with journal_for(plan, folder.journal_file(share)) as journal:
         if journal.repaired:
             log.warning("cut off: %s", journal.repaired)
-        todo, starts = left.left(plans.trials(plan, scenario)[share::of], folder)
+        todo, starts = left.left(plans.dealt(plans.trials(plan, scenario), share, of), folder)
         do(plan, todo, folder.path, journal, tell, forked.starts(plan, folder, todo, starts))
 
 

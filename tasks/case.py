@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import re
-from typing import Any, Literal
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any, Literal
 
-import networkx as nx
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Skill = Literal["retrieve", "lookup", "compute", "decide", "act", "write"]
 
@@ -134,9 +138,11 @@ class Case(Strict):
             for need in subtask.needs:
                 if need not in ids:
                     raise ValueError(f"subtask {subtask.id!r} needs {need!r}, which is no subtask of this case")
-        if not nx.is_directed_acyclic_graph(self.graph()):
-            cycle = " -> ".join(edge[0] for edge in nx.find_cycle(self.graph()))
-            raise ValueError(f"the plan needs itself: {cycle}")
+        try:
+            _ = self.order
+        except CycleError as error:
+            cycle = " -> ".join(error.args[1][:-1])
+            raise ValueError(f"the plan needs itself: {cycle}") from None
         self._quotes_known_facts(set(facts))
         return self
 
@@ -153,8 +159,24 @@ class Case(Strict):
         if unknown:
             raise ValueError(f"the answer uses {sorted(unknown)[0]!r}, which no step finds out")
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The subtasks' ids, each after those that it needs, otherwise as the plan has them."""
+        place = {subtask.id: number for number, subtask in enumerate(self.plan)}
+        sorter = TopologicalSorter({subtask.id: subtask.needs for subtask in self.plan})
+        sorter.prepare()
+        ready, found = sorted(map(place.__getitem__, sorter.get_ready())), []
+        while ready:
+            found.append(self.plan[heapq.heappop(ready)].id)
+            sorter.done(found[-1])
+            for name in sorter.get_ready():
+                heapq.heappush(ready, place[name])
+        return tuple(found)
+
     def graph(self) -> nx.DiGraph[str]:
         """The task graph: an edge from each subtask to those that need it."""
+        import networkx as nx
+
         graph: nx.DiGraph[str] = nx.DiGraph()
         for subtask in self.plan:
             graph.add_node(subtask.id, role=subtask.role, goal=subtask.goal)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
+from collections import Counter
 from typing import Any
 
 import msgspec
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from experiments import executors_ray
+from experiments import plan as plans
 from experiments.conduct import Progress, conduct, prepare
 from experiments.executors import WorkerLost
-from experiments.plan import Plan
+from experiments.plan import Plan, Trial
 from traces import home, journal
 from traces.errors import InputError, Unavailable
 from traces.home import ExperimentFolder
@@ -124,3 +129,15 @@ def test_places_that_there_are_not_are_refused(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(Unavailable, match=r"pip install .ray==2.60.0"):
         prepare(on("ray", 1))
     assert home.list_experiments() == []
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 5), st.integers(1, 6))
+def test_each_run_is_one_workers_and_each_team_is_dealt_evenly(teams: int, cases: int, count: int, of: int) -> None:
+    trials = [
+        Trial(run, f"team{team}", "native", f"case{case}", trial)
+        for run, (trial, case, team) in enumerate(itertools.product(range(count), range(cases), range(teams)))
+    ]
+    shares = [plans.dealt(trials, share, of) for share in range(of)]
+    assert sorted(trial.run for share in shares for trial in share) == list(range(len(trials)))
+    if cases % of == 0 or count % of == 0:
+        assert {Counter(t.team for t in share).get("team0", 0) for share in shares} == {cases * count // of}

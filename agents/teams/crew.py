@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
 
-import networkx as nx
-
 from agents.agent import Agent, problem_lines
 from agents.asking import Plan, PlannedTask, Review
 from agents.workspace import Workspace
@@ -108,11 +106,9 @@ async def carry_out(
 
 def case_tasks(work: Workspace) -> list[PlannedTask]:
     """The case's own task graph, each subtask after those it needs: for teams that do not plan."""
-    order = nx.lexicographical_topological_sort(work.case.graph(), key=[s.id for s in work.case.plan].index)
     found = {s.id: s for s in work.case.plan}
-    return [
-        PlannedTask(id=s.id, goal=s.goal, role=s.role, needs=list(s.needs)) for s in (found[name] for name in order)
-    ]
+    ordered = [found[name] for name in work.case.order]
+    return [PlannedTask(id=s.id, goal=s.goal, role=s.role, needs=list(s.needs)) for s in ordered]
 
 
 @asynccontextmanager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import networkx as nx
-
 from tasks.case import Case, Skill, Step, Subtask
 from tasks.templates import names_in
 
@@ -15,7 +13,7 @@ class Index:
     find out what the answer says, with those facts."""
 
     def __init__(self, case: Case) -> None:
-        order = list(nx.lexicographical_topological_sort(case.graph(), key=[s.id for s in case.plan].index))
+        order = case.order
         self.case = case
         self.subtasks: dict[str, Subtask] = {s.id: s for s in sorted(case.plan, key=lambda s: order.index(s.id))}
         self.final = order[-1]

@@ -115,7 +115,8 @@ def false_stops(world: World, experiments: int) -> float:
     for _ in range(experiments):
         solo, _ = rates(world, rng)
         a, b = (rng.binomial(world.trials, solo) / world.trials for _ in range(2))
-        wrong += any(confidence_sequence((a[:n] - b[:n]).tolist())[0] > 0 for n in range(1, world.cases + 1))
+        looks = (confidence_sequence((a[:n] - b[:n]).tolist(), world.trials) for n in range(2, world.cases + 1))
+        wrong += any(low > 0 for low, _ in looks)
     return wrong / experiments
 
 

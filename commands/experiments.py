@@ -54,6 +54,10 @@ def compare(
     max_calls: MaxCalls = None,
     total_tokens: TotalTokens = None,
     total_cost: TotalCost = None,
+    stop_early: Annotated[
+        float | None,
+        typer.Option(help="Stop once every team is better beyond doubt, or not by more than this (0.05 is 5 points)."),
+    ] = None,
     workers: Annotated[int, typer.Option(help="How many workers; 0 picks.")] = 0,
     on: Annotated[str, typer.Option(help="Where they work: processes, here, ray, or ray://HOST:PORT.")] = "processes",
     approver: Approver = "simulated",
@@ -79,6 +83,7 @@ def compare(
         total=Budget(total_tokens, total_cost),
         approver=options.approver(approver),
         approver_wait_s=approver_wait,
+        stop_early=stop_early,
     )
     show(*_run_plan(plan, quiet=json), plan, json=json)
 
@@ -168,7 +173,9 @@ def show(folder: ExperimentFolder, progress: Progress, plan: Plan, *, json: bool
 
     if progress.ended:
         print(f"headcount: {progress.ended}, after {progress.done} of {progress.total} runs", file=sys.stderr)
-    result = report.result(folder.id, progress.outcomes, progress.digest, models.simulated(plan.model))
+    if progress.decided:
+        print(f"headcount: {progress.decided}: {progress.done} of {progress.total} runs", file=sys.stderr)
+    result = report.result(folder, progress.outcomes, progress.digest, models.simulated(plan.model))
     if json:
         print(report.as_json(result))
     else:

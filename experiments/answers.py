@@ -19,7 +19,7 @@ from traces.rows import ExperimentRow
 from traces.store import Store
 
 FILE = "verdict.json"
-_JUDGES = ("verdict.py", "statistics.py", "outcome.py")
+_JUDGES = ("judged.py", "verdict.py", "statistics.py", "sequential.py", "order.py", "outcome.py")
 
 
 class Answered(Struct, frozen=True):
@@ -45,15 +45,15 @@ def answer(row: ExperimentRow, store: Store) -> Answered:
 
 
 def _judged(row: ExperimentRow, store: Store, made_from: str) -> Answered:
+    from experiments.judged import verdict_on
     from experiments.outcome import Outcome
-    from experiments.verdict import judge
 
     rows = store.team_rows(row.id)
     outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
     if not outcomes:
         text = "Success is unknown: no run was graded." if rows else "No run was finished."
         return Answered("", text, "", 0, made_from)
-    verdict = judge(outcomes)
+    verdict = verdict_on(row.plan, outcomes)
     return Answered(verdict.kind, verdict.text, verdict.reason, len(outcomes), made_from)
 
 

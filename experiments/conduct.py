@@ -25,7 +25,9 @@ from experiments.executors import Executor, Worker, WorkerKilled, executor
 from experiments.executors import check as check_place
 from experiments.outcome import Outcome
 from experiments.plan import Plan
+from experiments.stopping import EarlyStop
 from experiments.worker import Done
+from tasks import scenario as scenarios
 from tasks.scenario import SHIPPED, Scenario
 from traces import home
 from traces.errors import HeadcountError, InputError
@@ -40,12 +42,13 @@ log = logging.getLogger("headcount")
 
 class Progress(Struct):
     """How far an experiment is. `outcomes` are those of the finished runs, as they came. `ended` says why it ended
-    before all were done, if the experiment's budget ended it."""
+    before all were done, if the experiment's budget ended it; `decided`, if it stopped early."""
 
     total: int
     outcomes: list[Outcome] = field(default_factory=list)
     digests: dict[int, str] = field(default_factory=dict)
     ended: str = ""
+    decided: str = ""
 
     def take(self, done: Done) -> None:
         if done.outcome.run not in self.digests:
@@ -160,13 +163,14 @@ def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lamb
     plan = plans.read(folder)
     progress = Progress(int(folder.read_plan()["total"]))
     _take_up(folder, progress)
-    progress.ended = _spent(plan.total, progress)
+    stop = EarlyStop(plan, scenarios.load(plan.scenario), folder) if plan.stop_early is not None else None
+    _look(plan, stop, progress)
     _beat(folder, "running", progress)
     state, message = "failed", "the coordinator failed"
     try:
-        if not progress.ended:
-            _do(folder, plan, progress, watch)
-        state, message = ("stopped" if progress.ended else "finished"), progress.ended
+        if not progress.ended and not progress.decided:
+            _do(folder, plan, stop, progress, watch)
+        state, message = ("stopped" if progress.ended else "finished"), progress.ended or progress.decided
     except (Stopped, KeyboardInterrupt) as stopped:
         state, message = "stopped", "stopped by request"
         raise Stopped(f"stopped after {progress.done} of {progress.total} runs") from stopped
@@ -186,12 +190,18 @@ def _take_up(folder: ExperimentFolder, progress: Progress) -> None:
         progress.take(Done(outcome, digest))
 
 
-def _do(folder: ExperimentFolder, plan: Plan, progress: Progress, watch: Callable[[Progress], object]) -> None:
+def _do(
+    folder: ExperimentFolder,
+    plan: Plan,
+    stop: EarlyStop | None,
+    progress: Progress,
+    watch: Callable[[Progress], object],
+) -> None:
     place = executor(folder, plan, _environment(folder, plan))
     workers: list[Worker] = []
     try:
         workers += [place.start(share) for share in range(plan.workers)]
-        _follow(folder, plan, place, workers, progress, watch)
+        _follow(folder, plan, place, workers, stop, progress, watch)
     finally:
         for worker in workers:
             worker.end()
@@ -213,14 +223,15 @@ def _follow(
     plan: Plan,
     place: Executor,
     workers: list[Worker],
+    stop: EarlyStop | None,
     progress: Progress,
     watch: Callable[[Progress], object],
 ) -> None:
-    """Take in what the workers tell, until all have done their shares or the budget is spent. The share of one that is
-    killed is gone on with by another."""
+    """Take in what the workers tell, until all have done their shares, the budget is spent or all is decided. The share
+    of one that is killed is gone on with by another."""
     beat = 0.0
     killed: Counter[int] = Counter()
-    while workers and not progress.ended:
+    while workers and not progress.ended and not progress.decided:
         place.wait(workers, HEARTBEAT_S / 4)
         for number, worker in enumerate(workers):
             try:
@@ -244,7 +255,15 @@ def _follow(
             watch(progress)
         if folder.stop_requested():
             raise Stopped
-        progress.ended = _spent(plan.total, progress) if workers else ""
+        if workers:
+            _look(plan, stop, progress)
+
+
+def _look(plan: Plan, stop: EarlyStop | None, progress: Progress) -> None:
+    """Whether it is over before all runs are done."""
+    progress.ended = _spent(plan.total, progress)
+    if stop is not None:
+        progress.decided = stop.look(progress.outcomes)
 
 
 def _spent(total: Budget, progress: Progress) -> str:

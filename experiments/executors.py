@@ -18,7 +18,9 @@ import msgspec
 
 from experiments import left
 from experiments import plan as plans
-from experiments.plan import Plan
+from experiments.order import in_order
+from experiments.plan import Plan, Trial
+from experiments.stopping import Turn
 from experiments.worker import Done, do, journal_for
 from tasks import scenario as scenarios
 from traces.errors import HeadcountError, InputError
@@ -166,10 +168,18 @@ class Share:
 
     def _work(self, plan: Plan, runs: set[int], folder: ExperimentFolder, journal: Path, past: bool) -> None:
         try:
-            mine = [trial for trial in plans.trials(plan, scenarios.load(plan.scenario)) if trial.run in runs]
+            scenario = scenarios.load(plan.scenario)
+            mine = [trial for trial in in_order(plan, plans.trials(plan, scenario)) if trial.run in runs]
+            turn = Turn(plan, scenario, folder) if plan.stop_early is not None else None
+
+            def may_begin(trial: Trial) -> bool:
+                if self._stopped:
+                    raise SystemExit("the share was stopped")
+                return turn is None or turn.has(trial)
+
             todo, starts = left.left(mine, folder) if past else (mine, {})
             with journal_for(plan, journal) as log:
-                do(plan, todo, folder.path, log, self._tell, starts)
+                do(plan, todo, folder.path, log, self._tell, starts, may_begin)
             self._done.put(None)
         except BaseException as error:
             self._done.put(error)
@@ -204,7 +214,7 @@ class Here:
 
     def __init__(self, folder: ExperimentFolder, plan: Plan) -> None:
         self._folder, self._plan = folder, plan
-        self._trials = plans.trials(plan, scenarios.load(plan.scenario))
+        self._trials = in_order(plan, plans.trials(plan, scenarios.load(plan.scenario)))
 
     def start(self, share: int) -> Worker:
         runs = [trial.run for trial in plans.dealt(self._trials, share, self._plan.workers)]

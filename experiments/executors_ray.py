@@ -21,6 +21,7 @@ from agents.models import catalog
 from experiments import left
 from experiments import plan as plans
 from experiments.executors import Share, Worker, WorkerKilled, WorkerLost
+from experiments.order import in_order
 from experiments.plan import Plan
 from experiments.worker import Done
 from tasks import scenario as scenarios
@@ -61,7 +62,7 @@ class OnRay:
     def __init__(self, folder: ExperimentFolder, plan: Plan, environment: dict[str, str]) -> None:
         check()
         self._folder, self._plan = folder, plan
-        self._trials = plans.trials(plan, scenarios.load(plan.scenario))
+        self._trials = in_order(plan, plans.trials(plan, scenarios.load(plan.scenario)))
         self._ray = _connected(plan)
         scenario = Path(plan.scenario)
         kit = Kit(

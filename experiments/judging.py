@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from agents.models.simulated.index import index_of
 from experiments import plan as plans
+from experiments.judged import verdict_on
 from experiments.measures import RunMeasures, TeamMeasures, of_run, of_teams
 from experiments.outcome import Outcome
 from experiments.recommending import Advice, Limits, recommend
 from experiments.sequential import confidence_sequence
 from experiments.statistics import case_differences, equivalent, mcnemar, pass_hat_k
-from experiments.verdict import Compared, TeamSummary, Verdict, groups, judge, summarise
+from experiments.verdict import Compared, TeamSummary, Verdict, groups, summarise
 from traces import home
 from traces.errors import InputError
 from traces.home import ExperimentFolder
@@ -61,7 +61,7 @@ def again(experiment: str, margin: float, limits: Limits, baseline: str = "solo"
     outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
     if not outcomes:
         raise InputError(f"experiment {folder.id} has no graded run yet")
-    verdict, teams = judge(outcomes, baseline, margin), summarise(outcomes)
+    verdict, teams = verdict_on(folder.read_plan(), outcomes, margin, baseline), summarise(outcomes)
     return Judgement(
         folder.id,
         margin,
@@ -93,19 +93,15 @@ def _base(by_group: dict[tuple[str, str], list[Outcome]], compared: Compared, ba
 def _pair(compared: Compared, team: list[Outcome], base: list[Outcome], margin: float) -> Pair:
     by_case = case_differences(team, base)
     once = all(len(found) == 1 for found in by_case.values())
-    means = [sum(by_case[case]) / len(by_case[case]) for case in sorted(by_case, key=_shuffled)]
+    means = [sum(found) / len(found) for found in by_case.values()]
+    trials = sum(map(len, by_case.values())) / len(by_case)
     return Pair(
         compared.team,
         compared.engine,
         equivalent(compared.difference, margin),
         mcnemar(team, base) if once else None,
-        confidence_sequence(means),
+        confidence_sequence(means, trials),
     )
-
-
-def _shuffled(case: str) -> bytes:
-    """An order of cases that has nothing to do with how they came out, and was fixed before they did."""
-    return hashlib.blake2b(case.encode(), digest_size=8).digest()
 
 
 def _consistency(outcomes: Sequence[Outcome]) -> list[float]:

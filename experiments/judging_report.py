@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import htmlreport, report, ungraded, words
+from experiments.judged import verdict_on
 from experiments.judging import Judgement, Pair
 from experiments.outcome import Outcome, named
-from experiments.verdict import judge, summarise
+from experiments.verdict import summarise
 from traces import home
 from traces.errors import InputError
 from traces.home import write_atomically
@@ -139,7 +140,7 @@ def write_page(experiment: str, into: Path) -> None:
     outcomes = [o for o in map(Outcome.of_row, store.team_rows(folder.id)) if o is not None]
     if not outcomes:
         raise InputError(f"experiment {folder.id} has no graded run yet")
-    page = htmlreport.page(row, outcomes, judge(outcomes), summarise(outcomes))
+    page = htmlreport.page(row, outcomes, verdict_on(row.plan, outcomes), summarise(outcomes))
     try:
         write_atomically(into, page.encode())
     except OSError as error:

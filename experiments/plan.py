@@ -20,6 +20,7 @@ from traces.home import ExperimentFolder
 from traces.kernel import Budget, Lineage
 
 Approver = Literal["simulated", "person", "terminal", "deny"]
+BASELINE = "solo"
 APPROVERS: tuple[Approver, ...] = get_args(Approver)
 
 
@@ -30,7 +31,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     processes, here (threads of this process), ray or ray://HOST:PORT. `approver`: who decides on the outside effects
     that the scenario's rules leave open: the scenario's simulated approver, a person (in the app), a person (in this
     terminal, or the app), or deny: nobody. What no person answers within `approver_wait_s` seconds is refused. `fork`:
-    its runs are forks of one run."""
+    its runs are forks of one run. `stop_early`: it ends once every team is better than one agent beyond doubt or cannot
+    be better by more than this (0.05 is 5 points), looked at after each whole case; None: all runs are done."""
 
     scenario: str
     teams: tuple[str, ...] = ("solo", "supervisor", "market")
@@ -47,6 +49,7 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     approver: Approver = "simulated"
     approver_wait_s: float = approvals.WAIT_S
     fork: Lineage | None = None
+    stop_early: float | None = None
 
     @property
     def asks_a_person(self) -> bool:
@@ -106,6 +109,7 @@ def check(plan: Plan) -> Scenario:
         raise InputError("--engines: give at least one engine")
     case_ids(plan, scenario)
     _check_approver(plan)
+    _check_stopping(plan)
     _check_teams(plan)
     for engine in plan.engines:
         for team in plan.teams:
@@ -126,6 +130,17 @@ def _check_approver(plan: Plan) -> None:
             f"--approver {plan.approver}: {plan.model} runs in simulated time, which cannot wait for a person; "
             "use --approver simulated or deny, or a real model"
         )
+
+
+def _check_stopping(plan: Plan) -> None:
+    if plan.stop_early is None:
+        return
+    if not 0 < plan.stop_early < 1:
+        raise InputError(f"--stop-early: {plan.stop_early:g} should be between 0 and 1, such as 0.05 for 5 points")
+    if BASELINE not in map(table.name_of, plan.teams) or len(plan.teams) < 2:
+        raise InputError(f"--stop-early: there is nothing to decide: give {BASELINE} and at least one other team")
+    if plan.on.startswith("ray"):
+        raise InputError("--stop-early: it goes case by case, with workers on this machine: leave out --on ray")
 
 
 def _check_teams(plan: Plan) -> None:
@@ -170,8 +185,7 @@ def case_ids(plan: Plan, scenario: Scenario) -> list[str]:
 
 
 def trials(plan: Plan, scenario: Scenario) -> list[Trial]:
-    """Every run of the experiment, in order: trial by trial and case by case, so that an experiment that is cut
-    short has done the same for each team."""
+    """Every run of the experiment, by number; experiments/order.py says what is done first."""
     todo = [
         (team, engine, case, trial)
         for trial in range(plan.trials)
@@ -234,6 +248,7 @@ def command_line(plan: Plan) -> str:
         ("--max-calls", plan.budget.calls, None),
         ("--total-tokens", plan.total.tokens, None),
         ("--total-cost", plan.total.cost_usd, None),
+        ("--stop-early", plan.stop_early, None),
     ]
     for option, value, unless in options:
         if value is not None and value != unless:

@@ -15,10 +15,11 @@ from rich.table import Table
 
 from experiments import conduct, damage, frameworks
 from experiments.frameworks import Framework
+from experiments.judged import verdict_on
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.steps import describe, headline
-from experiments.verdict import Compared, TeamSummary, judge, summarise
+from experiments.verdict import Compared, TeamSummary, summarise
 from experiments.words import money
 from traces.errors import InputError
 from traces.home import ExperimentFolder, experiment_folder
@@ -60,8 +61,8 @@ class Result(msgspec.Struct, frozen=True):
     first_error: str
 
 
-def result(experiment: str, outcomes: Sequence[Outcome], digest: str, simulated: bool) -> Result:
-    judged = judge(outcomes)
+def result(folder: ExperimentFolder, outcomes: Sequence[Outcome], digest: str, simulated: bool) -> Result:
+    experiment, judged = folder.id, verdict_on(folder.read_plan(), outcomes)
     return Result(
         experiment,
         digest,

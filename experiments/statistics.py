@@ -99,6 +99,23 @@ def paired_difference(a: Sequence[Outcome], b: Sequence[Outcome], level: float =
     return Difference(value, max(-1.0, low), min(1.0, high), min(1.0, p), len(diffs), pairs)
 
 
+def difference_at_any_time(
+    a: Sequence[Outcome], b: Sequence[Outcome], order: Sequence[str], level: float = LEVEL
+) -> Difference | None:
+    """A's success minus B's for an experiment that was looked at after each case of `order`: interval and `p` hold
+    whenever it stopped (experiments/sequential.py). None where no case was done by both."""
+    from experiments.sequential import confidence_sequence, p_value
+
+    by_case = case_differences(a, b)
+    means = [sum(by_case[case]) / len(by_case[case]) for case in order if case in by_case]
+    if not means:
+        return None
+    pairs = sum(map(len, by_case.values()))
+    trials = pairs / len(means)
+    low, high = confidence_sequence(means, trials, level)
+    return Difference(sum(means) / len(means), low, high, p_value(means, trials), len(means), pairs)
+
+
 def case_differences(a: Sequence[Outcome], b: Sequence[Outcome]) -> dict[str, list[int]]:
     """Case → the differences of its trials, in order."""
     other = {(o.case, o.trial): o.success for o in b}

@@ -10,10 +10,18 @@ import numpy as np
 from msgspec import Struct
 
 from experiments.outcome import Outcome, named
-from experiments.statistics import Difference, cases_needed, holm, paired_difference, success_interval
+from experiments.statistics import (
+    Difference,
+    cases_needed,
+    difference_at_any_time,
+    holm,
+    paired_difference,
+    success_interval,
+)
 
 Kind = Literal["one_is_enough", "team_worth_it", "depends_on_case", "not_enough_trials", "no_comparison"]
 ALPHA = 0.05
+MARGIN = 0.05  # a difference that does not matter, where the user sets none
 
 
 class TeamSummary(Struct, frozen=True):
@@ -96,8 +104,11 @@ def _summary(outcomes: Sequence[Outcome]) -> TeamSummary:
     )
 
 
-def judge(outcomes: Sequence[Outcome], baseline: str = "solo", margin: float = 0.05) -> Verdict:
-    """The verdict on every team against `baseline` (on the same engine where it ran there).
+def judge(
+    outcomes: Sequence[Outcome], baseline: str = "solo", margin: float = MARGIN, order: Sequence[str] | None = None
+) -> Verdict:
+    """The verdict on every team against `baseline` (on the same engine where it ran there). `order`: the cases after
+    which an experiment that may stop early was looked at; its intervals and p values then hold at every look.
 
     A team is worth it when its success is higher beyond doubt (Holm-adjusted p < 0.05 and an interval above 0). One
     agent is enough when no team can be better by more than `margin` (non-inferiority). Else it depends on the case,
@@ -108,7 +119,7 @@ def judge(outcomes: Sequence[Outcome], baseline: str = "solo", margin: float = 0
     others = [key for key in by_group if key != base]
     if base is None or not others:
         return Verdict("no_comparison", _alone(by_group), f"Compare {baseline!r} with at least one team.")
-    compared = _compare(by_group, base, others)
+    compared = _compare(by_group, base, others, order)
     teams = [c for c in compared if c.team != baseline]
     if compared and not teams:
         only = f"No comparison: there is only {baseline}, on {len(by_group)} engines."
@@ -116,7 +127,7 @@ def judge(outcomes: Sequence[Outcome], baseline: str = "solo", margin: float = 0
     if not compared:
         return Verdict("no_comparison", "No comparison: no trial was done by two teams.", "")
     summaries = {(s.team, s.engine): s for s in summarise(outcomes)}
-    return _decide(teams, summaries, base, margin, by_group)
+    return _decide(teams, summaries, base, margin, by_group, order)
 
 
 def _alone(by_group: dict[tuple[str, str], list[Outcome]]) -> str:
@@ -124,16 +135,28 @@ def _alone(by_group: dict[tuple[str, str], list[Outcome]]) -> str:
 
 
 def _compare(
-    by_group: dict[tuple[str, str], list[Outcome]], base: tuple[str, str], others: Sequence[tuple[str, str]]
+    by_group: dict[tuple[str, str], list[Outcome]],
+    base: tuple[str, str],
+    others: Sequence[tuple[str, str]],
+    order: Sequence[str] | None,
 ) -> list[Compared]:
     found = []
     for team, engine in others:
         against = by_group.get((base[0], engine), by_group[base]) if team != base[0] else by_group[base]
-        difference = paired_difference(by_group[team, engine], against)
+        difference = _difference(by_group[team, engine], against, order, len(others))
         if difference is not None:
             found.append((team, engine, difference))
     adjusted = holm([difference.p for _, _, difference in found])
     return [Compared(t, e, d, p) for (t, e, d), p in zip(found, adjusted, strict=True)]
+
+
+def _difference(
+    a: Sequence[Outcome], b: Sequence[Outcome], order: Sequence[str] | None, tests: int
+) -> Difference | None:
+    """With an order, each of so many intervals is wide enough for all to hold together (Bonferroni)."""
+    if order is None:
+        return paired_difference(a, b)
+    return difference_at_any_time(a, b, order, 1 - ALPHA / tests)
 
 
 def _decide(
@@ -142,6 +165,7 @@ def _decide(
     base: tuple[str, str],
     margin: float,
     by_group: dict[tuple[str, str], list[Outcome]],
+    order: Sequence[str] | None,
 ) -> Verdict:
     solo = summaries[base]
     simulated = by_group[base][0].simulated
@@ -154,7 +178,7 @@ def _decide(
         return Verdict(
             "team_worth_it", f"{text}{_price(summaries[best.team, best.engine], solo)}.", reason, tuple(compared)
         )
-    split = _by_difficulty(compared, by_group, base)
+    split = _by_difficulty(compared, by_group, base, order)
     if split:
         return Verdict("depends_on_case", split, reason, tuple(compared))
     if all(c.difference.high < margin for c in compared):
@@ -165,14 +189,18 @@ def _decide(
 
 
 def _by_difficulty(
-    compared: list[Compared], by_group: dict[tuple[str, str], list[Outcome]], base: tuple[str, str]
+    compared: list[Compared],
+    by_group: dict[tuple[str, str], list[Outcome]],
+    base: tuple[str, str],
+    order: Sequence[str] | None,
 ) -> str:
     """A team that is beyond doubt better on one class of cases, if any: tested over all teams and classes."""
     tried = []
+    levels = sorted({o.difficulty for o in by_group[base] if o.difficulty})
     for c in compared:
-        for level in sorted({o.difficulty for o in by_group[base] if o.difficulty}):
-            team = [o for o in by_group[c.team, c.engine] if o.difficulty == level]
-            difference = paired_difference(team, [o for o in by_group[base] if o.difficulty == level])
+        for level in levels:
+            team, alone = ([o for o in by_group[key] if o.difficulty == level] for key in ((c.team, c.engine), base))
+            difference = _difference(team, alone, order, len(compared) * len(levels))
             if difference is not None and difference.cases > 2:
                 tried.append((c, level, difference))
     adjusted = holm([difference.p for _, _, difference in tried])

@@ -22,15 +22,18 @@ from agents.models import quiet
 from agents.models import table as models
 from experiments import forked, left
 from experiments import plan as plans
+from experiments.order import in_order
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
 from experiments.rerun import Start
+from experiments.stopping import Turn
 from experiments.trial import Bench, first_of, run_trial
 from traces import clock, home
 from traces.errors import HeadcountError
 from traces.journal import Journal
 
 SIMULATED_SYNC_S = 1.0
+WAIT_S = 0.01
 log = logging.getLogger("headcount")
 
 
@@ -54,13 +57,16 @@ def do(
     journal: Journal,
     tell: Callable[[Done], object],
     starts: Mapping[int, Start] = MappingProxyType({}),
+    may_begin: Callable[[Trial], bool] = lambda trial: True,
 ) -> None:
     """Do these runs: under the virtual clock one after the other, each from time 0; else several at once. `starts`
-    says, by run, where those start that do not start from nothing. Raises Difference where what is recorded of a run
-    cannot be done again."""
+    says, by run, where those start that do not start from nothing; one that may not begin yet is waited for. Raises
+    Difference where what is recorded of a run cannot be done again."""
     bench = Bench(plan, folder)
     if models.simulated(plan.model):
         for trial in todo:
+            while not may_begin(trial):
+                time.sleep(WAIT_S)
             tell(clock.run(_one(trial, bench, journal, starts.get(trial.run, Start())), virtual=True))
         return
     old, new = [t for t in todo if t.run in starts], [t for t in todo if t.run not in starts]
@@ -68,7 +74,7 @@ def do(
     for batch in _batches(old, new, places):
         pasts = {trial.run: starts.get(trial.run, Start()) for trial in batch}
         seconds = max((start.seconds for start in pasts.values()), default=0.0)
-        together = _together(batch, pasts, seconds, bench, journal, tell, places)
+        together = _together(batch, pasts, seconds, bench, journal, tell, places, may_begin)
         clock.run(together, virtual=False, catch_up=seconds)
 
 
@@ -97,12 +103,15 @@ async def _together(
     journal: Journal,
     tell: Callable[[Done], object],
     places: int,
+    may_begin: Callable[[Trial], bool],
 ) -> None:
     """Several runs at once. Their pasts end at the same moment, `seconds` from now."""
     free = asyncio.Semaphore(places)
 
     async def one(trial: Trial) -> None:
         async with free:
+            while not may_begin(trial):  # noqa: ASYNC110 (another process says when)
+                await asyncio.sleep(WAIT_S)
             start = starts[trial.run]
             if start.expected:
                 await asyncio.sleep(seconds - start.seconds)
@@ -128,16 +137,25 @@ def main(experiment: str, share: int, of: int) -> None:
     plan = plans.read(folder)
     scenario = plans.check(plan)
 
-    def tell(done: Done) -> None:
-        os.write(1, msgspec.json.encode(done) + b"\n")
+    turn = Turn(plan, scenario, folder) if plan.stop_early is not None else None
+
+    def alive() -> None:
         if os.getppid() != parent:
             sys.exit("the experiment's coordinator is gone")
+
+    def tell(done: Done) -> None:
+        os.write(1, msgspec.json.encode(done) + b"\n")
+        alive()
+
+    def may_begin(trial: Trial) -> bool:
+        alive()
+        return turn is None or turn.has(trial)
 
     with journal_for(plan, folder.journal_file(share)) as journal:
         if journal.repaired:
             log.warning("cut off: %s", journal.repaired)
-        todo, starts = left.left(plans.dealt(plans.trials(plan, scenario), share, of), folder)
-        do(plan, todo, folder.path, journal, tell, forked.starts(plan, folder, todo, starts))
+        todo, starts = left.left(plans.dealt(in_order(plan, plans.trials(plan, scenario)), share, of), folder)
+        do(plan, todo, folder.path, journal, tell, forked.starts(plan, folder, todo, starts), may_begin)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from experiments import judging
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
 from experiments.recommending import Limits
-from experiments.sequential import confidence_sequence
+from experiments.sequential import confidence_sequence, p_value
 from experiments.statistics import equivalent, mcnemar, paired_difference, pass_hat_k
 from tests.test_statistics import grid, outcome
 from traces.errors import InputError
@@ -29,16 +29,30 @@ def test_the_interval_holds_at_every_look() -> None:
     rng, lost = np.random.default_rng(7), 0
     for _ in range(200):
         found = rng.choice([-0.4, 0.0, 0.4, 1.0], size=60, p=[0.3, 0.3, 0.2, 0.2])  # the mean is 0.16
-        looks = (confidence_sequence(found[:n].tolist()) for n in range(5, 61, 5))
+        looks = (confidence_sequence(found[:n].tolist(), 5) for n in range(2, 61))
         lost += any(not low <= 0.16 <= high for low, high in looks)
     assert lost <= stats.binom.ppf(0.999, 200, 0.05)
 
 
 def test_the_interval_closes_in_on_a_plain_difference() -> None:
     rng = random.Random(1)
-    low, high = confidence_sequence([rng.choice([0.4, 0.6]) for _ in range(200)])
-    assert 0.35 < low < 0.5 < high < 0.65
-    assert confidence_sequence([]) == (-1.0, 1.0)
+    low, high = confidence_sequence([rng.choice([0.4, 0.6]) for _ in range(200)], 10)
+    assert 0.45 < low < 0.5 < high < 0.55
+    assert confidence_sequence([], 1) == confidence_sequence([0.5], 1) == (-1.0, 1.0)
+
+
+@given(st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), max_size=40), st.floats(0.5, 0.999))
+def test_interval_and_p_value_say_the_same(differences: list[float], level: float) -> None:
+    low, high = confidence_sequence(differences, 2, level)
+    p = p_value(differences, 2)
+    if abs(p - (1 - level)) > 1e-6:
+        assert (low > 0 or high < 0) == (p < 1 - level)
+
+
+def test_cases_that_all_came_out_alike_do_not_prove_that_all_will() -> None:
+    low, high = confidence_sequence([0.0] * 12, 5)
+    assert low < -0.05
+    assert high > 0.05
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=7), st.integers(1, 7))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 from msgspec import Struct
 
+from experiments.judged import verdict_on
 from experiments.outcome import Outcome
-from experiments.verdict import TeamSummary, Verdict, judge, summarise
+from experiments.verdict import TeamSummary, Verdict, summarise
 from traces import home
 from traces.rows import ExperimentRow
 from ui import shared
@@ -27,13 +28,15 @@ class Compared(Struct, frozen=True):
 
 def compared(row: ExperimentRow) -> Compared | None:
     """None where no run has been graded yet."""
-    return _judged(str(home.home()), row.id, row.state, row.done, row.updated, shared.is_simulated(row))
+    return _judged(str(home.home()), row.id, row.state, row.done, row.updated, row)
 
 
 @st.cache_resource(show_spinner="Reading and judging the runs", max_entries=16)
 def _judged(
-    base: str, experiment: str, state: str, done: int, updated: float | None, simulated: bool
+    base: str, experiment: str, state: str, done: int, updated: float | None, _row: ExperimentRow
 ) -> Compared | None:
     """`base`, `state`, `done` and `updated` make an experiment be judged anew when it has changed."""
     outcomes = [o for o in map(Outcome.of_row, shared.store().team_rows(experiment)) if o is not None]
-    return Compared(outcomes, judge(outcomes), summarise(outcomes), simulated) if outcomes else None
+    if not outcomes:
+        return None
+    return Compared(outcomes, verdict_on(_row.plan, outcomes), summarise(outcomes), shared.is_simulated(_row))

@@ -1,0 +1,32 @@
+"""The verdict on an experiment on the terms of its plan, such as that it may have stopped early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from experiments.order import looked_at
+from experiments.outcome import Outcome
+from experiments.plan import BASELINE, Plan
+from experiments.verdict import MARGIN, Verdict, judge
+
+
+def verdict_on(
+    recorded: Mapping[str, Any], outcomes: Sequence[Outcome], margin: float | None = None, baseline: str = BASELINE
+) -> Verdict:
+    """`recorded`: what the experiment's folder says of it (experiment.json). `margin`: the plan's, or 5 points, where
+    none is given."""
+    plan = _plan(recorded)
+    early = plan.stop_early if plan is not None else None
+    order = looked_at(plan, outcomes) if plan is not None else None
+    return judge(outcomes, baseline, margin or early or MARGIN, order)
+
+
+def _plan(recorded: Mapping[str, Any]) -> Plan | None:
+    """None for what other tools have recorded."""
+    try:
+        return msgspec.convert(recorded.get("plan"), Plan)
+    except msgspec.ValidationError:
+        return None

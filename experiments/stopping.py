@@ -1,0 +1,73 @@
+"""Stopping early: after each whole case, in an order drawn beforehand, the comparison is looked at with intervals that
+hold however often one looks (experiments/sequential.py); no run of the next case begins before.
+
+How many cases may be begun stands in a file of the experiment's folder: the coordinator writes it, workers read it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from experiments import order
+from experiments import plan as plans
+from experiments.outcome import Outcome
+from experiments.plan import Plan, Trial
+from experiments.verdict import judge
+from tasks.scenario import Scenario
+from traces.home import ExperimentFolder, write_atomically
+
+FILE = "cases-begun"
+
+
+class EarlyStop:
+    """The coordinator's side. `margin`: a team that cannot be better by more is settled."""
+
+    def __init__(self, plan: Plan, scenario: Scenario, folder: ExperimentFolder) -> None:
+        assert plan.stop_early is not None
+        self._margin = plan.stop_early
+        self._file = folder.path / FILE
+        self._order = order.cases(plan.seed, plans.case_ids(plan, scenario))
+        self._each = plan.trials * len(plan.teams) * len(plan.engines)
+        self._looked = 0
+        self._begin(1)
+
+    def look(self, outcomes: Sequence[Outcome]) -> str:
+        """Why the experiment is over, in words; empty while it goes on. Cheap where no case was finished since."""
+        whole = self._whole(outcomes)
+        while self._looked < whole:
+            self._looked += 1
+            seen = set(self._order[: self._looked])
+            if settled([o for o in outcomes if o.case in seen], self._order, self._margin):
+                return f"decided after {self._looked} of {len(self._order)} cases"
+        self._begin(whole + 1)
+        return ""
+
+    def _whole(self, outcomes: Sequence[Outcome]) -> int:
+        """How many of the first cases have all their runs."""
+        done = Counter(outcome.case for outcome in outcomes)
+        return next((n for n, case in enumerate(self._order) if done[case] < self._each), len(self._order))
+
+    def _begin(self, cases: int) -> None:
+        write_atomically(self._file, str(cases).encode())
+
+
+def settled(outcomes: Sequence[Outcome], cases: Sequence[str], margin: float) -> bool:
+    """Whether every team is better than one agent beyond doubt, or cannot be better by more than the margin."""
+    compared = judge(outcomes, margin=margin, order=cases).differences
+    return bool(compared) and all(c.difference.low > 0 or c.difference.high < margin for c in compared)
+
+
+class Turn:
+    """The workers' side: whether a run may begin."""
+
+    def __init__(self, plan: Plan, scenario: Scenario, folder: ExperimentFolder) -> None:
+        self._file = folder.path / FILE
+        self._place = {case: n for n, case in enumerate(order.cases(plan.seed, plans.case_ids(plan, scenario)))}
+        self._begun = 0
+
+    def has(self, trial: Trial) -> bool:
+        place = self._place[trial.case]
+        if place >= self._begun:
+            self._begun = int(self._file.read_bytes()) if self._file.is_file() else 0
+        return place < self._begun

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from experiments.report import as_json
@@ -37,6 +38,9 @@ def show(what: str, *, json: bool) -> None:
         return
     if not rows:
         print("Nothing here yet. Start with: headcount compare billing_support")
+        return
+    if what == "models":
+        _show_cards(rows)
         return
     table = Table(box=None)
     for column in rows[0]:
@@ -135,6 +139,17 @@ def _card(name: str, about: str) -> dict[str, Any]:
         card.residency or None,
     )
     return {"model": name, "what": about, **dict(zip(_CARD, values, strict=True))}
+
+
+def _show_cards(rows: list[dict[str, Any]]) -> None:
+    """Each model with what it is, and below it what is known of it."""
+    table = Table(box=None, show_header=False)
+    table.add_column(no_wrap=True, style="bold")
+    for row in rows:
+        known = [f"{name}: {row[name]}" for name in _CARD if row[name] is not None]
+        about = f"{row['what']}\n{' · '.join(known) or 'nothing is known of it'}"
+        table.add_row(escape(row["model"]), escape(about))
+    Console().print(table, highlight=False)
 
 
 def show_doctor(*, deep: bool, json: bool) -> None:

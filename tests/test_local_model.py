@@ -11,7 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from agents.models import gguf, local
+from agents.models import gguf, local, table
 from agents.models.gguf import Weights
 from agents.models.model import Request
 from experiments.conduct import conduct, prepare
@@ -66,6 +66,19 @@ def test_a_schema_is_obeyed_by_calls_at_the_same_time_in_a_new_event_loop() -> N
 
     for text in asyncio.run(both()):
         jsonschema.validate(json.loads(text), ACTION)
+
+
+def test_any_gguf_file_is_a_model(tmp_path: Path) -> None:
+    """`local:FILE` with a file of the user's own: its card comes from the file's header, and it answers."""
+    file = tmp_path / "ours.gguf"
+    file.symlink_to(local.weights_file())
+    model = table.resolve(f"local:{file}")(None, 0, 0)
+    assert model.card.name == f"local:{file}"
+    assert model.card.parameters == pytest.approx(135e6, rel=0.25)
+    assert (model.card.context_window, model.card.residency) == (8192, "this machine")
+    reply = asyncio.run(model.chat(ask("Name three colours.", max_tokens=4)))
+    assert reply.text.strip()
+    assert reply.usage.output_tokens == 4
 
 
 def test_a_prompt_beyond_the_context_window_is_one_clear_error() -> None:

@@ -69,7 +69,8 @@ def diff(
     ids = [home.find_experiment(name).id for name in (experiment, others[0] if len(others) == 2 else experiment)]
     sides = list(zip(ids, (run, int(others[-1])), strict=True))
     store = Store()
-    rows = diffing.aligned(*(store.events(name, number) for name, number in sides))
+    left, right = (store.events(name, number) for name, number in sides)
+    rows = diffing.aligned(left, right)
     changed = diffing.changes(*(store.run(name, number) for name, number in sides))
     first = diffing.first_divergence(rows)
     table = [

@@ -34,8 +34,23 @@ class Change(Struct, frozen=True):
     right: str | float | None
 
 
-def aligned(left: Sequence[Record], right: Sequence[Record]) -> list[Row]:
-    """The events of two runs in rows."""
+def aligned(left: Sequence[Record], right: Sequence[Record], limit: int | None = None) -> list[Row]:
+    """The events of two runs in rows. `limit`: of each run, no more than so many events from where they first differ
+    (aligning takes time that grows with the square of what is left to align)."""
+    same = _shared(left, right)
+    rest = slice(same, None if limit is None else same + limit)
+    return [Row("same", a, b) for a, b in zip(left[:same], right[:same], strict=True)] + _matched(
+        left[rest], right[rest]
+    )
+
+
+def _shared(left: Sequence[Record], right: Sequence[Record]) -> int:
+    """How many events at the start are the same in both."""
+    pairs = enumerate(zip(left, right, strict=False))
+    return next((n for n, (a, b) in pairs if _did(a.event) != _did(b.event)), min(len(left), len(right)))
+
+
+def _matched(left: Sequence[Record], right: Sequence[Record]) -> list[Row]:
     matcher = SequenceMatcher(None, [_kind(r.event) for r in left], [_kind(r.event) for r in right], autojunk=False)
     rows: list[Row] = []
     for operation, i1, i2, j1, j2 in matcher.get_opcodes():

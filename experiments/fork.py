@@ -85,6 +85,11 @@ def changes_of(settings: list[str]) -> dict[str, str]:
     return {name: value for name, _, value in (setting.partition("=") for setting in settings)}
 
 
+def command_line(fork: ForkPlan) -> str:
+    """The command that does the same."""
+    return plans.fork_line(Lineage(fork.experiment, fork.run, fork.step, fork.changes), fork.trials)
+
+
 def start(fork: ForkPlan) -> str:
     """Start the fork in a process of its own and return the id of its experiment. Raises InputError, and starts
     nothing, where it cannot be made."""

@@ -212,7 +212,8 @@ def draws(plan: Plan, trial: Trial) -> int:
     return plan.fork.draws if plan.trials == 1 else plan.fork.draws + 1_000_003 * (trial.trial + 1)
 
 
-def _fork_line(fork: Lineage, trials: int) -> str:
+def fork_line(fork: Lineage, trials: int) -> str:
+    """The command that makes so many such forks."""
     words = ["headcount", "fork", fork.experiment, str(fork.run), "--at", str(fork.step)]
     for name, value in fork.changes.items():
         words += ["--set", f"{name}={value}"]
@@ -228,7 +229,7 @@ def budget_of(plan: Plan, scenario: Scenario) -> Budget:
 def command_line(plan: Plan) -> str:
     """The command that does the same."""
     if plan.fork is not None:
-        return _fork_line(plan.fork, plan.trials)
+        return fork_line(plan.fork, plan.trials)
     default = Plan(plan.scenario)
     words = ["headcount", "compare", plan.scenario, "--teams", ",".join(plan.teams)]
     options: list[tuple[str, Any, Any]] = [

@@ -14,7 +14,7 @@ from traces.home import home
 from traces.kernel import Record
 from traces.rows import ExperimentRow, RunRow
 from traces.store import Store
-from ui import replay_component, replay_detail, replay_pick, shared
+from ui import replay_component, replay_detail, replay_lineage, replay_panels, replay_pick, shared
 
 log = logging.getLogger("headcount.app")
 
@@ -33,12 +33,13 @@ def page() -> None:
         shared.link("replay", "Show the newest run")
         return
     if picked is not None:
-        _run(experiments[picked.experiment], picked)
+        _summary(experiments[picked.experiment], picked)
+        replay_lineage.show(picked, experiments.values())
+        _run(picked)
 
 
-def _run(experiment: ExperimentRow, row: RunRow) -> None:
+def _run(row: RunRow) -> None:
     loaded = _load(str(home()), row.experiment, row.run, row.events, row.status)
-    _summary(experiment, row)
     if not loaded.records:
         st.info("Nothing of this run is recorded yet.")
         return
@@ -110,4 +111,5 @@ def _simple(loaded: Loaded, row: RunRow) -> None:
 def _detail(loaded: Loaded, row: RunRow, step: int) -> None:
     step = max(0, min(step, len(loaded.records) - 1))
     replay_pick.remember(loaded.name, step)
+    replay_panels.show(row, step)
     replay_detail.show(loaded.records, step, row.clock == "virtual")

@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
+# Where this is set, as in many containers, every process compiles every package anew: seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test app lint lock bench clean
 
 demo: $(READY)

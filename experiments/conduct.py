@@ -35,6 +35,7 @@ from traces.home import ExperimentFolder, Status
 from traces.kernel import Budget
 
 HEARTBEAT_S = 1.0
+GATHER_S = 0.02  # news of so long is taken in together: to wake for each run would take time from the workers
 WORTH_A_WORKER = 100  # simulated runs
 RETRIES = 2  # workers in a row that may be killed on one share without having finished a run
 log = logging.getLogger("headcount")
@@ -233,6 +234,7 @@ def _follow(
     killed: Counter[int] = Counter()
     while workers and not progress.ended and not progress.decided:
         place.wait(workers, HEARTBEAT_S / 4)
+        time.sleep(GATHER_S)
         for number, worker in enumerate(workers):
             try:
                 for done in worker.news():
@@ -268,6 +270,8 @@ def _look(plan: Plan, stop: EarlyStop | None, progress: Progress) -> None:
 
 def _spent(total: Budget, progress: Progress) -> str:
     """What of the experiment's budget is used up, in words; empty while nothing is."""
+    if total.tokens is None and total.cost_usd is None:
+        return ""
     tokens = sum(outcome.tokens for outcome in progress.outcomes)
     dollars = sum(outcome.cost_usd or 0.0 for outcome in progress.outcomes)
     words = "the experiment's budget is spent"

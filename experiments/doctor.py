@@ -57,11 +57,7 @@ def checks(*, deep: bool = False) -> list[Finding]:
     return [
         _python(),
         *_dependencies(),
-        _simulated(),
-        _local(deep),
-        _hosted(),
-        _own_server(),
-        *_named(),
+        *models(deep=deep),
         *_sandboxes(),
         _retrieval(),
         _journals(deep),
@@ -69,6 +65,11 @@ def checks(*, deep: bool = False) -> list[Finding]:
         _ray(),
         _gpu(),
     ]
+
+
+def models(*, deep: bool = False) -> list[Finding]:
+    """Which models can be used here, and whether their servers answer."""
+    return [_simulated(), _local(deep), _hosted(), _own_server(), *_named()]
 
 
 def _python() -> Finding:

@@ -11,21 +11,8 @@ from rich.table import Table
 
 from experiments.report import as_json
 from experiments.words import ago, money
-from traces.errors import HeadcountError
 from traces.rows import RunRow
 
-_CARD = (
-    "parameters",
-    "trained on",
-    "cutoff",
-    "window",
-    "alignment",
-    "input $/M",
-    "output $/M",
-    "$/GPU hour",
-    "runs",
-    "data stays",
-)
 STATES = {"ok": "green", "missing": "yellow", "off": "dim", "damaged": "red"}
 
 
@@ -114,31 +101,9 @@ def _teams() -> list[dict[str, Any]]:
 
 def _models() -> list[dict[str, Any]]:
     """Cards: what is known of each model; empty is unknown."""
-    from agents.models import table
+    from experiments import modelcards
 
-    return [_card(name, about) for name, about in table.offered().items()]
-
-
-def _card(name: str, about: str) -> dict[str, Any]:
-    from agents.models import table
-
-    try:
-        card = table.resolve(name)(None, 0, 0).card
-    except HeadcountError as error:
-        return {"model": name, "what": str(error), **dict.fromkeys(_CARD)}
-    values = (
-        card.parameters and f"{card.parameters:.3g}",
-        card.training_tokens and f"{card.training_tokens:.3g}",
-        card.cutoff or None,
-        card.context_window,
-        card.alignment or None,
-        card.price.input,
-        card.price.output,
-        card.price.gpu_hour,
-        card.runs or None,
-        card.residency or None,
-    )
-    return {"model": name, "what": about, **dict(zip(_CARD, values, strict=True))}
+    return [modelcards.row(model) for model in modelcards.offered()]
 
 
 def _show_cards(rows: list[dict[str, Any]]) -> None:

@@ -286,7 +286,7 @@ def test_a_missing_key_or_file_is_named(write, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_doctor_and_the_list_show_each_name(write, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    from experiments import doctor, listing
+    from experiments import doctor, modelcards
 
     with Standin() as server:
         write(f"""
@@ -298,13 +298,13 @@ def test_doctor_and_the_list_show_each_name(write, monkeypatch: pytest.MonkeyPat
               down: {{litellm: openai/standin, servers: ["http://127.0.0.1:1/v1"]}}
               keyless: {{litellm: openai/gpt-4o-mini, key: NO_SUCH_KEY}}
         """)
-        found = {one.name: one for one in doctor.checks()}
+        found = {one.name: one for one in doctor.models()}
     assert found["model up"].state == "ok"
     assert f"{server.url} answers" in found["model up"].detail
     assert "no connection" in found["model up"].detail
     assert found["model down"].state == "off"
     assert "NO_SUCH_KEY" in found["model keyless"].detail
-    rows = {row["model"]: row for row in listing._models()}
+    rows = {row["model"]: row for row in map(modelcards.row, modelcards.offered())}
     assert rows["up"]["cutoff"] == "2024-06"
     assert rows["sim:small"]["parameters"] == "8e+09"
     assert "Set NO_SUCH_KEY" in rows["keyless"]["what"]

@@ -8,7 +8,7 @@ import streamlit as st
 
 from agents.models import table
 from agents.models.model import Model, Reply, Request
-from experiments import doctor, words
+from experiments import doctor, modelcards, words
 from experiments.doctor import Finding
 from traces.errors import HeadcountError
 from traces.kernel import ChatMessage
@@ -92,8 +92,7 @@ def _ask(model: Model, prompt: str, tokens: int) -> None:
 
 def _health() -> None:
     st.subheader("Health", anchor=False)
-    findings = [f for f in _findings() if "model" in f.name]
-    for finding in findings:
+    for finding in _findings():
         word, colour = STATES.get(finding.state, (finding.state, "gray"))
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(word, color=colour)  # type: ignore[arg-type]
@@ -106,7 +105,7 @@ def _health() -> None:
 
 @st.cache_data(show_spinner="Looking which models answer", ttl=60)
 def _findings() -> list[Finding]:
-    return doctor.checks()
+    return doctor.models()
 
 
 def _all() -> None:
@@ -114,7 +113,7 @@ def _all() -> None:
     rows = []
     for name, what in table.offered().items():
         if table.simulated(name):
-            facts = launch_about.card_facts(launch_about.card(name, None))
+            facts = modelcards.facts(launch_about.card(name, None))
             keys = ("context window", "price", "knowledge cutoff", "parameters", "runs")
             rows.append({"model": name, **{key: facts[key] for key in keys}, "what": what})
         else:

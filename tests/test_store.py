@@ -268,7 +268,7 @@ def test_the_index_is_made_anew_when_it_is_no_good(
         content = store.path.read_bytes()
         store.path.write_bytes(content[:4096] + os.urandom(len(content) - 4096))
     else:
-        with index.opened(store.path, write=True) as con:
+        with index.opened_alone(store.path, write=True) as con:
             con.execute("UPDATE meta SET version = 0")
     assert store.runs(ID) == before
     assert store.events(ID, 1) == of(records, 1)

@@ -12,8 +12,9 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "1GB
 _BUFFER = 16 << 20  # DuckDB's own bound for one line of JSON
 _BUSY = ("set lock on", "Conflicting lock", "being used by another process", "different configuration")
 _one_at_a_time = threading.RLock()
+_engines: dict[int, DuckDBPyConnection] = {}  # by process: one that was forked needs its own
 
 
 class Unreadable(TraceError):
@@ -54,9 +56,65 @@ class Indexed:
 
 
 @contextlib.contextmanager
-def opened(path: Path, *, write: bool = False) -> Iterator[DuckDBPyConnection]:
-    """A connection for one use. Raises Unreadable where the file must be built anew, TraceError where another
-    process does not let go of it."""
+def opened(path: Path) -> Iterator[DuckDBPyConnection]:
+    """A connection to read with, for one use. Raises Unreadable where the file must be built anew, TraceError where
+    another process does not let go of it.
+
+    One DuckDB of this process attaches the file for as long as that takes: to start one costs far more than to look a
+    run up."""
+    with _one_at_a_time:
+        engine = _patiently(path, lambda: _attached(path))
+        con = engine.cursor()
+        try:
+            con.execute("USE traces")
+            _check_ours(con)
+            yield con
+        except Exception as error:
+            if _is_damage(error):
+                _discard()
+                raise Unreadable(str(error)) from None
+            raise
+        finally:
+            con.close()
+            _detach()
+
+
+def _attached(path: Path) -> DuckDBPyConnection:
+    """This process's own DuckDB, with the file attached."""
+    import duckdb
+
+    if os.getpid() not in _engines:
+        _engines.clear()  # another process's, from before a fork
+        _engines[os.getpid()] = duckdb.connect(":memory:", config=_CONFIG)
+    engine = _engines[os.getpid()]
+    quoted = str(path).replace("'", "''")
+    try:
+        return engine.execute(f"ATTACH '{quoted}' AS traces (READ_ONLY)")
+    except duckdb.Error:
+        _discard()  # it may keep hold of what it could not attach
+        raise
+
+
+def _detach() -> None:
+    import duckdb
+
+    try:
+        for engine in _engines.values():
+            engine.execute("DETACH traces")
+    except duckdb.Error:
+        _discard()
+
+
+def _discard() -> None:
+    """Close this process's DuckDB: the next use starts another."""
+    for engine in _engines.values():
+        engine.close()
+    _engines.clear()
+
+
+@contextlib.contextmanager
+def opened_alone(path: Path, *, write: bool = False) -> Iterator[DuckDBPyConnection]:
+    """As `opened`, by a DuckDB of its own: to write, or to change its settings."""
     with _one_at_a_time:
         con = _connect(path, write)
         try:
@@ -100,7 +158,7 @@ def load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str) 
 def _load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str) -> Indexed:
     with tempfile.TemporaryDirectory(prefix=".index-", dir=path.parent) as scratch:
         sources = _sources(folder, Path(scratch))
-        with opened(path, write=True) as con:
+        with opened_alone(path, write=True) as con:
             con.execute("SET temp_directory = ?", [scratch])
             con.execute("BEGIN")
             _forget(con, folder.id)
@@ -119,7 +177,7 @@ def _load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str)
 
 def forget(path: Path, experiments: list[str]) -> None:
     """Drop the rows of experiments whose folders are gone."""
-    with opened(path, write=True) as con:
+    with opened_alone(path, write=True) as con:
         con.execute("BEGIN")
         for experiment in experiments:
             _forget(con, experiment)
@@ -133,15 +191,30 @@ def signatures(path: Path) -> dict[str, str]:
 
 
 def _connect(path: Path, write: bool, fresh: bool = False) -> DuckDBPyConnection:
-    if not fresh and not path.exists():
-        raise Unreadable("there is no index")
     import duckdb
 
+    connect = partial(duckdb.connect, path, read_only=not write, config=_CONFIG)
+    if fresh:
+        return connect()
+    con = _patiently(path, connect)
+    try:
+        _check_ours(con)
+    except Unreadable:
+        con.close()
+        raise
+    return con
+
+
+def _patiently(path: Path, connect: Callable[[], DuckDBPyConnection]) -> DuckDBPyConnection:
+    """Connect to the file, or wait while another process is at it."""
+    import duckdb
+
+    if not path.exists():
+        raise Unreadable("there is no index")
     patience, pause = time.monotonic() + PATIENCE_S, 0.005
     while True:
         try:
-            con = duckdb.connect(path, read_only=not write, config=_CONFIG)
-            break
+            return connect()
         except duckdb.Error as error:
             if not any(sign in str(error) for sign in _BUSY):
                 raise _cannot_open(path, error) from None
@@ -149,19 +222,15 @@ def _connect(path: Path, write: bool, fresh: bool = False) -> DuckDBPyConnection
                 raise TraceError(f"{path}: another process keeps the index open: {error}") from None
         time.sleep(pause)
         pause = min(pause * 1.5, 0.25)
-    if not fresh and not _is_ours(con):
-        con.close()
-        raise Unreadable("the index is of another version")
-    return con
 
 
-def _is_ours(con: DuckDBPyConnection) -> bool:
+def _check_ours(con: DuckDBPyConnection) -> None:
     import duckdb
 
-    try:
-        return con.execute("SELECT version FROM meta").fetchall() == [(VERSION,)]
-    except duckdb.Error:
-        return False
+    with contextlib.suppress(duckdb.Error):
+        if con.execute("SELECT version FROM meta").fetchall() == [(VERSION,)]:
+            return
+    raise Unreadable("the index is of another version")
 
 
 def _cannot_open(path: Path, error: Exception) -> Exception:

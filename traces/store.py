@@ -230,7 +230,7 @@ class Store:
         raise TraceError(f"{self.path}: the index does not keep up with {folder.path}: is another process changing it?")
 
     def _ask(self, query: str, limit: int) -> list[dict[str, Any]]:
-        with index.opened(self.path) as con:
+        with index.opened_alone(self.path) as con:
             con.execute("SET enable_external_access = false")
             con.execute("SET lock_configuration = true")
             return _named(con.execute(query), limit)

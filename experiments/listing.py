@@ -111,9 +111,10 @@ def _show_cards(rows: list[dict[str, Any]]) -> None:
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True, style="bold")
     for row in rows:
-        known = [f"{name}: {row[name]}" for name in _CARD if row[name] is not None]
-        about = f"{row['what']}\n{' · '.join(known) or 'nothing is known of it'}"
-        table.add_row(escape(row["model"]), escape(about))
+        name, what, *card = row.items()
+        known = [f"{column}: {value}" for column, value in card if value is not None]
+        about = f"{what[1]}\n{' · '.join(known) or 'nothing is known of it'}"
+        table.add_row(escape(name[1]), escape(about))
     Console().print(table, highlight=False)
 
 

@@ -83,21 +83,26 @@ def _paid(mechanism: str, prices: Sequence[float]) -> float:
     return mechanisms.find(mechanism)(bids, Terms({"p": 1.0}))[0].price
 
 
-def lowballing(seed: int, markets: int = 12) -> Finding:
-    """Markets of 100 bidders and 5,000 jobs, in which one bidder in ten asks a third of the reserve and never delivers:
-    how much is it awarded, by lowest bid, and by score with reputation, in the first and in the last tenth?"""
+def lowballing(seed: int, markets: int = 48) -> Finding:
+    """Markets of 100 bidders and 8,000 jobs, in which one bidder in ten asks a third of the reserve and never delivers:
+    how much is it awarded, by lowest bid, and by score with reputation, in the first and in the last tenth? What it is
+    awarded is compared with its share of the bidders of the same market, since how many there are is drawn too."""
     without, with_ = (
-        [_run(Setting(100, 5000, name, seed * 1000 + n, LOWBALLERS)) for n in range(markets)]
+        [_run(Setting(100, 8000, name, seed * 1000 + FRESH + n, LOWBALLERS)) for n in range(markets)]
         for name in ("lowest_bid", "scored")
     )
     late = [[s.strategies["never_delivers"].late for s in found] for found in (without, with_)]
     early = [[s.strategies["never_delivers"].early for s in found] for found in (without, with_)]
+    share = [s.strategies["never_delivers"].traders / s.agents for s in with_]
+    half = [part / 2 for part in share]
     welfare = [[s.welfare_per_job / 1000 for s in found] for found in (without, with_)]
     rows = (
         Row("lowest_bid, first tenth", mean(early[0])),
-        _above("lowest_bid, last tenth: above 0.1", late[0], LOWBALLERS["never_delivers"]),
+        Row("lowest_bid, last tenth", mean(late[0])),
+        _above("the same, less its share of the bidders", _less(late[0], share)),
         Row("scored with reputation, first tenth", mean(early[1])),
-        _below("scored, last tenth: below 0.05", late[1], LOWBALLERS["never_delivers"] / 2),
+        Row("scored with reputation, last tenth", mean(late[1])),
+        _below("the same, less half its share of the bidders", _less(late[1], half)),
         _below("scored less lowest_bid, last tenth", _less(late[1], late[0])),
         _above("the same, welfare a job (1000 tokens)", _less(welfare[1], welfare[0])),
     )
@@ -108,6 +113,7 @@ def lowballing(seed: int, markets: int = 12) -> Finding:
     return Finding("lowballing", claim, seed, markets, "share of the non-deliverers", rows)
 
 
+FRESH = 500  # the design was settled after a look at markets 0 to 11 of seed 1: these are others
 LOWBALLERS = {"shading": 0.9, "never_delivers": 0.1}
 
 

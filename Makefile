@@ -24,7 +24,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	for name in bus trace durability workers gateway models engines compare share; do $(BIN)/python -m benchmarks.$$name; done
+	for name in bus trace durability workers gateway models engines compare share market; do $(BIN)/python -m benchmarks.$$name; done
 
 # The lock holds no addresses, and not llama-cpp-python, which would compile for minutes: we take the model file alone.
 lock: $(READY)

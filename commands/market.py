@@ -27,6 +27,8 @@ def simulate(
     tries: Annotated[int, typer.Option(help="How often a job is posted, at most.")] = 3,
     round: Annotated[int, typer.Option(help="How many postings are traded together; 0 picks.")] = 0,
     trace: Annotated[int, typer.Option(help="About how many jobs are recorded, each whole.")] = 1000,
+    fee_percent: Annotated[int, typer.Option(help="The market's share of each payment.")] = 2,
+    penalty_percent: Annotated[int, typer.Option(help="What who fails pays its poster, of the price.")] = 10,
     seed: Seed = 1,
     json: Json = False,
 ) -> None:
@@ -36,7 +38,9 @@ def simulate(
     from experiments.report import as_json
 
     shares = dict(MIX) if mix is None else bidders.mix(mix)
-    setting = Setting(agents, tasks, mechanism, seed, shares, reach, load, tries, round, trace)
+    setting = Setting(
+        agents, tasks, mechanism, seed, shares, reach, load, tries, round, trace, fee_percent, penalty_percent
+    )
     if json:
         print(as_json(recording.simulate(setting)))
         return

@@ -12,7 +12,7 @@ import pytest
 import headcount
 from experiments.market import bidders, recording
 from experiments.market.bidders import STRATEGIES, Sight
-from experiments.market.population import Setting
+from experiments.market.population import ENDOWMENT, Setting
 from experiments.market.simulation import Market
 from experiments.market.tally import Summary
 from marketplace import measures
@@ -74,6 +74,20 @@ def test_every_job_ends_and_the_sums_fit(mechanism: str) -> None:
     assert summary.strategies["never_delivers"].accepted in (0, None)
 
 
+@pytest.mark.parametrize("mechanism", ["scored", "vickrey", "double_auction"])
+def test_every_token_is_accounted_for(mechanism: str) -> None:
+    market = Market(Setting(80, 400, mechanism, fee_percent=5, penalty_percent=50))
+    summary = clock.run(market.run(), virtual=True)
+    assert (summary.imbalance, summary.overdrawn, market.ledger.escrows) == (0, 0, {})
+    assert summary.fees > 0
+    assert summary.penalties > 0
+    accounts = {trader.name: market.ledger.balances[trader.name] - ENDOWMENT for trader in market.traders}
+    assert accounts == {trader.name: trader.earned for trader in market.traders}
+    free = _summary(mechanism=mechanism, fee_percent=0, penalty_percent=0)
+    assert (free.fees, free.penalties) == (0, 0)
+    assert (free.settled, free.welfare) == (summary.settled, summary.welfare), "money changes who has it, not the work"
+
+
 def test_a_seed_decides_everything() -> None:
     setting = Setting(80, 300, trace=50)
     first, again, other = (recording.simulate(s) for s in (setting, setting, msgspec.structs.replace(setting, seed=2)))
@@ -92,7 +106,7 @@ def test_the_trace_holds_every_nth_job_whole() -> None:
     for record in kept:
         if hasattr(record.event, "posting"):
             recorded.setdefault(record.event.posting, []).append(record.event)
-    assert recorded == {p: told for p, told in events.items() if int(p[1:].partition(".")[0]) % 10 == 0}
+    assert recorded == {p: told for p, told in events.items() if p and int(p[1:].partition(".")[0]) % 10 == 0}
     joined = {r.event.agent for r in kept if isinstance(r.event, k.AgentCreated)}
     assert joined >= {r.event.agent for r in kept if isinstance(r.event, k.TaskAwarded)}
     assert any("every 10th job" in r.event.text for r in kept if isinstance(r.event, k.Noted))
@@ -115,6 +129,7 @@ def test_it_opens_as_an_experiment_like_any_other() -> None:
     [
         (["--mechanism", "auctionish"], "no mechanism 'auctionish'; there are: first_claim"),
         (["--agents", "0"], "--agents: 0 is too few: give at least 1"),
+        (["--fee-percent", "101"], "--fee-percent: 101 is no share: give 0 to 100"),
         (["--load", "2"], "--load: 2 is no share"),
         (["--mix", "honest=1"], "--mix: no strategy 'honest'; there are: truthful"),
         (["--mix", "ring=much"], "--mix: 'ring=much': give a number"),

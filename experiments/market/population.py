@@ -14,6 +14,8 @@ SKILLS = ("research", "coding", "review", "writing", "data", "design", "testing"
 PLACES = 3  # how much an agent takes on at once
 PACE = 0.02  # seconds a token, in the mean
 TOKENS = 2000  # of a posting, in the mean
+DEAREST = 6300  # tokens that a job may be worth at most: 1.75 times the mean, at 1.8 a token
+ENDOWMENT = 2000  # what each trader has to begin with, in tokens
 SLACK = 4.0  # a deadline is this many times what the work takes at the mean pace
 
 
@@ -32,7 +34,8 @@ class Setting(Struct, frozen=True):
     """A simulated market. `mix`: shares of the strategies. `reach`: how many agents of its skill hear of a posting.
     `load`: the share of all agents' time that the work would fill. `tries`: how often a posting is put up, at most.
     `round`: how many postings of a skill are traded together; 0 picks by the mechanism. `trace`: about how many
-    postings are recorded."""
+    postings are recorded. `fee_percent`: of each payment, to the market. `penalty_percent`: of the price, from who
+    fails to its poster, as far as it has it; each trader starts with ENDOWMENT tokens."""
 
     agents: int
     tasks: int
@@ -44,12 +47,15 @@ class Setting(Struct, frozen=True):
     tries: int = 3
     round: int = 0
     trace: int = 1000
+    fee_percent: int = 2
+    penalty_percent: int = 10
 
 
 @dataclass(slots=True)
 class Trader:
     """An agent of the market, and what has become of it. `rate`: its cost a token of work; `pace`: its seconds a token;
-    `reply_s`: how long it takes to answer a call. `free_at`: when all it has in hand will be done."""
+    `reply_s`: how long it takes to answer a call. `free_at`: when all it has in hand will be done. `earned`: payments
+    less fees and penalties."""
 
     name: str
     skill: int
@@ -66,7 +72,7 @@ class Trader:
     awards: int = 0
     settled: int = 0
     failed: int = 0
-    earned: float = 0.0
+    earned: int = 0
     spent: float = 0.0
 
 

@@ -41,7 +41,8 @@ class Simulated(Struct, frozen=True):
 
 @dataclass
 class Sample:
-    """Records the postings of every so-manieth job, each from its first event to its last, and their bidders."""
+    """Records the postings of every so-manieth job, each from its first event to its last, with its money, and
+    their bidders."""
 
     record: Callable[[k.Event], object]
     traders: dict[str, Trader]
@@ -58,8 +59,6 @@ class Sample:
         if type(event) is k.BidMade and event.agent not in self._known:
             self._introduce(self.traders[event.agent])
         self.record(event)
-        if type(event) is k.TaskClosed:
-            self._following.discard(posting)
 
     def _wanted(self, posting: str) -> bool:
         number, _, _ = posting[1:].partition(".")
@@ -140,10 +139,10 @@ def command_line(setting: Setting) -> str:
     default = check(Setting(setting.agents, setting.tasks, setting.mechanism))
     words = ["headcount", "market", "simulate", "--agents", str(setting.agents), "--tasks", str(setting.tasks)]
     words += ["--mechanism", setting.mechanism, "--seed", str(setting.seed)]
-    for name in ("reach", "load", "tries", "round", "trace"):
+    for name in ("reach", "load", "tries", "round", "trace", "fee_percent", "penalty_percent"):
         value = getattr(setting, name)
         if value != getattr(default, name):
-            words += [f"--{name}", f"{value:g}"]
+            words += [f"--{name.replace('_', '-')}", f"{value:g}"]
     if setting.mix != MIX:
         words += ["--mix", ",".join(f"{name}={share:g}" for name, share in setting.mix.items())]
     return shlex.join(words)

@@ -105,6 +105,10 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
         f"{_percent(summary.price)} of the reserve in the mean, {_percent(summary.price_median)} in the median",
     )
     yield "idle", f"{_percent(summary.idle)} of the bidders' time"
+    balance = "0, as it must" if not summary.imbalance else f"{summary.imbalance:,}, which is wrong"
+    below = "none" if not summary.overdrawn else f"{summary.overdrawn:,}"
+    yield "money", f"fees {summary.fees:,}, penalties {summary.penalties:,} tokens; all accounts sum to {balance}"
+    yield "overdrawn", f"{below} of the accounts"
     yield "earnings", f"Gini {summary.gini:.2f}, Herfindahl-Hirschman {summary.hhi:.4f}"
 
 

@@ -2,7 +2,8 @@
 
 Postings come in at random times. Each is called out to a few agents of its skill, who bid in the order in which they
 answer; after a while the mechanism awards. The winner does its work one piece after the other, and delivers, fails, or
-never delivers; what failed is put up again. All of it goes through the board, and what is drawn comes from the seed.
+never delivers; what failed is put up again. All of it goes through the board and all money through the ledger; what is
+drawn comes from the seed.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import msgspec
 
 from experiments.market import population
 from experiments.market.bidders import IDLERS
-from experiments.market.population import PACE, PLACES, SKILLS, TOKENS, Job, Setting, Trader
+from experiments.market.population import ENDOWMENT, PACE, PLACES, SKILLS, TOKENS, Job, Setting, Trader
 from experiments.market.tally import Summary, Tally
 from marketplace import mechanisms
 from marketplace.board import Board, Posting, State
+from marketplace.ledger import Ledger
 from marketplace.mechanisms import MECHANISMS, Award, Terms
 from marketplace.reputation import Reputation
 from traces.errors import InputError
@@ -28,6 +30,7 @@ from traces.streams import stream
 
 CALL_S = 2.0  # from a call for bids to the award
 ROUND = 32
+POSTER = "poster"
 
 Record = Callable[[Event], object]
 
@@ -40,6 +43,9 @@ def check(setting: Setting) -> Setting:
             raise InputError(f"--{name}: {getattr(setting, name)} is too few: give at least {least}")
     if not 0 < setting.load <= 1:
         raise InputError(f"--load: {setting.load:g} is no share of the agents' time: give more than 0, at most 1")
+    for name in ("fee_percent", "penalty_percent"):
+        if not 0 <= getattr(setting, name) <= 100:
+            raise InputError(f"--{name.replace('_', '-')}: {getattr(setting, name)} is no share: give 0 to 100")
     if setting.round:
         return setting
     known = MECHANISMS.get(setting.mechanism)
@@ -69,6 +75,10 @@ class Market:
         self._skill: dict[str, str] = {}
         terms = Terms(self._reserve, self._skill, self.standing.mean, setting.seed)
         self._board = Board(record, mechanisms.find(setting.mechanism), setting.mechanism, lambda: terms)
+        self.ledger = Ledger(record, fee_percent=setting.fee_percent)
+        self.ledger.open(POSTER, setting.tasks * population.DEAREST)
+        for trader in self.traders:
+            self.ledger.open(trader.name, ENDOWMENT)
         self._draw = {name: stream(setting.seed, "market", name) for name in ("arrivals", "jobs", "calls", "work")}
         self._alike = setting.mechanism == "double_auction"
         self._rate = setting.load * setting.agents / (PACE * TOKENS)
@@ -88,7 +98,10 @@ class Market:
                 await asyncio.sleep(start + when - clock())
                 self._now = when
             action(*arguments)
-        return self.tally.summary(self._now, lambda trader: self.standing.mean(trader.name, SKILLS[trader.skill]))
+        return self.tally.summary(self._now, self._reputation, self.ledger)
+
+    def _reputation(self, trader: Trader) -> float:
+        return self.standing.mean(trader.name, SKILLS[trader.skill])
 
     def _later(self, seconds: float, action: Callable[..., None], *arguments: Any) -> None:
         self._order += 1
@@ -110,7 +123,7 @@ class Market:
     def _post(self, job: Job) -> None:
         skill = SKILLS[job.skill]
         self._reserve[job.id], self._skill[job.id] = job.value, skill
-        self._board.post(Posting(job.id, f"{job.tokens:.0f} tokens of {skill}", skill), by="poster")
+        self._board.post(Posting(job.id, f"{job.tokens:.0f} tokens of {skill}", skill), by=POSTER)
         round_ = self._rounds[job.skill]
         round_.append(job)
         if len(round_) >= self.setting.round:
@@ -129,7 +142,8 @@ class Market:
             if job.id in awards:
                 self._begin(job, awards[job.id])
             else:
-                self._end(job, State.EXPIRED, "no bid was taken")
+                self._board.close(job.id, State.EXPIRED, "no bid was taken")
+                self._again(job)
 
     def _asked(self, job: Job) -> list[Trader]:
         """Agents of the skill with room for more, drawn at random, in the order in which they answer."""
@@ -150,6 +164,7 @@ class Market:
     def _begin(self, job: Job, award: Award) -> None:
         """The winner queues the work behind what it has in hand; it is due at the deadline."""
         trader = self._by_name[award.agent]
+        self.ledger.hold(job.id, POSTER, trader.name, round(award.price))
         self.tally.awarded(job, trader, award.price, self._now)
         trader.in_hand += 1
         if trader.strategy in IDLERS:
@@ -163,35 +178,38 @@ class Market:
         if due_s > job.slack_s:
             self._later(job.slack_s, self._fail, job, trader, "missed_deadline")
         else:
-            self._later(due_s, self._deliver, job, trader, award.price)
+            self._later(due_s, self._deliver, job, trader)
 
-    def _deliver(self, job: Job, trader: Trader, price: float) -> None:
+    def _deliver(self, job: Job, trader: Trader) -> None:
         self._board.deliver(job.id, trader.name, "done")
         if self._draw["work"].random() >= trader.quality:
-            self._board.send_back(job.id, by="poster", reason="not good enough")
+            self._board.send_back(job.id, by=POSTER, reason="not good enough")
             self._fail(job, trader, "rejected")
             return
-        self._board.accept(job.id, by="poster")
+        self._board.accept(job.id, by=POSTER)
+        trader.earned += self.ledger.pay(job.id)
         self._board.settle(job.id)
         self._over(trader, job, accepted=True)
         trader.settled += 1
-        trader.earned += price
         self.tally.settled(job, trader)
         self._let_go(job)
 
     def _fail(self, job: Job, trader: Trader, why: str) -> None:
         self._over(trader, job, accepted=False)
         trader.failed += 1
-        self.tally.failed(job, trader, why)
-        self._end(job, State.WITHDRAWN, why)
+        self._board.close(job.id, State.WITHDRAWN, why)
+        due = self.ledger.escrows[job.id].amount * self.setting.penalty_percent // 100
+        penalty = self.ledger.refund(job.id, cause="task_closed", penalty=due)
+        trader.earned -= penalty
+        self.tally.failed(job, trader, why, penalty)
+        self._again(job)
 
     def _over(self, trader: Trader, job: Job, *, accepted: bool) -> None:
         trader.in_hand -= 1
         self.standing.observe(trader.name, SKILLS[job.skill], accepted)
 
-    def _end(self, job: Job, state: State, reason: str) -> None:
-        """The posting is off the board; the job is put up again while it has tries left."""
-        self._board.close(job.id, state, reason)
+    def _again(self, job: Job) -> None:
+        """Its posting is off the board; the job is put up once more while it has tries left."""
         again = job.attempt < self.setting.tries
         self._let_go(job, ended=not again)
         if again:

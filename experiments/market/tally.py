@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from experiments.market.population import PLACES, Job, Setting, Trader, worth
 from marketplace import measures
+from marketplace.ledger import HOUSE, MINT, Ledger
 
 WINDOW = 200
 WINDOWS = 50
@@ -37,7 +38,9 @@ class Summary(Struct, frozen=True):
     """What a simulated market came to. Welfare is value of what settled less true costs, in tokens. `efficiency` is the
     welfare to expect from the awards by that from the best assignment of the same postings to those who were asked and
     had room, over sampled windows of consecutive calls. `price` is the mean price by reserve of the awards. `idle`: the
-    share of all traders' time without work. `gini` and `hhi` are of what traders earned."""
+    share of all traders' time without work. `gini` and `hhi` are of what traders earned, losses as 0. `fees` are what
+    the market took, `penalties` what failing traders paid to the poster, in tokens; `imbalance` is the sum of all
+    accounts, 0 where no token was made or lost, and `overdrawn` how many accounts are below 0."""
 
     mechanism: str
     agents: int
@@ -58,6 +61,10 @@ class Summary(Struct, frozen=True):
     idle: float
     gini: float
     hhi: float
+    fees: int
+    penalties: int
+    imbalance: int
+    overdrawn: int
     strategies: dict[str, Lot]
 
 
@@ -69,6 +76,7 @@ class Tally:
         self.ended = 0
         self._settled = self._calls = self._awards = 0
         self._value = 0.0
+        self._penalties = 0
         self._failures: Counter[str] = Counter()
         self._prices: list[float] = []
         self._price_sum = 0.0
@@ -98,7 +106,8 @@ class Tally:
         self._settled += 1
         self._value += job.value
 
-    def failed(self, job: Job, trader: Trader, why: str) -> None:
+    def failed(self, job: Job, trader: Trader, why: str, penalty: int) -> None:
+        self._penalties += penalty
         self._failures[why] += 1
 
     def end(self) -> int:
@@ -106,12 +115,12 @@ class Tally:
         self.ended += 1
         return self.ended
 
-    def summary(self, seconds: float, reputation: Callable[[Trader], float]) -> Summary:
+    def summary(self, seconds: float, reputation: Callable[[Trader], float], ledger: Ledger) -> Summary:
         """After `seconds`, when every job has ended. `reputation`: of a trader in its skill."""
         self._window.close()
         setting, welfare = self.setting, self._value - sum(t.spent for t in self.traders)
         failed = sum(self._failures.values())
-        earned = [trader.earned for trader in self.traders]
+        earned = [max(0, trader.earned) for trader in self.traders]
         busy = sum(min(trader.busy_s, seconds) for trader in self.traders)
         return Summary(
             mechanism=setting.mechanism,
@@ -133,6 +142,10 @@ class Tally:
             idle=1 - busy / (seconds * setting.agents) if seconds else 1.0,
             gini=measures.gini(earned),
             hhi=measures.concentration(earned),
+            fees=ledger.balances[HOUSE],
+            penalties=self._penalties,
+            imbalance=ledger.total,
+            overdrawn=sum(ledger.available(a) < 0 for a in ledger.balances if a != MINT),
             strategies={name: self._lot(name, reputation) for name in setting.mix},
         )
 

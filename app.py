@@ -21,7 +21,7 @@ MENU = {
         "replay": "Replay",
         "approvals": inbox.title(),
     },
-    "Understand": {"layers": "Layers"},
+    "Understand": {"market": "Market", "layers": "Layers"},
     "Prepare": {"own_job": "Your own job", "knowledge": "Knowledge"},
     "More": {"models": "Models", "settings": "Settings"},
 }

@@ -56,7 +56,7 @@ def stories(records: Iterable[Record]) -> dict[str, Story]:
     found: dict[str, Story] = {}
     for record in records:
         posting = getattr(record.event, "posting", None)
-        if posting is not None:
+        if posting:
             _tell(found.setdefault(posting, Story(posting, posted=record.t)), record.event, record.t)
     return found
 

@@ -21,6 +21,8 @@ APP = Path(__file__).resolve().parents[1] / "app.py"
 LOCAL = ("127.0.0.1", "localhost")
 SETTLED = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 """A page's script: whether the page is drawn to its end."""
+PATIENCE_MS = 60_000
+"""How long a page may take to show something: a busy machine takes long, and what is wrong never comes."""
 _QUIET = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
 _ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-sync", *_QUIET]
 
@@ -87,7 +89,9 @@ def browser_page(
         try:
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
             context.route("**/*", local_only)
-            yield context.new_page(), outside
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE_MS)
+            yield page, outside
         finally:
             browser.close()
 
@@ -96,7 +100,7 @@ def gone(locator: Any) -> None:
     """Wait until the page shows none of these: what a rerun takes away stands there a moment longer."""
     from playwright.sync_api import expect
 
-    expect(locator).to_have_count(0, timeout=30_000)
+    expect(locator).to_have_count(0, timeout=PATIENCE_MS)
 
 
 def _local(url: str) -> bool:

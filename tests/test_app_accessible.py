@@ -13,7 +13,7 @@ from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
 from tests.browser import SETTLED, app_server, browser_page, needs_browser
 
-pytestmark = [needs_browser, pytest.mark.browser]
+pytestmark = [needs_browser, pytest.mark.browser, pytest.mark.timeout(300)]
 
 PAGES = [
     "home",
@@ -21,6 +21,7 @@ PAGES = [
     "live",
     "compare",
     "replay",
+    "market",
     "layers",
     "approvals",
     "models",
@@ -45,7 +46,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _shown(page: Any, url: str) -> None:
     page.goto(url)
     page.get_by_role("heading", level=1).first.wait_for()
-    page.wait_for_function(SETTLED, timeout=60_000)
+    page.wait_for_function(SETTLED)
     page.wait_for_timeout(500)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ from standin import Standin, call, text
 from experiments import launch
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
-from tasks import scenario as scenarios
 from tests.browser import SETTLED, app_server, browser_page, gone, needs_browser
 from tools import approvals
 from traces import clock, home
@@ -38,10 +36,10 @@ from traces.kernel import (
 from traces.recorder import Recorder
 from traces.store import Store
 
-pytestmark = [needs_browser, pytest.mark.browser]
+pytestmark = [needs_browser, pytest.mark.browser, pytest.mark.timeout(300)]
 
 TOP = ["launch", "live", "compare", "replay", "approvals"]
-UNDER = {"Understand": ["layers"], "More": ["models", "settings"]}
+UNDER = {"Understand": ["market", "layers"], "More": ["models", "settings"]}
 PAGES = ["home", *TOP, *(name for names in UNDER.values() for name in names)]
 
 
@@ -114,15 +112,17 @@ def test_every_page_opens_from_the_menu(app: str) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_compare_shows_the_verdict_and_what_it_rests_on(app: str, finished: str, scheme: Any) -> None:
-    with browser_page(scheme=scheme) as (page, _):
+def test_compare_shows_the_verdict_and_from_a_mark_the_runs_behind_it(app: str, finished: str, scheme: Any) -> None:
+    with browser_page(scheme=scheme, height=2600) as (page, _):
         _open(page, f"{app}/compare?experiment={finished}", "Compare")
         page.get_by_text("24 of 24 runs shown").wait_for()
         page.get_by_text(
             re.compile("One agent is enough|The team is worth it|It depends|Not enough trials")
         ).first.wait_for()
         page.get_by_text("simulated").first.wait_for()
-        page.locator("canvas, .vega-embed").first.wait_for()
+        bar = page.locator('[data-testid="stVegaLiteChart"]').nth(3).locator(".mark-rect path").first
+        _until(page.get_by_text(re.compile(r"\b[1-8] of [1-8] runs shown")), bar.click)
+        _no_trouble(page)
 
 
 def test_from_launch_to_verdict_through_a_reload(app: str) -> None:
@@ -137,7 +137,7 @@ def test_from_launch_to_verdict_through_a_reload(app: str) -> None:
         address = page.url
         page.reload()
         assert page.url == address
-        page.get_by_text("Finished.").wait_for(timeout=60_000)
+        page.get_by_text("Finished.").wait_for()
         page.get_by_text("30 of 30 runs").first.wait_for()
         page.get_by_role("link", name="Compare").last.click()
         page.get_by_role("heading", level=1, name="Compare").wait_for()
@@ -145,58 +145,27 @@ def test_from_launch_to_verdict_through_a_reload(app: str) -> None:
         _no_trouble(page)
 
 
-def test_a_wrong_scenario_is_told_beside_the_form(app: str) -> None:
-    with browser_page() as (page, _):
-        _open(page, f"{app}/launch", "Launch")
-        page.get_by_role("combobox").first.click()
-        page.get_by_role("option", name="a folder of mine").click()
-        folder = page.get_by_label("Path of the scenario's folder")
-        folder.fill("/nowhere/at/all")
-        folder.press("Enter")
-        page.get_by_text("no scenario '/nowhere/at/all'").wait_for()
-        gone(page.get_by_role("button", name=re.compile("^Start")))
-        _no_trouble(page)
-
-
-def test_a_broken_file_of_a_scenario_is_told_with_its_place(app: str, tmp_path: Path) -> None:
-    copy = tmp_path / "mine"
-    shutil.copytree(scenarios.SHIPPED / "market_brief", copy)
-    (copy / "scenario.yaml").write_text("title: [unclosed")
-    with browser_page() as (page, _):
-        _open(page, f"{app}/launch?scenario={copy}", "Launch")
-        page.get_by_text(re.compile(r"scenario\.yaml:1")).first.wait_for()
-        gone(page.get_by_role("button", name=re.compile("^Start")))
-
-
-def test_what_is_wrong_is_said_beside_its_field(app: str) -> None:
-    with browser_page() as (page, _):
-        _open(page, f"{app}/launch?scenario=market_brief", "Launch")
-        own = page.get_by_role("textbox", name="Your own teams")
-        own.fill("orchestra")
-        own.press("Enter")
-        page.get_by_text("no team 'orchestra'").first.wait_for()
-        page.get_by_text("Not ready to start").wait_for()
-
-
 def test_the_demo_is_one_click_and_can_be_stopped_and_resumed(app: str) -> None:
     with browser_page() as (page, _):
         _open(page, app, HEADINGS["home"])
         page.get_by_role("button", name="Run the demo").click()
         page.get_by_role("heading", level=1, name="Live").wait_for()
-        page.get_by_text(re.compile(r"about .* left")).first.wait_for(timeout=60_000)
+        page.get_by_text(re.compile(r"about .* left")).first.wait_for()
         page.get_by_role("button", name="Stop").click()
-        page.get_by_text("Stopped by request").wait_for(timeout=30_000)
-        before = _runs_done(page)
+        page.get_by_text("Stopped by request").wait_for()
+        before = _count(page)
         page.get_by_role("button", name="Resume").click()
-        page.get_by_role("button", name="Stop").wait_for(timeout=60_000)
-        assert _runs_done(page) >= before
+        page.get_by_role("button", name="Stop").wait_for()
+        assert _count(page) >= before
         page.get_by_role("button", name="Stop").click()
-        page.get_by_text("Stopped by request").wait_for(timeout=30_000)
+        page.get_by_text("Stopped by request").wait_for()
         _no_trouble(page)
 
 
-def _runs_done(page: Any) -> int:
-    found = re.search(r"([\d,]+) of 720 runs in", page.locator('[data-testid="stMain"]').inner_text())
+def _count(page: Any) -> int:
+    """How many runs are done, as the page says."""
+    said = page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ runs in")).first.inner_text()
+    found = re.search(r"([\d,]+) of [\d,]+ runs in", said)
     assert found is not None
     return int(found[1].replace(",", ""))
 
@@ -211,22 +180,6 @@ def _until(shown: Any, act: Callable[[], object]) -> None:
         except Exception:  # Playwright's own, which is imported only where there is a browser
             continue
     shown.first.wait_for(timeout=6000)
-
-
-def test_a_click_on_a_chart_shows_the_runs_behind_it(app: str, finished: str) -> None:
-    with browser_page(height=2600) as (page, _):
-        _open(page, f"{app}/compare?experiment={finished}", "Compare")
-        page.get_by_text(re.compile(r"\d+ of \d+ runs shown")).wait_for()
-        bar = page.locator('[data-testid="stVegaLiteChart"]').nth(3).locator(".mark-rect path").first
-        _until(page.get_by_text(re.compile(r"\b[1-8] of [1-8] runs shown")), bar.click)
-        _no_trouble(page)
-
-
-def test_limits_change_the_advice(app: str, finished: str) -> None:
-    with browser_page(height=2000) as (page, _):
-        _open(page, f"{app}/compare?experiment={finished}", "Compare")
-        success = page.get_by_role("slider", name="At least, success rate")
-        _until(page.get_by_text("No team keeps to these limits"), lambda: success.press("End"))
 
 
 def test_the_report_and_the_data_can_be_taken_along(app: str, finished: str, tmp_path: Path) -> None:
@@ -252,18 +205,6 @@ def test_the_layers_lead_to_the_steps(app: str, finished: str) -> None:
         page.get_by_role("link", name="See the slowest model call").click()
         page.get_by_role("heading", level=1, name="Replay").wait_for()
         page.get_by_role("heading", name=re.compile(r"Step \d+ · Model call")).wait_for()
-
-
-def test_a_dead_model_server_is_told_where_one_looks(app: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    dead = {"model": "hosted_vllm/gone", "api_base": "http://127.0.0.1:9/v1"}
-    experiment = launch.start(Plan("market_brief", ("solo",), cases=1, trials=1, **dead))
-    with browser_page() as (page, _):
-        _open(page, f"{app}/live?experiment={experiment}", "Live")
-        page.get_by_text("Finished.").wait_for(timeout=60_000)
-        page.get_by_text("1 broke off with an error").wait_for()
-        page.goto(f"{app}/compare?experiment={experiment}")
-        page.get_by_text("1 of 1 runs broke off with an error").wait_for()
-        _no_trouble(page)
 
 
 HOSTILE = "![x](http://evil.example/a.png) <img src=http://evil.example/b.png> <script>window.pwned=1</script> # big"
@@ -326,16 +267,16 @@ def test_a_person_says_yes_in_the_app_and_the_trace_has_the_name(app: str, tmp_p
         plan = Plan("billing_support", (str(team),), cases=1, trials=1, approver="person", **standin)
         experiment = launch.start(plan)
         _open(page, f"{app}/live?experiment={experiment}", "Live")
-        page.get_by_text("An agent waits for a person's answer").wait_for(timeout=60_000)
+        page.get_by_text("An agent waits for a person's answer").wait_for()
         page.get_by_role("link", name="Answer").click()
         page.get_by_text("invoice_id = 'INV-0001'").wait_for()
         name = page.get_by_label("Your name, as it is recorded in the trace")
         name.fill("Ada Byron")
         name.press("Enter")
         page.get_by_role("button", name="Allow it").first.click()
-        page.get_by_text("Nobody waits for an answer").wait_for(timeout=30_000)
+        page.get_by_text("Nobody waits for an answer").wait_for()
         page.goto(f"{app}/live?experiment={experiment}")
-        page.get_by_text("Finished.").wait_for(timeout=30_000)
+        page.get_by_text("Finished.").wait_for()
     events = [record.event for record in Store().events(experiment, 0)]
     decided = next(event for event in events if isinstance(event, ApprovalDecided))
     assert (decided.approved, decided.approver) == (True, "Ada Byron")
@@ -353,13 +294,7 @@ def test_a_live_page_goes_on_by_itself_and_survives_a_reload(app: str) -> None:
         page.get_by_text(re.compile("about .* left")).first.wait_for()
         assert _count(page) >= first
         page.get_by_role("button", name="Stop").click()
-        page.get_by_text("Stopped by request").wait_for(timeout=30_000)
-
-
-def _count(page: Any) -> int:
-    page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ runs in")).wait_for()
-    found = re.search(r"([\d,]+) of [\d,]+ runs in", page.locator('[data-testid="stMain"]').inner_text())
-    return int(found[1].replace(",", "")) if found else -1
+        page.get_by_text("Stopped by request").wait_for()
 
 
 def test_a_killed_worker_is_shown_as_lost(app: str) -> None:
@@ -384,10 +319,3 @@ def _pid_after(folder: ExperimentFolder, runs: int) -> int:
         assert time.monotonic() < deadline, folder.log_file.read_text()
         time.sleep(0.05)
     return status.pid
-
-
-def test_an_empty_data_folder_says_what_to_do(tmp_path: Path) -> None:
-    with app_server(tmp_path / "runs") as url, browser_page() as (page, _):
-        for name in ("home", "live", "compare", "replay"):
-            _open(page, f"{url}/{name}", HEADINGS.get(name, name.capitalize()))
-            page.get_by_text("No experiment here yet").wait_for()

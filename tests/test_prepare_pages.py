@@ -11,7 +11,7 @@ from experiments import corpora
 from tasks import scenario as scenarios
 from tests.browser import app_server, browser_page, gone, needs_browser
 
-pytestmark = [needs_browser, pytest.mark.browser]
+pytestmark = [needs_browser, pytest.mark.browser, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

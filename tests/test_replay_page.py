@@ -37,7 +37,7 @@ from traces.kernel import (
 from traces.store import Store
 from ui import replay_component
 
-pytestmark = [pytest.mark.browser, needs_browser]
+pytestmark = [pytest.mark.browser, needs_browser, pytest.mark.timeout(300)]
 
 MARKET = 2  # the first run of the third team
 EVIL = "![x](http://evil.example/x.png) <script>document.title='owned'</script><img src=http://evil.example/y.png>"
@@ -124,7 +124,6 @@ def page() -> Iterator[Any]:
     with browser_page() as (page, outside):
         failures: list[str] = []
         page.on("pageerror", lambda error: failures.append(str(error)))
-        page.set_default_timeout(30_000)
         yield page
         assert outside == []
         assert failures == []
@@ -286,8 +285,8 @@ def test_a_click_on_the_timeline_moves_there(world: World, page: Any) -> None:
     box = page.locator("[data-is=line]").bounding_box()
     page.mouse.click(box["x"] + box["width"] - 12, box["y"] + 8)
     page.get_by_role("heading", name=re.compile(r"^Step [1-9]\d* ·")).wait_for()
-    shown = int(re.findall(r"step=(\d+)", page.url)[0])
-    assert shown > len(world.events()) * 0.7
+    heading = page.get_by_role("heading", name=re.compile(r"^Step [1-9]\d* ·")).inner_text()
+    assert int(re.findall(r"\d+", heading)[0]) > len(world.events()) * 0.7
 
 
 def test_hostile_text_stays_text(world: World, page: Any) -> None:

@@ -115,11 +115,13 @@ def table(rows: list[dict[str, Any]], caption: str = "") -> None:
 
 
 def is_simulated(row: ExperimentRow) -> bool:
-    return bool(row.plan.get("simulated", False))
+    return bool(row.plan.get("simulated", row.plan.get("kind") == "market"))
 
 
 def model_of(row: ExperimentRow) -> str:
-    return str(row.plan.get("plan", {}).get("model", "sim:medium"))
+    return str(
+        row.plan.get("plan", {}).get("model") or ("bidders" if row.plan.get("kind") == "market" else "sim:medium")
+    )
 
 
 def label(row: ExperimentRow) -> str:

@@ -1,0 +1,131 @@
+"""Pages of the app without a browser: what they say of bad input, of limits, and where there is nothing to show."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from experiments import launch
+from experiments.conduct import conduct, prepare
+from experiments.plan import Plan
+from tasks import scenario as scenarios
+from traces import home
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with a finished experiment."""
+    folder = tmp_path_factory.mktemp("pages") / "runs"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HEADCOUNT_HOME", str(folder))
+        conduct(prepare(Plan("market_brief", cases=4, trials=2, model="sim:small", workers=1)))
+    return folder
+
+
+def _script(name: str) -> None:
+    import importlib
+
+    from ui import shared
+
+    shared.guarded(importlib.import_module(f"ui.{name}").page)()
+
+
+def opened(name: str, **query: str) -> AppTest:
+    """The page of ui/<name>.py, drawn."""
+    app = AppTest.from_function(_script, default_timeout=100, kwargs={"name": name})
+    for key, value in query.items():
+        app.query_params[key] = value
+    return _drawn(app.run())
+
+
+def _drawn(app: AppTest) -> AppTest:
+    assert not app.exception, app.exception
+    assert "This page failed" not in said(app)
+    return app
+
+
+def said(app: AppTest) -> str:
+    """All that the page says, as somebody reads it: the backslashes that keep Markdown out are not seen."""
+    kinds: tuple[Any, ...] = (app.error, app.warning, app.info, app.success, app.markdown, app.caption, app.text)
+    return "\n".join(str(element.value).replace("\\", "") for kind in kinds for element in kind)
+
+
+def _buttons(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+def test_a_wrong_scenario_is_told_beside_the_form() -> None:
+    app = opened("launch")
+    assert any(label.startswith("Start ") for label in _buttons(app))
+    app.selectbox(key="scenario_picked").select("a folder of mine").run()
+    next(box for box in app.text_input if box.label == "Path of the scenario's folder").set_value("/nowhere/at/all")
+    _drawn(app.run())
+    assert "no scenario '/nowhere/at/all'" in said(app)
+    assert not any(label.startswith("Start ") for label in _buttons(app))
+
+
+def test_a_broken_file_of_a_scenario_is_told_with_its_place(tmp_path: Path) -> None:
+    copy = tmp_path / "mine"
+    shutil.copytree(scenarios.SHIPPED / "market_brief", copy)
+    (copy / "scenario.yaml").write_text("title: [unclosed")
+    app = opened("launch", scenario=str(copy))
+    assert "scenario.yaml:1" in said(app)
+    assert not any(label.startswith("Start ") for label in _buttons(app))
+
+
+def test_a_scenario_that_the_address_names_is_the_one_that_starts(tmp_path: Path) -> None:
+    copy = tmp_path / "mine"
+    shutil.copytree(scenarios.SHIPPED / "market_brief", copy)
+    app = opened("launch", scenario=str(copy))
+    assert any(label.startswith("Start ") for label in _buttons(app))
+    assert any(str(copy) in code.value for code in app.code)
+
+
+def test_what_is_wrong_is_said_beside_its_field() -> None:
+    app = opened("launch", scenario="market_brief")
+    _drawn(app.text_input(key="own_teams").set_value("orchestra").run())
+    assert "no team 'orchestra'" in app.error[0].value.replace("\\", "")
+    assert "Not ready to start" in said(app)
+
+
+def test_limits_change_the_advice(compared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADCOUNT_HOME", str(compared))
+    app = opened("compare")
+    assert "No team keeps to these limits" not in said(app)
+    _drawn(app.slider(key="limit_success").set_value(100).run())
+    assert "No team keeps to these limits" in said(app)
+    _drawn(app.slider(key="limit_success").set_value(0).run())
+    assert "No team keeps to these limits" not in said(app)
+
+
+def test_a_dead_model_server_is_told_where_one_looks() -> None:
+    dead: dict[str, Any] = {"model": "hosted_vllm/gone", "api_base": "http://127.0.0.1:9/v1"}
+    experiment = launch.start(Plan("market_brief", ("solo",), cases=1, trials=1, **dead))
+    _until(lambda: _state(experiment) == "finished")
+    live = said(opened("live", experiment=experiment))
+    assert "Finished." in live
+    assert "1 broke off with an error" in live
+    assert "1 of 1 runs broke off with an error" in said(opened("compare", experiment=experiment))
+
+
+def _state(experiment: str) -> str:
+    status = home.find_experiment(experiment).read_status()
+    return status.state if status else "pending"
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 90
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("name", ["home", "live", "compare", "replay", "layers", "market"])
+def test_an_empty_data_folder_says_what_to_do(name: str) -> None:
+    assert "No experiment here yet" in said(opened(name))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from traces.rows import RunRow
-from ui import replay_diff, replay_fork
+from ui import replay_diff, replay_fork, replay_labels
 
-FORK, DIFF = "Fork from here", "Diff"
-PANELS = [FORK, DIFF]
+FORK, DIFF, LABELS = "Fork from here", "Diff", "Labels"
+PANELS = [FORK, DIFF, LABELS]
 KEY = "replay_panel"
 
 
@@ -21,8 +21,10 @@ def show(row: RunRow, step: int) -> None:
     with st.container(border=True):
         if picked == FORK:
             replay_fork.panel(row, step)
-        else:
+        elif picked == DIFF:
             replay_diff.panel(row)
+        else:
+            replay_labels.panel(row, step)
 
 
 def _follow_address() -> None:

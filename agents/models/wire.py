@@ -15,7 +15,7 @@ from traces.kernel import ChatMessage, ToolCall
 def body(request: Request, *, native_schema: bool) -> dict[str, Any]:
     """The call's arguments, all of them ours to give away: LiteLLM changes what it is given in place. A schema that the
     provider does not take is written into the prompt instead."""
-    messages = [_message(m) for m in request.messages]
+    messages = [message(m) for m in request.messages]
     arguments: dict[str, Any] = {"messages": messages}
     if request.tools:
         arguments["tools"] = copy.deepcopy(list(request.tools))
@@ -29,7 +29,8 @@ def body(request: Request, *, native_schema: bool) -> dict[str, Any]:
     return arguments
 
 
-def _message(message: ChatMessage) -> dict[str, Any]:
+def message(message: ChatMessage) -> dict[str, Any]:
+    """An entry of a prompt, or a reply, as chat completions has it."""
     wire: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         wire["content"] = message.content or None

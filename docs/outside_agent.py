@@ -3,9 +3,12 @@
 python docs/outside_agent.py INVITATION.json       (headcount market invitations lists them)
 """
 
+import hashlib
+import hmac
 import json
 import sys
 import time
+from collections.abc import Generator
 
 import httpx
 
@@ -15,12 +18,30 @@ def answer(assignment: str) -> str:
     return f"I looked at it: {assignment.splitlines()[0]}"
 
 
+class Signed(httpx.Auth):
+    """Signs each request with the agent's token, over a nonce that grows: no other can make one, or send it again."""
+
+    requires_request_body = True
+
+    def __init__(self, agent: str, token: str) -> None:
+        self.agent, self.key = agent, token.encode()
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        nonce = str(time.time_ns())
+        head = "".join(f"{part}\n" for part in (self.agent, nonce, request.method, request.url.path))
+        signature = hmac.new(self.key, head.encode() + request.content, hashlib.sha256).hexdigest()
+        request.headers["Headcount-Agent"] = self.agent
+        request.headers["Headcount-Nonce"] = nonce
+        request.headers["Headcount-Signature"] = signature
+        yield request
+
+
 def main(invitation: str) -> None:
     with open(invitation) as file:
         invited = json.load(file)
-    who = {"Headcount-Agent": invited["agent"], "Authorization": f"Bearer {invited['token']}"}
+    who = Signed(invited["agent"], invited["token"])
     bid_on: set[str] = set()
-    with httpx.Client(base_url=invited["url"], headers=who) as market:
+    with httpx.Client(base_url=invited["url"], auth=who) as market:
         while True:
             try:
                 postings = market.get("/postings").raise_for_status().json()

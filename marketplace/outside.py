@@ -4,13 +4,16 @@ GET  /postings     those that are open to you, and those that you hold, with the
 POST /bids         {"posting", "price", "confidence"?, "seconds"?}
 POST /deliveries   {"posting", "content"}
 
-Every request names its agent (`Headcount-Agent`) and carries the token that it was issued (`Authorization: Bearer`).
+Every request names its agent (`Headcount-Agent`), has a number above that of the agent's last one (`Headcount-Nonce`),
+and is signed with the token that the agent was issued (`Headcount-Signature`, see `signature`). The token itself never
+travels: who listens can send a request again, which is refused and recorded, but can make none of its own.
 Errors are {"error": text}: 400 what was sent is wrong, 401 who is asking, 403 barred, 409 not now, 429 too often.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Iterable
@@ -35,6 +38,17 @@ BURST, RATE = 20, 5.0
 STRIKES = 3
 """So often may an agent misbehave before it is barred from the rest of the run."""
 HOSTS = ("127.0.0.1", "localhost")
+
+
+NONCES = 2**63
+"""A nonce is a whole number from 1 to below this; nanoseconds of the clock are good ones."""
+
+
+def signature(token: str, agent: str, nonce: int, method: str, path: str, body: bytes) -> str:
+    """HMAC-SHA256 (RFC 2104) in hex, with the token as the key, over `agent`, `nonce`, `method` and `path`, each with a
+    line break after it, and the body."""
+    head = "".join(f"{part}\n" for part in (agent, nonce, method, path))
+    return hmac.new(token.encode(), head.encode() + body, hashlib.sha256).hexdigest()
 
 
 class Refused(HeadcountError):
@@ -69,12 +83,15 @@ class _Work(Struct, forbid_unknown_fields=True):
 
 @dataclass
 class Outsider:
-    """One of them: its token, how fast it asks, how often it misbehaved."""
+    """One of them: its token, how fast it asks, how often it misbehaved. `nonce`: of its last request; `forgeries`: how
+    often somebody without the token asked in its name."""
 
     name: str
     role: str
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     strikes: int = 0
+    nonce: int = 0
+    forgeries: int = 0
     left: float = BURST
     seen: float = 0.0
     flooding: bool = False
@@ -163,30 +180,55 @@ class Outside:
 
         async def endpoint(request: Request) -> Response:
             try:
-                agent = self._who(request)
-                status, value = 200, answer(agent, await _body(request))
+                body = await _body(request)
+                status, value = 200, answer(self._who(request, body), body)
             except Refused as refused:
                 status, value = refused.status, {"error": str(refused)}
             return Response(msgspec.json.encode(value), status, media_type="application/json")
 
         return endpoint
 
-    def _who(self, request: Request) -> Outsider:
+    def _who(self, request: Request, body: bytes) -> Outsider:
         """Who is asking. Browsers are kept out: no page of another site may speak for an agent."""
         if request.url.hostname not in HOSTS or "origin" in request.headers:
             raise Refused(401, "only programs on this machine may ask, at 127.0.0.1")
-        agent = self.agents.get(request.headers.get("headcount-agent", ""))
-        token = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
-        owner = next((a for a in self.agents.values() if hmac.compare_digest(a.token.encode(), token)), None)
+        claimed, nonce = request.headers.get("headcount-agent", ""), _nonce(request)
+        agent = self.agents.get(claimed)
+        owner = self._signer(request, claimed, nonce, body)
         if owner is not None and owner is not agent:
-            claimed = agent.name if agent else "somebody unknown"
-            self.strike(owner.name, f"its token was used in the name of {claimed}")
-        if agent is None or owner is not agent:
-            raise Refused(401, "unknown agent, or not its token")
+            self.strike(owner.name, f"its token was used in the name of {claimed if agent else 'somebody unknown'}")
+        if agent is None or owner is None or owner is not agent:
+            self._forged(agent, "was not signed with its token")
+            raise Refused(401, "unknown agent, or not signed with its token")
+        if nonce <= agent.nonce:
+            self._forged(agent, "came again, or its nonce had been used")
+            raise Refused(401, f"Headcount-Nonce: {nonce} has been used; give more than {agent.nonce}")
+        agent.nonce = nonce
         self._limit(agent)
         if agent.barred:
             raise Refused(403, f"{agent.name} has misbehaved {STRIKES} times and is barred from this run")
         return agent
+
+    def _signer(self, request: Request, claimed: str, nonce: int, body: bytes) -> Outsider | None:
+        """Whose token signed it; every token is tried, so that the time taken tells nothing."""
+        given = request.headers.get("headcount-signature", "").encode()
+        signers = [
+            agent
+            for agent in self.agents.values()
+            if hmac.compare_digest(
+                signature(agent.token, claimed, nonce, request.method, request.url.path, body).encode(), given
+            )
+        ]
+        return signers[0] if signers else None
+
+    def _forged(self, agent: Outsider | None, what: str) -> None:
+        """Somebody asked in an agent's name. That is recorded, the first times; it is no strike against the agent, or
+        whoever overhears it could have it barred."""
+        if agent is None:
+            return
+        agent.forgeries += 1
+        if agent.forgeries <= STRIKES:
+            self._record(Noted(agent.name, "outside_forgery", f"a request in its name {what}"))
 
     def _limit(self, agent: Outsider) -> None:
         """A bucket of BURST requests that fills by RATE a second. One flood is one strike, however long."""
@@ -233,6 +275,13 @@ class Outside:
         except msgspec.DecodeError as error:
             self.strike(agent.name, f"sent what cannot be read: {str(error)[:200]}")
             raise Refused(400, str(error)) from None
+
+
+def _nonce(request: Request) -> int:
+    given = request.headers.get("headcount-nonce", "")
+    if not (given.isascii() and given.isdecimal() and len(given) < 20 and 0 < int(given) < NONCES):
+        raise Refused(401, "Headcount-Nonce: give a whole number above that of your last request")
+    return int(given)
 
 
 async def _body(request: Request) -> bytes:

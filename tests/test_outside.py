@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from agents.teams.door import Invitation
 from experiments import plan as plans
 from experiments.plan import Plan
 from experiments.trial import Bench, run_trial
-from marketplace.outside import BURST, LARGEST, Outside
+from marketplace.outside import BURST, LARGEST, Outside, signature
 from tests.trials import profile
 from traces import kernel as k
 from traces.clock import run
@@ -49,29 +50,44 @@ def _with_server(talk: Talk) -> list[k.Noted]:
     return [event for event in events if isinstance(event, k.Noted)]
 
 
-def _as(invited: Invitation, **over: str) -> dict[str, str]:
-    return {"Headcount-Agent": invited.agent, "Authorization": f"Bearer {invited.token}", **over}
+class _As(httpx.Auth):
+    """Asks as the invited agent; `over` replaces headers after signing, `name` is whose name it signs in."""
+
+    requires_request_body = True
+
+    def __init__(self, invited: Invitation, name: str = "", nonce: int = 0, **over: str) -> None:
+        self.invited, self.name, self.nonce, self.over = invited, name or invited.agent, nonce, over
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        nonce = self.nonce or time.time_ns()
+        path = request.url.path
+        signed = signature(self.invited.token, self.name, nonce, request.method, path, request.content)
+        request.headers["Headcount-Agent"] = self.name
+        request.headers["Headcount-Nonce"] = str(nonce)
+        request.headers["Headcount-Signature"] = signed
+        request.headers.update({name.replace("_", "-"): value for name, value in self.over.items()})
+        yield request
 
 
 def test_the_best_bid_gets_the_assignment_and_delivers_it() -> None:
     async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
-        ann = _as(invited["ann"])
+        ann = _As(invited["ann"])
         call = asyncio.create_task(outside.bids("a", "find it", "coder", 1.0))
         await asyncio.sleep(0)
-        assert (await client.get("/postings", headers=ann)).json() == [
+        assert (await client.get("/postings", auth=ann)).json() == [
             {"posting": "a", "goal": "find it", "role": "coder", "state": "open", "assignment": ""}
         ]
-        assert (await client.post("/bids", headers=ann, json={"posting": "a", "price": 7})).json() == {"bid": True}
+        assert (await client.post("/bids", auth=ann, json={"posting": "a", "price": 7})).json() == {"bid": True}
         assert [(bid.agent, bid.price) for bid in await call] == [("ann", 7)]
-        late = await client.post("/bids", headers=ann, json={"posting": "a", "price": 7})
+        late = await client.post("/bids", auth=ann, json={"posting": "a", "price": 7})
         assert (late.status_code, late.json()["error"]) == (409, "'a' is not open to you")
         work = asyncio.create_task(outside.work("ann", "a", "find it", "all of it", 5.0))
         await asyncio.sleep(0)
         done = {"posting": "a", "content": "found"}
-        assert (await client.get("/postings", headers=_as(invited["bob"]))).json() == []
-        assert (await client.post("/deliveries", headers=_as(invited["bob"]), json=done)).status_code == 409
-        assert (await client.get("/postings", headers=ann)).json()[0]["assignment"] == "all of it"
-        assert (await client.post("/deliveries", headers=ann, json=done)).status_code == 200
+        assert (await client.get("/postings", auth=_As(invited["bob"]))).json() == []
+        assert (await client.post("/deliveries", auth=_As(invited["bob"]), json=done)).status_code == 409
+        assert (await client.get("/postings", auth=ann)).json()[0]["assignment"] == "all of it"
+        assert (await client.post("/deliveries", auth=ann, json=done)).status_code == 200
         assert await work == "found"
 
     assert _with_server(talk) == []
@@ -80,23 +96,47 @@ def test_the_best_bid_gets_the_assignment_and_delivers_it() -> None:
 def test_who_is_not_known_or_comes_from_a_page_is_kept_out() -> None:
     async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
         ann = invited["ann"]
-        wrong: list[dict[str, str]] = [
-            {},
-            _as(ann, Authorization="Bearer guess"),
-            _as(ann, Authorization=""),
-            _as(ann, Origin="http://evil.example"),
-            _as(ann, Host="evil.example"),
-        ]
-        for headers in wrong:
+        stranger = Invitation(ann.url, "ann", "coder", "guess")
+        for headers in ({}, {"Headcount-Agent": "ann"}, {"Headcount-Agent": "ann", "Headcount-Nonce": "-1"}):
             assert (await client.get("/postings", headers=headers)).status_code == 401
+        for auth in (_As(ann, Origin="http://evil.example"), _As(ann, Host="evil.example"), _As(ann, name="eve")):
+            assert (await client.get("/postings", auth=auth)).status_code == 401
+        for _ in range(5):
+            assert (await client.get("/postings", auth=_As(stranger))).status_code == 401
+        outside.agents["ann"].strikes -= 1  # for its token in the name of eve
         assert outside.agents["ann"].strikes == 0
 
-    assert _with_server(talk) == []
+    notes = _with_server(talk)
+    assert [note.kind for note in notes] == ["outside_misconduct"] + ["outside_forgery"] * 3
+
+
+def test_a_request_that_is_sent_again_or_changed_is_refused_and_recorded_but_bars_nobody() -> None:
+    async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+        call = asyncio.create_task(outside.bids("a", "find it", "coder", 1.0))
+        await asyncio.sleep(0)
+        first = await client.post("/bids", auth=_As(invited["ann"]), json={"posting": "a", "price": 7})
+        sent = first.request
+        for _ in range(4):
+            assert (await client.send(sent)).status_code == 401
+        changed = await client.post("/bids", headers=sent.headers, content=sent.content.replace(b"7", b"1"))
+        taken = {**sent.headers, "headcount-agent": "bob"}
+        moved = await client.post("/bids", headers=taken, content=sent.content)
+        assert (changed.status_code, moved.status_code) == (401, 401)
+        assert (await client.get("/postings", auth=_As(invited["ann"], nonce=1))).status_code == 401
+        assert (await client.get("/postings", auth=_As(invited["ann"]))).status_code == 200
+        assert [(bid.agent, bid.price) for bid in await call] == [("ann", 7)]
+        assert [agent.strikes for agent in outside.agents.values()] == [0, 0]
+
+    notes = _with_server(talk)
+    assert [(note.agent, note.kind) for note in notes] == [("ann", "outside_forgery")] * 3 + [
+        ("bob", "outside_forgery")
+    ]
+    assert "came again" in notes[0].text
 
 
 async def _flood(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
     for _ in range(3):
-        codes = [(await client.get("/postings", headers=_as(invited["ann"]))).status_code for _ in range(2 * BURST)]
+        codes = [(await client.get("/postings", auth=_As(invited["ann"]))).status_code for _ in range(2 * BURST)]
         assert 429 in codes or 403 in codes
         outside.agents["ann"].left = BURST
 
@@ -108,14 +148,13 @@ async def _never_deliver(outside: Outside, client: httpx.AsyncClient, invited: d
 
 async def _junk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
     for junk in (b"\xff\x00", b'{"posting": 5}', b'{"posting": "a", "content": "x", "state": "accepted"}'):
-        assert (await client.post("/deliveries", headers=_as(invited["ann"]), content=junk)).status_code == 400
+        assert (await client.post("/deliveries", auth=_As(invited["ann"]), content=junk)).status_code == 400
 
 
 async def _replay(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
     for _ in range(3):
-        taken = _as(invited["ann"], **{"Headcount-Agent": "bob"})
-        assert (await client.get("/postings", headers=taken)).status_code == 401
-    assert (await client.get("/postings", headers=_as(invited["bob"]))).status_code == 200
+        assert (await client.get("/postings", auth=_As(invited["ann"], name="bob"))).status_code == 401
+    assert (await client.get("/postings", auth=_As(invited["bob"]))).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -131,10 +170,11 @@ def test_who_misbehaves_three_times_is_recorded_and_barred(misbehave: Talk, said
     async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
         await misbehave(outside, client, invited)
         outside.agents["ann"].left = BURST
-        assert (await client.get("/postings", headers=_as(invited["ann"]))).status_code == 403
+        assert (await client.get("/postings", auth=_As(invited["ann"]))).status_code == 403
         assert [agent.name for agent in outside.able("coder")] == ["bob"]
 
     notes = _with_server(talk)
+    notes = [note for note in notes if note.kind != "outside_forgery"]
     assert [(note.agent, note.kind) for note in notes] == [("ann", "outside_misconduct")] * 3 + [
         ("ann", "outside_barred")
     ]
@@ -143,7 +183,7 @@ def test_who_misbehaves_three_times_is_recorded_and_barred(misbehave: Talk, said
 
 def test_a_body_that_is_too_long_is_not_read() -> None:
     async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
-        answer = await client.post("/deliveries", headers=_as(invited["ann"]), content=b"x" * (LARGEST + 1))
+        answer = await client.post("/deliveries", auth=_As(invited["ann"]), content=b"x" * (LARGEST + 1))
         assert answer.status_code == 413
 
     assert _with_server(talk) == []

@@ -18,13 +18,18 @@ def verdict_on(
 ) -> Verdict:
     """`recorded`: what the experiment's folder says of it (experiment.json). `margin`: the plan's, or 5 points, where
     none is given."""
-    plan = _plan(recorded)
-    early = plan.stop_early if plan is not None else None
+    plan = plan_of(recorded)
     order = looked_at(plan, outcomes) if plan is not None else None
-    return judge(outcomes, baseline, margin or early or MARGIN, order)
+    return judge(outcomes, baseline, margin or margin_of(recorded), order)
 
 
-def _plan(recorded: Mapping[str, Any]) -> Plan | None:
+def margin_of(recorded: Mapping[str, Any]) -> float:
+    """The difference that does not matter: what the experiment may stop by, or 5 points."""
+    plan = plan_of(recorded)
+    return (plan.stop_early if plan is not None else None) or MARGIN
+
+
+def plan_of(recorded: Mapping[str, Any]) -> Plan | None:
     """None for what other tools have recorded."""
     try:
         return msgspec.convert(recorded.get("plan"), Plan)

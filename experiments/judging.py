@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from agents.models.simulated.index import index_of
+from experiments import details
 from experiments import plan as plans
-from experiments.judged import verdict_on
+from experiments.details import Details
+from experiments.judged import margin_of, verdict_on
 from experiments.measures import RunMeasures, TeamMeasures, of_run, of_teams
 from experiments.outcome import Outcome
+from experiments.plan import BASELINE
 from experiments.recommending import Advice, Limits, recommend
 from experiments.sequential import confidence_sequence
 from experiments.statistics import case_differences, equivalent, mcnemar, pass_hat_k
@@ -21,6 +24,7 @@ from traces.home import ExperimentFolder
 from traces.store import Store
 
 LONGEST_K = 8
+NO_LIMITS = Limits()
 
 
 class Pair(Struct, frozen=True):
@@ -49,19 +53,25 @@ class Judgement(Struct, frozen=True):
     consistency: dict[str, list[float]]
     measures: list[TeamMeasures]
     advice: Advice
+    details: Details
     ungraded: int = 0
 
 
-def again(experiment: str, margin: float, limits: Limits, baseline: str = "solo") -> Judgement:
-    """Raises InputError for a margin that is none, and where no run was graded."""
-    if not 0 < margin < 1:
+def again(
+    experiment: str, margin: float | None = None, limits: Limits = NO_LIMITS, baseline: str = BASELINE
+) -> Judgement:
+    """`margin`: the plan's, or 5 points, where none is given. Raises InputError for a margin that is none, and where no
+    run was graded."""
+    if margin is not None and not 0 < margin < 1:
         raise InputError(f"--margin: {margin:g} should be between 0 and 1, such as 0.05 for 5 points")
     folder, store = home.find_experiment(experiment), Store()
     rows = store.team_rows(folder.id)
     outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
     if not outcomes:
         raise InputError(f"experiment {folder.id} has no graded run yet")
-    verdict, teams = verdict_on(folder.read_plan(), outcomes, margin, baseline), summarise(outcomes)
+    recorded = folder.read_plan()
+    margin = margin or margin_of(recorded)
+    verdict, teams = verdict_on(recorded, outcomes, margin, baseline), summarise(outcomes)
     return Judgement(
         folder.id,
         margin,
@@ -72,6 +82,7 @@ def again(experiment: str, margin: float, limits: Limits, baseline: str = "solo"
         {group[0].name: _consistency(group) for group in groups(outcomes).values()},
         list(of_teams(_measured(folder, store, outcomes), baseline).values()),
         recommend(verdict, teams, limits, baseline),
+        details.of(folder, store, outcomes, baseline),
         len(rows) - len(outcomes),
     )
 

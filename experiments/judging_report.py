@@ -10,10 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments import htmlreport, report, ungraded, words
-from experiments.judged import verdict_on
-from experiments.judging import Judgement, Pair
-from experiments.outcome import Outcome, named
-from experiments.verdict import summarise
+from experiments.judging import Judgement, Pair, again
+from experiments.outcome import named
 from traces import home
 from traces.errors import InputError
 from traces.home import write_atomically
@@ -36,6 +34,9 @@ def show(found: Judgement, *, json: bool) -> None:
     if found.pairs:
         console.print(_pairs(found))
     console.print(_together(found))
+    console.print(_by_kind(found))
+    console.print(_times(found, mark))
+    console.print(_endings(found))
     advice = found.advice
     console.print(f"Advice: {advice.team or 'none'}: {advice.why}.", highlight=False)
     for team, why in advice.excluded.items():
@@ -121,6 +122,35 @@ def _together(found: Judgement) -> Table:
     return table
 
 
+def _by_kind(found: Judgement) -> Table:
+    table = _table("Where a team helps, and where it hurts", "kind of case", *(team.name for team in found.teams))
+    rows: dict[str, dict[str, str]] = {}
+    for one in found.details.kinds:
+        d = one.difference
+        against = "" if d is None else f" ({100 * d.low:+.0f} to {100 * d.high:+.0f})"
+        rows.setdefault(one.kind, {})[one.team] = f"{one.success:.0%}{against}"
+    for kind, by_team in rows.items():
+        table.add_row(kind, *(by_team.get(team.name, "-") for team in found.teams))
+    table.caption = "in brackets: points more than one agent, 95 % interval, not corrected: a hint, no verdict"
+    return table
+
+
+def _times(found: Judgement, mark: str) -> Table:
+    table = _table("Seconds a run", "team", f"median, {mark}", "95 % within", "median, on the wall", "95 % within")
+    for one in found.details.times:
+        walls = ("-" if wall is None else f"{wall:.3g}" for wall in (one.wall_p50, one.wall_p95))
+        table.add_row(one.team, f"{one.p50:.1f}", f"{one.p95:.1f}", *walls)
+    return table
+
+
+def _endings(found: Judgement) -> Table:
+    table = _table("How runs ended", "team", "ended by")
+    for one in found.details.endings:
+        table.add_row(one.team, ", ".join(f"{how} {share:.1%}" for how, share in one.shares.items()))
+    table.caption = f"every run of every team could use the same: {found.details.budget}"
+    return table
+
+
 def _shares(values: Iterable[float | None]) -> list[str]:
     return ["-" if value is None else f"{value:.0%}" for value in values]
 
@@ -137,10 +167,7 @@ def write_page(experiment: str, into: Path) -> None:
     """The comparison as one HTML file. Raises InputError where there is nothing to compare or the file cannot be."""
     folder, store = home.find_experiment(experiment), Store()
     row = next(row for row in store.experiments() if row.id == folder.id)
-    outcomes = [o for o in map(Outcome.of_row, store.team_rows(folder.id)) if o is not None]
-    if not outcomes:
-        raise InputError(f"experiment {folder.id} has no graded run yet")
-    page = htmlreport.page(row, outcomes, verdict_on(row.plan, outcomes), summarise(outcomes))
+    page = htmlreport.page(row, again(folder.id))
     try:
         write_atomically(into, page.encode())
     except OSError as error:

@@ -164,7 +164,7 @@ def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:
         simulated=model.card.simulated,
         scenario_digest=bench.scenario.digest,
         difficulty=case.difficulty,
-        features=case.features,
+        features=case.kinds,
         parent=bench.plan.fork,
     )
 

@@ -125,6 +125,12 @@ class Case(Strict):
     setup: str = ""
     personal: tuple[str, ...] = ()
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """By what else than difficulty cases are told apart: its features, and how many tools its solution takes."""
+        tools = {step.tool for subtask in self.plan for step in subtask.steps} - {None}
+        return (*self.features, f"{len(tools)} tool{'' if len(tools) == 1 else 's'}")
+
     @model_validator(mode="after")
     def _hangs_together(self) -> Case:
         steps = [step.id for subtask in self.plan for step in subtask.steps]

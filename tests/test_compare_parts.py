@@ -11,14 +11,14 @@ from bs4 import BeautifulSoup
 
 from agents import table
 from agents.models import table as models
-from experiments import answers, expecting, htmlreport, layer_facts, layers, words
+from experiments import answers, expecting, htmlreport, judging, layer_facts, layers, words
 from experiments.conduct import conduct, prepare
 from experiments.layers import Stack
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.recommending import Limits, recommend
 from experiments.statistics import Difference
-from experiments.verdict import Compared, TeamSummary, Verdict, judge, summarise
+from experiments.verdict import Compared, TeamSummary, Verdict, judge
 from tasks import scenario as scenarios
 from traces.kernel import MessageSent
 from traces.store import Store
@@ -94,12 +94,15 @@ def test_a_verdict_is_kept_until_its_runs_change(finished: tuple[Store, str]) ->
     assert answers.answer(store.experiment(experiment), store).made_from != first.made_from
 
 
-def test_the_report_says_what_the_verdict_says_and_loads_nothing(finished: tuple[Store, str]) -> None:
+def test_the_report_says_what_the_verdict_says_and_loads_nothing(
+    finished: tuple[Store, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     store, experiment = finished
+    monkeypatch.setenv("HEADCOUNT_HOME", str(store.home))
     row = store.experiment(experiment)
     outcomes = [o for o in map(Outcome.of_row, store.team_rows(experiment)) if o is not None]
-    verdict, teams = judge(outcomes), summarise(outcomes)
-    page = BeautifulSoup(htmlreport.page(row, outcomes, verdict, teams), "html.parser")
+    verdict = judge(outcomes)
+    page = BeautifulSoup(htmlreport.page(row, judging.again(experiment)), "html.parser")
     assert page.h1 is not None
     assert page.h1.text == verdict.text
     assert "simulated" in page.text

@@ -32,12 +32,14 @@ def page() -> None:
         compare_charts.pareto(found)
     compare_charts.differences(found)
     compare_tables.teams(found)
+    compare_tables.endings(row)
     compare_charts.by_class(found)
     left, right = st.columns(2)
     with left:
         compare_tables.overhead(found)
     with right:
         compare_charts.failure_modes(row, found)
+    compare_tables.working_together(row)
     compare_runs.show(row)
     _download(row, found)
 
@@ -95,13 +97,13 @@ def _above(value: float) -> float:
 
 
 def _download(row: ExperimentRow, found: Compared) -> None:
-    from experiments import htmlreport, sharing
+    from experiments import htmlreport, judging, sharing
 
     st.subheader("Take it along", anchor=False)
     with st.container(horizontal=True):
         st.download_button(
             "Report (HTML)",
-            lambda: htmlreport.page(row, found.outcomes, found.verdict, found.summaries),
+            lambda: htmlreport.page(row, judging.again(row.id)),
             f"headcount-{row.id}.html",
             "text/html",
             on_click="ignore",

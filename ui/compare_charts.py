@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import altair as alt
@@ -11,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from experiments import words
+from experiments.details import kinds_of
 from experiments.outcome import Outcome, named
 from experiments.statistics import success_interval
 from experiments.verdict import groups
@@ -136,7 +135,7 @@ def by_class(found: Compared) -> None:
     """Success by difficulty and feature of the case."""
     cells = [
         {"class": name, "team": group[0].name, "success": rate, "runs": len(chosen), "said": said}
-        for name, fits in _classes(found.outcomes)
+        for name, fits in kinds_of(found.outcomes)
         for group in groups(found.outcomes).values()
         if (chosen := [o for o in group if fits(o)])
         for rate, said in [_in_words(chosen)]
@@ -174,24 +173,6 @@ def by_class(found: Compared) -> None:
         above=True,
     )
     st.caption(f"Intervals and numbers of runs on hovering. {CLICK}")
-
-
-def _classes(outcomes: list[Outcome]) -> list[tuple[str, Callable[[Outcome], bool]]]:
-    """Kinds of case with what fits each; a kind's name is what the table of runs is narrowed by."""
-    levels = [level for level in ("easy", "medium", "hard") if any(o.difficulty == level for o in outcomes)]
-    features = sorted({feature for o in outcomes for feature in o.features})
-    return [
-        *((f"difficulty: {level}", partial(_has_difficulty, level)) for level in levels),
-        *((f"feature: {name}", partial(_has_feature, name)) for name in features),
-    ]
-
-
-def _has_difficulty(level: str, outcome: Outcome) -> bool:
-    return outcome.difficulty == level
-
-
-def _has_feature(name: str, outcome: Outcome) -> bool:
-    return name in outcome.features
 
 
 def _in_words(outcomes: list[Outcome]) -> tuple[float, str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from experiments import ungraded, words
-from experiments.outcome import Outcome
+from experiments import details, judging, ungraded, words
+from experiments.measures import TeamMeasures
+from experiments.outcome import Outcome, named
 from experiments.verdict import groups
+from traces import home
 from traces.rows import ExperimentRow
 from ui import shared
 from ui.compared import Compared
@@ -43,6 +45,57 @@ def ungraded_teams(row: ExperimentRow) -> bool:
         st.subheader(ungraded.TEXT, anchor=False)
         shared.table(ungraded.table(found), caption="Every team in figures (means per run)")
     return bool(found)
+
+
+def endings(row: ExperimentRow) -> None:
+    """What ended the runs of each team, and what each run could use."""
+    found = details.endings(shared.store().team_rows(row.id))
+    shared.table(
+        [
+            {"team": one.team, "ended by": ", ".join(f"{how} {share:.1%}" for how, share in one.shares.items())}
+            for one in found
+        ],
+        caption="How runs ended",
+    )
+    budget = details.budget_of(home.find_experiment(row.id))
+    st.caption(shared.plain(f"Every run of every team could use the same: {budget}."))
+
+
+def working_together(row: ExperimentRow) -> None:
+    """The measures that take a look at every event, when they are asked for."""
+    if row.state in shared.UNDER_WAY or not st.toggle(
+        "Coordination, redundancy, error amplification, reviews", help="Reads every event: some seconds for many runs."
+    ):
+        return
+    found = _measures(row.id, row.updated, str(home.home()))
+    shared.table(
+        [
+            {
+                "team": named(one.team, one.engine),
+                "coordination": _share(one.coordination),
+                "redundancy": _share(one.redundancy),
+                "error amplification": "unknown"
+                if one.error_amplification is None
+                else f"{one.error_amplification:.2f}",
+                "wrong work caught": _share(one.catch_rate),
+                "right work sent back": _share(one.false_alarm_rate),
+                "own errors caught": _share(one.own_catch_rate),
+            }
+            for one in found
+        ],
+        caption="Coordination: tokens not spent on the work itself. Redundancy: tool calls made before in the run. "
+        "Error amplification: failed runs over one agent's. docs/verdict.md has the rest.",
+    )
+
+
+@st.cache_data(show_spinner="Reading every event", max_entries=8)
+def _measures(experiment: str, updated: float | None, base: str) -> list[TeamMeasures]:
+    """`updated` and `base` make it be read anew."""
+    return judging.again(experiment).measures
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.0%}"
 
 
 def overhead(found: Compared) -> None:

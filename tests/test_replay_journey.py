@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
 from tests.browser import app_server, browser_page, needs_browser
 from traces import home
 from traces.kernel import Chat, RunStarted
+from traces.labels import Labels
 from traces.store import Store
 
 pytestmark = [needs_browser, pytest.mark.browser]
@@ -87,3 +89,24 @@ def test_an_address_opens_two_runs_side_by_side(world: World, page: Any) -> None
     page.get_by_role("combobox", name=re.compile("Compare with")).wait_for()
     _open(page, world, "&panel=Diff&against=nothing:7")
     page.get_by_test_id("stAlert").filter(has_text="nothing").wait_for()
+
+
+def test_what_is_said_about_a_step_is_there_in_a_new_session(world: World, page: Any) -> None:
+    _open(page, world, "&panel=Labels")
+    page.get_by_text("thumb up", exact=True).click()
+    page.get_by_text("1 of 1 shown").wait_for()
+    page.get_by_label("Label", exact=True).fill("wrong price")
+    page.get_by_role("button", name="Add label").click()
+    page.get_by_text("2 of 2 shown").wait_for()
+    assert {(one.step, one.value) for one in Labels().of(world.experiment, 0)} == {
+        (world.step, "up"),
+        (world.step, "wrong price"),
+    }
+    phone = page.context.browser.new_context(viewport={"width": 390, "height": 1600}, color_scheme="dark").new_page()
+    _open(phone, world, "&panel=Labels")
+    phone.get_by_text("2 of 2 shown").wait_for()
+    assert phone.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    # The menu is Streamlit's own: no page can change its markup.
+    found = Axe().run(phone, context={"exclude": [["[data-testid=stSidebarNav]"]]}).response["violations"]
+    serious = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
+    assert [one for one in serious if one[0] != "nested-interactive"] == []

@@ -5,6 +5,7 @@ const SETTLE_MS = 150;
 const ROW = 28;
 const CALM = 5; // steps a second up to which a step is animated
 const MOVES = { ArrowRight: "next", j: "next", ArrowLeft: "back", k: "back", Home: "first", End: "last", " ": "play" };
+const IN_LIST = { ArrowDown: "next", ArrowUp: "back" };
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
@@ -97,13 +98,14 @@ class Replay {
   // Keys work on the whole page, except where they mean something else.
   key(event) {
     const target = event.composedPath()[0], tag = target.tagName;
-    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in MOVES)) return;
+    const moves = this.is.list.contains(target) ? { ...MOVES, ...IN_LIST } : MOVES;
+    if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in moves)) return;
     if (["INPUT", "TEXTAREA", "SELECT"].includes(tag) || target.isContentEditable) return;
     const mine = this.root.contains(target) || target === document.body || target === document.documentElement;
     if (!mine && (target.getAttribute?.("role") || ["BUTTON", "A", "SUMMARY", "CANVAS"].includes(tag))) return;
     if (event.key === " " && tag === "BUTTON") return;
     event.preventDefault();
-    this[MOVES[event.key]]();
+    this[moves[event.key]]();
   }
 
   // --- moving --------------------------------------------------------------------------------------------------
@@ -240,6 +242,7 @@ class Replay {
     const { list } = this.is, from = Math.max(0, Math.floor(list.scrollTop / ROW));
     const shown = Math.min(this.steps.length - from, Math.ceil(list.clientHeight / ROW) + 1);
     while (this.rows.length < shown) this.rows.push(this.row());
+    list.removeAttribute("aria-activedescendant");
     this.rows.forEach((row, at) => {
       row.hidden = at >= shown;
       row.style.display = at >= shown ? "none" : "";
@@ -252,6 +255,7 @@ class Replay {
   row() {
     const row = made("div", "row");
     row.setAttribute("role", "option");
+    row.id = `replay-row-${this.rows.length}`;
     row.append(...["number", "time", "dot", "words"].map((name) => made("span", name)));
     this.is.list.append(row);
     return row;
@@ -262,6 +266,7 @@ class Replay {
     row.style.top = `${position * ROW}px`;
     row.className = `row${here ? " here" : ""}${trace.wrong[i] ? " wrong" : ""}`;
     row.setAttribute("aria-selected", String(here));
+    if (here) this.is.list.setAttribute("aria-activedescendant", row.id);
     if (row.dataset.step === String(i)) return;
     row.dataset.step = i;
     const [number, time, dot, words] = row.children;

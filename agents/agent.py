@@ -21,7 +21,7 @@ from traces.kernel import ChatMessage, Event, Noted, OutputRejected, ToolCall, U
 
 T = TypeVar("T")
 
-REPAIRS = 2
+REPAIRS = 1
 REPLY_ROOM = 1024
 CIRCLES = 3
 
@@ -165,7 +165,7 @@ class Agent:
         schema: dict[str, Any] | None,
         read: Callable[[Reply], T],
     ) -> tuple[Reply, T]:
-        """Call the model until its reply can be read, at most 1 + REPAIRS times."""
+        """Call the model until its reply can be read, at most 1 + REPAIRS times; then it has failed, as an event."""
         attempt = 0
         while True:
             attempt += 1

@@ -9,6 +9,7 @@ import typer
 
 from commands import (
     app,
+    autopsy,
     capacity,
     check,
     experiments,
@@ -34,6 +35,7 @@ for topic in (
     planning,
     check,
     verdict,
+    autopsy,
     rerun,
     market,
     traces,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
+from marketplace.inbox import Full
 from tasks import yamlfile
 from tasks.case import Strict
 from traces.errors import InputError
@@ -92,6 +93,15 @@ class Route(Strict):
     team: str
 
 
+class Mailbox(Strict):
+    """A worker's inbox. `limit`: so many assignments wait in it, beside the one that the worker does; None is no limit.
+    `full`: the sender waits for a place (wait), the oldest is dropped (drop_oldest), or the new one refused (refuse);
+    what is dropped or refused comes back to who assigned it as not done."""
+
+    limit: int | None = Field(default=None, ge=1, le=1000)
+    full: Full = Full.WAIT
+
+
 Evidence = Annotated[float, Field(ge=0)]
 
 
@@ -132,7 +142,7 @@ class Settings(Strict):
     """`shape` is a shipped team's name or the import path of a function; the other fields are what that shape takes.
 
     lead: plans, decides or judges. members: do the work. reviewer: checks it. mechanism: how a market awards;
-    trade: its other rules.
+    trade: its other rules. inbox: of each of the members.
     routes: the first that fits names the team for a case.
     """
 
@@ -142,6 +152,7 @@ class Settings(Strict):
     members: tuple[Member, ...] = ()
     reviewer: Member | None = None
     stop: Stop = Stop()
+    inbox: Mailbox = Mailbox()
     agent: Inside = Inside()
     mechanism: str = "lowest_bid"
     trade: Trade = Trade()

@@ -13,7 +13,7 @@ from agents.actions import NobodyThere, Person
 from agents.agent import Agent
 from agents.longterm import LongTerm
 from agents.models.model import Model
-from agents.settings import Member, Settings
+from agents.settings import Mailbox, Member, Settings
 from agents.stopping import Met, Standing
 from marketplace.bus import Bus
 from tasks.case import Case
@@ -55,14 +55,24 @@ class Workspace:
         """The request in the words in which every agent hears it. Untrusted text."""
         return f"The request:\n{self.case.request.strip()}"
 
-    def hire(self, role: str, name: str = "", *, model: str | None = None, checks_effects: bool = False) -> Agent:
-        """A new agent on the bus, with its instructions and the request in mind. `name` is the role unless given."""
+    def hire(
+        self,
+        role: str,
+        name: str = "",
+        *,
+        model: str | None = None,
+        checks_effects: bool = False,
+        inbox: Mailbox | None = None,
+    ) -> Agent:
+        """A new agent on the bus, with its instructions and the request in mind. `name` is the role unless given;
+        without an `inbox` it has one without a limit."""
         name, inside = name or role, self.settings.agent
         found = roles.find(role)
         mind = self.model_for(model)
         tools = roles.tools_of(role, self.scenario)
         self.record(AgentCreated(name, role, mind.card.name, found.prompt_version, tools))
-        self.bus.join(name)
+        box = inbox or Mailbox()
+        self.bus.join(name, capacity=box.limit, full=box.full)
         agent = Agent(
             name,
             role,
@@ -88,7 +98,8 @@ class Workspace:
         for member in self.settings.members if members is None else members:
             for _ in range(member.count):
                 number = 1 + sum(agent.role == member.role for agent in staff)
-                staff.append(self.hire(member.role, f"{member.role}-{number}", model=member.model))
+                name, inbox = f"{member.role}-{number}", self.settings.inbox
+                staff.append(self.hire(member.role, name, model=member.model, inbox=inbox))
         return staff
 
     def one(self, member: Member | None, role: str, name: str = "", *, checks_effects: bool = False) -> Agent:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 
@@ -38,17 +39,13 @@ class Bus:
     Every message is recorded before it is delivered, so its `id` (from 1) is its place in the run's total order; those
     of one sender arrive everywhere in the order in which it sent them. What cannot be delivered is a dead letter: it is
     recorded with the reason, and the last thousand are in `dead`.
-
-    rounds: what is sent is held until the round ends (`next_round`, or `end_round` by every agent), and is then
-    delivered ordered by sender. What agents see does not depend on who of them was quicker in the round.
     """
 
-    def __init__(
-        self, record: Callable[[Event], object], *, interceptors: Sequence[Interceptor] = (), rounds: bool = False
-    ) -> None:
+    def __init__(self, record: Callable[[Event], object], *, interceptors: Sequence[Interceptor] = ()) -> None:
         self._record = record
         self._interceptors = tuple(interceptors)
-        self._held: list[Message] | None = [] if rounds else None
+        self._held: list[Message] | None = None
+        self._taking_part: frozenset[str] = frozenset()
         self._ended: dict[str, asyncio.Future[None]] = {}
         self._inboxes: dict[str, Inbox] = {}
         self._topics: dict[str, list[str]] = {EVERYONE: []}
@@ -64,13 +61,19 @@ class Bus:
         if name in self._inboxes:
             raise InputError(f"there is already an agent {name!r} on the bus")
         self._inboxes[name] = Inbox(capacity, full)
-        for topic in dict.fromkeys((EVERYONE, *topics)):
-            self._topics.setdefault(topic, []).append(name)
+        self.subscribe(name, EVERYONE, *topics)
+
+    def subscribe(self, name: str, *topics: str) -> None:
+        """From now on `name` hears these topics too."""
+        for topic in topics:
+            names = self._topics.setdefault(topic, [])
+            if name not in names:
+                names.append(name)
 
     def leave(self, name: str) -> None:
         """Take `name` off the bus. What it has not received is dead, and so is what is sent to it from now on."""
         for message in self._inboxes.pop(name).close():
-            self._bury(message, name, "left without receiving it")
+            self._lose(message, name, "left without receiving it")
         for names in self._topics.values():
             if name in names:
                 names.remove(name)
@@ -108,11 +111,17 @@ class Bus:
     ) -> Message:
         """`send` to one agent, after waiting for a place in its inbox where that is full and its rule is to wait. Those
         who wait get places in the order in which they came."""
+        async with self._room(to):
+            return self.send(sender, content, to=to, kind=kind, trusted=trusted)
+
+    @asynccontextmanager
+    async def _room(self, to: str) -> AsyncIterator[None]:
         inbox = self._inboxes.get(to)
         if inbox is None or inbox.full is not Full.WAIT:
-            return self.send(sender, content, to=to, kind=kind, trusted=trusted)
+            yield
+            return
         async with inbox.place():
-            return self.send(sender, content, to=to, kind=kind, trusted=trusted)
+            yield
 
     async def receive(self, name: str) -> Message:
         """The next message for `name`; waits for one."""
@@ -129,23 +138,25 @@ class Bus:
         within_s: float | None = None,
     ) -> Message:
         """Send, and wait for the reply (a message whose `reply_to` is this one's id), at most `within_s` seconds of the
-        run's clock: then NoReply is raised, and a reply that comes later is dead."""
+        run's clock: then NoReply is raised, and a reply that comes later is dead. Where the inbox is full and its rule
+        is to wait, a place is waited for first. Raises Undelivered where the message does not reach, or is dropped."""
         if self._held is not None:
             raise InputError("in rounds a reply can come in the next round at the soonest: send, and end the round")
         reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        number = self.sent + 1
-        self._replies[number] = reply
+        number = 0
         try:
-            self.send(sender, content, to=to, kind=kind, trusted=trusted)
-            if within_s is None:
-                return await reply
             async with asyncio.timeout(within_s):
+                async with self._room(to):
+                    number = self.sent + 1
+                    self._replies[number] = reply
+                    self.send(sender, content, to=to, kind=kind, trusted=trusted)
                 return await reply
         except TimeoutError:
-            self._replies[number] = None
+            if number:
+                self._replies[number] = None
             raise NoReply(f"{to} did not reply to {sender} within {within_s:g} s") from None
         except Undelivered:
-            del self._replies[number]
+            self._replies.pop(number, None)
             raise
 
     def reply(
@@ -159,31 +170,46 @@ class Bus:
         """Pass a message on as it is; its mark of trust stays with it."""
         return self.send(sender, message.content, to=to, kind=message.kind, trusted=message.trusted)
 
-    def next_round(self) -> int:
-        """Deliver what was held, ordered by sender and each sender's own order; how many messages that was."""
-        if self._held is None:
-            raise InputError("this bus has no rounds: it delivers at once")
-        held, self._held = sorted(self._held, key=lambda message: message.sender), None
+    @contextmanager
+    def rounds(self, names: Iterable[str]) -> Iterator[None]:
+        """While inside, what is sent is held until each of `names`, as far as they are still on the bus, has ended the
+        round (`end_round`), and is then delivered ordered by sender. What agents hear does not depend on who of them
+        was quicker in the round. What is held when the rounds are over is delivered then."""
+        if self._held is not None:
+            raise InputError("there are rounds on this bus already")
+        self._held, self._taking_part = [], frozenset(names)
+        try:
+            yield
+        finally:
+            self._next_round()
+            self._held, self._taking_part = None, frozenset()
+
+    async def end_round(self, name: str) -> list[Message]:
+        """Wait until everyone who takes part has ended the round; what was sent to `name` in it."""
+        if name not in self._taking_part:
+            raise InputError(f"{name!r} takes part in no rounds")
+        ended = self._ended[name] = asyncio.get_running_loop().create_future()
+        self._release_if_all_ended()
+        await ended
+        return self._inboxes[name].take()
+
+    def _next_round(self) -> None:
+        """Deliver what was held, ordered by sender and each sender's own order, and go on with everyone in the order in
+        which they joined."""
+        held, self._held = sorted(self._held or (), key=lambda message: message.sender), None
         try:
             for message in held:
                 self._deliver(msgspec.structs.replace(message, id=self.sent + 1), strict=False)
         finally:
             self._held = []
-        for ended in self._ended.values():
-            if not ended.done():
+        for name in self._inboxes:
+            ended = self._ended.pop(name, None)
+            if ended is not None and not ended.done():
                 ended.set_result(None)
-        self._ended.clear()
-        return len(held)
-
-    async def end_round(self, name: str) -> None:
-        """Wait until everyone on the bus has ended the round; then what was sent in it has been delivered."""
-        ended = self._ended[name] = asyncio.get_running_loop().create_future()
-        self._release_if_all_ended()
-        await ended
 
     def _release_if_all_ended(self) -> None:
-        if self._held is not None and self._ended and self._inboxes.keys() <= self._ended.keys():
-            self.next_round()
+        if self._ended and self._taking_part & self._inboxes.keys() <= self._ended.keys():
+            self._next_round()
 
     def _intercepted(self, message: Message) -> Message:
         seen = message
@@ -227,10 +253,17 @@ class Bus:
             inbox.put(message)
             return ""
         if inbox.full is Full.DROP_OLDEST:
-            self._bury(inbox.drop(), name, "dropped for a newer one: the inbox was full")
+            self._lose(inbox.drop(), name, "dropped for a newer one: the inbox was full")
             inbox.put(message)
             return ""
         return self._bury(message, name, "the inbox was full")
+
+    def _lose(self, message: Message, name: str, reason: str) -> None:
+        """It had been delivered, and will not be received: who waits for a reply to it is told."""
+        self._bury(message, name, reason)
+        waiting = self._replies.pop(message.id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(Undelivered(f"{message.sender} to {name}: {reason}"))
 
     def _bury(self, message: Message, to: str, reason: str) -> str:
         letter = DeadLetter(message, to, reason)

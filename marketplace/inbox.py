@@ -16,7 +16,7 @@ class Full(StrEnum):
     makes room for it, or it is refused."""
 
     WAIT = "wait"
-    DROP_OLDEST = "drop oldest"
+    DROP_OLDEST = "drop_oldest"
     REFUSE = "refuse"
 
 
@@ -49,6 +49,12 @@ class Inbox:
             self._grant()
         return message
 
+    def take(self) -> list[Message]:
+        """All there are, without waiting."""
+        messages = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        self._grant()
+        return messages
+
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """Wait for a place; inside, it is there for one message."""
@@ -69,7 +75,7 @@ class Inbox:
             if not granted.done():
                 granted.set_result(None)
         self._waiting.clear()
-        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        return self.take()
 
     def _grant(self) -> None:
         """Give free places to those who have waited longest."""

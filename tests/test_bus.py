@@ -169,23 +169,86 @@ def test_what_a_round_shows_does_not_depend_on_who_was_quicker(order: list[str],
             await asyncio.sleep(pause)
             bus.send(name, f"{n}")
             bus.send(name, f"{n} again")
-            await bus.end_round(name)
-            for _ in range(6):
-                message = await bus.receive(name)
-                heard.append((message.sender, message.content, message.id))
+            heard += [(message.sender, message.content, message.id) for message in await bus.end_round(name)]
 
     async def main() -> list[tuple[str, str, int]]:
-        bus = Bus(lambda event: None, rounds=True)
+        bus = Bus(lambda event: None)
         for name in "abcd":
             bus.join(name)
         heard: list[tuple[str, str, int]] = []
         others: list[tuple[str, str, int]] = []
-        async with asyncio.TaskGroup() as group:
-            for name, pause in zip(order, pauses, strict=True):
-                group.create_task(agent(bus, name, pause, heard if name == "a" else others))
+        with bus.rounds("abcd"):
+            async with asyncio.TaskGroup() as group:
+                for name, pause in zip(order, pauses, strict=True):
+                    group.create_task(agent(bus, name, pause, heard if name == "a" else others))
         return heard
 
     heard = run(main(), virtual=True)
     assert [content[0] for _, content, _ in heard] == ["0"] * 6 + ["1"] * 6 + ["2"] * 6
     assert heard == sorted(heard, key=lambda h: h[2])
     assert [sender for sender, _, _ in heard[:6]] == ["b", "b", "c", "c", "d", "d"]
+
+
+def test_rounds_go_on_without_who_left_and_keep_nothing_back() -> None:
+    async def main() -> None:
+        bus, events = _bus("a", "b", "judge")
+        with bus.rounds("ab"):
+            with pytest.raises(InputError, match="there are rounds on this bus already"), bus.rounds("ab"):
+                pass
+            with pytest.raises(InputError, match="'judge' takes part in no rounds"):
+                await bus.end_round("judge")
+            with pytest.raises(InputError, match="in rounds a reply can come in the next round"):
+                await bus.ask("a", "b", "well?")
+            bus.send("a", "hello", to="judge")
+            ended = asyncio.create_task(bus.end_round("a"))
+            await asyncio.sleep(1)
+            assert not ended.done()
+            assert not events
+            bus.leave("b")
+            assert await ended == []
+            bus.send("a", "one more thing", to="judge")
+        assert [(await bus.receive("judge")).content for _ in "12"] == ["hello", "one more thing"]
+        bus.send("a", "at once", to="judge")
+        assert (await bus.receive("judge")).content == "at once"
+
+    run(main(), virtual=True)
+
+
+@pytest.mark.parametrize(
+    ("full", "answered"),
+    [(Full.WAIT, ["1", "2", "3"]), (Full.DROP_OLDEST, ["1", "3"]), (Full.REFUSE, ["1", "2"])],
+)
+def test_who_asks_hears_of_a_question_that_a_full_inbox_did_not_keep(full: Full, answered: list[str]) -> None:
+    async def main() -> None:
+        bus, _ = _bus("boss")
+        bus.join("worker", capacity=1, full=full)
+
+        async def work() -> None:
+            while True:
+                question = await bus.receive("worker")
+                await asyncio.sleep(5)
+                bus.reply(question, "worker", question.content)
+
+        working = asyncio.create_task(work())
+        asking = []
+        for text in "123":
+            asking.append(asyncio.create_task(bus.ask("boss", "worker", text, within_s=60)))
+            await asyncio.sleep(1)
+        answers = await asyncio.gather(*asking, return_exceptions=True)
+        working.cancel()
+        assert [answer.content for answer in answers if isinstance(answer, Message)] == answered
+        assert all(isinstance(answer, Message | Undelivered) for answer in answers)
+
+    run(main(), virtual=True)
+
+
+def test_who_asks_hears_that_the_other_left() -> None:
+    async def main() -> None:
+        bus, _ = _bus("boss", "worker")
+        asking = asyncio.create_task(bus.ask("boss", "worker", "well?"))
+        await asyncio.sleep(1)
+        bus.leave("worker")
+        with pytest.raises(Undelivered, match="boss to worker: left without receiving it"):
+            await asking
+
+    run(main(), virtual=True)

@@ -103,6 +103,20 @@ def test_a_reply_a_result_and_a_message_can_be_changed(parent: ExperimentFolder)
     assert said[step].event.text.endswith('"Forked."}')  # type: ignore[union-attr]
 
 
+def test_a_debater_acts_on_what_it_was_told_and_not_on_what_was_thought() -> None:
+    folder = prepare(Plan("billing_support", ("debate",), model="sim:small", cases=("first_month",), trials=1, seed=3))
+    (old,) = _conduct(folder)
+    agreed = next(r for r in old if isinstance(r.event, MessageSent) and r.event.message.kind == "agrees")
+    told = _fork(folder, agreed.seq, message="* amount: 611.61 is wrong")
+    heard = next(r.event for r in told if r.seq > agreed.seq and isinstance(r.event, Chat) and r.event.purpose == "act")
+    assert heard.agent == agreed.event.message.to  # type: ignore[union-attr]
+    assert "611.61 is wrong" in heard.added[-1].content
+    proposed = next(r for r in old if isinstance(r.event, MessageSent) and r.event.message.kind == "proposal")
+    other = _fork(folder, proposed.seq, message="Nothing was wrong.")
+    attack = next(e for _, e in _events(other) if isinstance(e, Chat) and e.purpose == "attack" and e.agent == "solo-2")
+    assert "Nothing was wrong." in attack.added[-1].content
+
+
 def test_an_approval_can_be_changed_and_then_nothing_is_done(parent: ExperimentFolder) -> None:
     step = _first(_records(parent), ApprovalDecided)
     records = _fork(parent, step, approved="no")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from agents import settings, table
 from agents.stopping import Met, Standing, agreement, budget, max_rounds
@@ -14,9 +16,22 @@ from experiments.plan import Plan
 from tasks import scenario as scenarios
 from tests.trials import chats, do, events, profile, puzzle
 from traces.errors import InputError, ScenarioError
-from traces.kernel import AgentCreated, LimitHit, Message, MessageSent, Noted, RunFinished, ToolExecuted
+from traces.kernel import (
+    AgentCreated,
+    DeadLetter,
+    LimitHit,
+    Message,
+    MessageSent,
+    Noted,
+    RunFinished,
+    TaskAwarded,
+    TaskReposted,
+    ToolExecuted,
+)
+from traces.recorder import Recorder
 
 SCENARIO = "market_brief"
+LOST = "not_assigned"
 
 
 def _team(folder: Path, text: str, name: str = "mine") -> str:
@@ -33,6 +48,8 @@ def _team(folder: Path, text: str, name: str = "mine") -> str:
         ("shape: supervisor\n\nmembers:\n  - {role: coder, count: 0}\n", 4, "greater than or equal to 1"),
         ("shape: pipeline\nmembers: [{role: coder}]\n", 2, "pipeline has no 'members'; it takes about, agent"),
         ("shape: router\nroutes: [{when: {matches: '('}, team: solo}]\n", 2, "not a regular expression"),
+        ("shape: hybrid\ninbox: {limit: 2}\n", 2, "hybrid has no 'inbox'"),
+        ("shape: graph\ninbox: {limit: 0}\n", 2, "greater than or equal to 1"),
         ("shape: solo\nsize: 3\n", 2, "Extra inputs are not permitted"),
     ],
 )
@@ -169,3 +186,56 @@ def test_a_team_file_that_was_changed_is_read_again(tmp_path: Path) -> None:
     assert table.team(path).settings.about == "one"
     Path(path).write_text("shape: solo\nabout: another one\n")
     assert table.team(path).settings.about == "another one"
+
+
+def _outstanding(recorder: Recorder) -> int:
+    """The most assignments that one worker had at once: those it was sent, less those it has reported on."""
+    at_once: Counter[str] = Counter()
+    most = 0
+    for message in _messages(recorder):
+        if message.kind == "assign" and message.to is not None:
+            at_once[message.to] += 1
+        elif message.kind == "report":
+            at_once[message.sender] -= 1
+        most = max(most, *at_once.values(), 0)
+    return most
+
+
+@pytest.mark.parametrize("full", ["wait", "drop_oldest", "refuse"])
+def test_a_worker_has_as_many_assignments_as_its_inbox_takes(full: str, tmp_path: Path) -> None:
+    """One in hand and one waiting; the supervisor keeps the others back, or hears that they were not done."""
+    small = "shape: supervisor\nmembers: [{role: researcher}, {role: coder}]\ninbox: {limit: %s, full: %s}\n"
+    bounded = _team(tmp_path, small % (1, full))
+    unbounded = _team(tmp_path, small % ("null", full), "unbounded")
+    plan = Plan(SCENARIO, (bounded,), model="sim:oracle", cases=8, trials=1)
+    free = do(structs.replace(plan, teams=(unbounded,)))
+    done = do(plan)
+    assert max(_outstanding(recorder) for _, recorder in free) > 2
+    assert all(outcome.success for outcome, _ in free)
+    lost = [note for _, recorder in done for note in events(recorder) if isinstance(note, Noted) and note.kind == LOST]
+    letters = [event for _, recorder in done for event in events(recorder) if isinstance(event, DeadLetter)]
+    assert len(lost) == len(letters)
+    if full == "wait":
+        assert max(_outstanding(recorder) for _, recorder in done) == 2
+        assert [outcome.latency_s for outcome, _ in done] == [outcome.latency_s for outcome, _ in free]
+        assert all(outcome.success for outcome, _ in done)
+        assert not letters
+    else:
+        assert letters
+        assert all(("dropped" in letter.reason) == (full == "drop_oldest") for letter in letters)
+
+
+def test_a_market_gives_what_a_full_inbox_refuses_to_somebody_else(tmp_path: Path) -> None:
+    rules = "mechanism: first_claim\ninbox: {limit: 1, full: refuse}\ntrade: {reposts: 3}\n"
+    team = _team(tmp_path, f"shape: market\nmembers: [{{role: researcher, count: 2}}, {{role: coder}}]\n{rules}")
+    refused = 0
+    for outcome, recorder in do(Plan(SCENARIO, (team,), model="sim:oracle", cases=8, trials=1)):
+        assert outcome.success
+        for event in events(recorder):
+            if isinstance(event, TaskReposted) and "the inbox was full" in event.reason:
+                awards = [
+                    e.agent for e in events(recorder) if isinstance(e, TaskAwarded) and e.posting == event.posting
+                ]
+                assert len(set(awards)) > 1
+                refused += 1
+    assert refused

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from agents.agent import Agent, problem_lines
 from agents.asking import Plan, PlannedTask, Review
 from agents.workspace import Workspace
+from marketplace.bus import Undelivered
 from traces.errors import ModelError
 from traces.kernel import Message
 
@@ -23,6 +24,7 @@ FOUND = "\n\nWhat others found:\n{reports}"
 CONTACTS = "\n\nDone already; ask them directly for what they found:\n{done}"
 DONE = "[done: {id}] by {who}"
 SENT_BACK = "[subtask: {id}] was sent back:\n{problems}\nPut that right and report again."
+NOT_DONE = "[subtask: {id}] was not done: {who} had too much to do."
 REVIEW = """[subtask: {id}] {goal}
 Check this delivery against the request and what it rests on. Is it right and complete?
 
@@ -96,12 +98,20 @@ async def carry_out(
         if task.id in problems:
             again = SENT_BACK.format(id=task.id, problems=problems[task.id])
             text = again + text.removeprefix(ASSIGNMENT.format(id=task.id, goal=task.goal))
-        reply = await work.bus.ask(sender, holders[task.id], text, kind="assign", trusted=False)
-        reports[task.id] = reply.content
+        reports[task.id] = await _assigned(work, sender, task, holders[task.id], text)
 
     async with asyncio.TaskGroup() as group:
         for task in tasks:
             running[task.id] = group.create_task(one(task))
+
+
+async def _assigned(work: Workspace, sender: str, task: PlannedTask, holder: str, text: str) -> str:
+    """The holder's report; or that it has none, where its inbox was full."""
+    try:
+        return (await work.bus.ask(sender, holder, text, kind="assign", trusted=False)).content
+    except Undelivered as lost:
+        work.note(sender, "not_assigned", f"{task.id}: {lost}")
+        return NOT_DONE.format(id=task.id, who=holder)
 
 
 def case_tasks(work: Workspace) -> list[PlannedTask]:
@@ -122,12 +132,15 @@ async def on_duty(work: Workspace, agents: Iterable[Agent]) -> AsyncIterator[asy
 
 
 async def _serve(work: Workspace, agent: Agent) -> None:
-    """Work is done one piece after the other; a colleague's question is answered beside it."""
+    """Work is done one piece after the other; a colleague's question is answered beside it. Where the inbox has a
+    limit, what has not begun waits in there."""
     busy = asyncio.Lock()
     async with asyncio.TaskGroup() as group:
         while True:
             message = await work.bus.receive(agent.name)
-            group.create_task(_answer(work, agent, message, busy))
+            answering = group.create_task(_answer(work, agent, message, busy))
+            if work.settings.inbox.limit is not None:
+                await answering
 
 
 async def _answer(work: Workspace, agent: Agent, message: Message, busy: asyncio.Lock) -> None:

@@ -1,7 +1,11 @@
-"""Debate (Du et al. 2023; with a judge: Liang et al. 2023): propose, attack, mend, until they agree or time is up."""
+"""Debate (Du et al. 2023; with a judge: Liang et al. 2023): propose, attack, mend, until they agree or time is up.
+
+It goes in the bus's rounds: what all say in one is heard by all in the next, whoever was quicker.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import count
 
 from agents import stopping
@@ -10,60 +14,79 @@ from agents.asking import Review
 from agents.teams.attempt import MEND, carry_on, propose, proposed
 from agents.teams.voting import Proposal, agreement, elect
 from agents.workspace import Workspace, gather
+from traces.kernel import Message
 
+TOPIC = "debate"
 ATTACK = """{author} proposes another answer to the same request. Hold it against what you found yourself: is anything
 in it wrong or missing?
 
 Delivered:
 {delivery}"""
+AGREES = "I find nothing wrong."
+
+
+@dataclass
+class Debater:
+    """`proposals` is what it has heard each propose, itself too, by name."""
+
+    work: Workspace
+    agent: Agent
+    proposals: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def proposal(self) -> Proposal:
+        return Proposal(self.agent, self.proposals[self.agent.name])
+
+    async def propose(self) -> None:
+        await self._stand(await propose(self.work, self.agent))
+
+    async def turn(self, target: Agent) -> None:
+        """Attack what the target proposes; then answer to the attack on its own."""
+        text = ATTACK.format(author=target.name, delivery=proposed(target, self.proposals[target.name]))
+        problems = problem_lines(await self.agent.aside().ask(text, Review, purpose="attack", trusted=False))
+        kind, said = ("attack", problems) if problems else ("agrees", AGREES)
+        self.work.bus.send(self.agent.name, said, to=target.name, kind=kind, trusted=False)
+        attacks = [heard.content for heard in await self._hear() if heard.content != AGREES]
+        if attacks:
+            await self._stand(await self.agent.work(MEND.format(problems="\n".join(attacks)), trusted=False))
+        else:
+            await self._hear()
+
+    async def _stand(self, text: str) -> None:
+        self.proposals[self.agent.name] = text
+        self.work.bus.send(self.agent.name, text, topic=TOPIC, kind="proposal", trusted=False)
+        self.work.hand_in(self.agent.name, text)
+        await self._hear()
+
+    async def _hear(self) -> list[Message]:
+        """End the round, and hear what was said in it."""
+        heard = await self.work.bus.end_round(self.agent.name)
+        self.proposals.update({message.sender: message.content for message in heard if message.kind == "proposal"})
+        return heard
 
 
 async def debate(work: Workspace) -> str:
     """Each debater attacks the next one's proposal, and mends its own; a judge picks where they still differ."""
-    debaters = work.staff()
+    debaters = [Debater(work, agent) for agent in work.staff()]
     judge = work.one(work.settings.lead, "reviewer")
-    tools = debaters[0].tools
-    until = stopping.rule(work.settings.stop, rounds=2)
-    proposals = await gather(*(_propose(work, debater) for debater in debaters))
-    for rounds in count():
-        met = until(work.standing(rounds, agreement(proposals)))
-        if met is not None:
-            work.stopped(met, judge.name)
-            break
-        proposals = await _round(work, proposals)
-    winner = await elect(work, judge, proposals)
+    tools = debaters[0].agent.tools
+    for debater in debaters:
+        work.bus.subscribe(debater.agent.name, TOPIC)
+    with work.bus.rounds(debater.agent.name for debater in debaters):
+        await _debated(work, debaters, judge)
+    winner = await elect(work, judge, [debater.proposal for debater in debaters])
     answer = await carry_on(work, winner.agent, tools, winner.text)
     work.hand_in(winner.agent.name, answer)
     return answer
 
 
-async def _propose(work: Workspace, debater: Agent) -> Proposal:
-    return _stand(work, debater, await propose(work, debater))
-
-
-def _stand(work: Workspace, debater: Agent, text: str) -> Proposal:
-    work.bus.send(debater.name, text, topic="debate", kind="proposal", trusted=False)
-    work.hand_in(debater.name, text)
-    return Proposal(debater, text)
-
-
-async def _round(work: Workspace, proposals: list[Proposal]) -> list[Proposal]:
-    """Everyone attacks the next one's proposal at once, then everyone answers to the attack."""
-    targets = [*proposals[1:], proposals[0]]
-    attacks = await gather(*(_attack(work, own.agent, target) for own, target in zip(proposals, targets, strict=True)))
-    attacked = [attacks[-1], *attacks[:-1]]
-    return await gather(*(_answer(work, own, attack) for own, attack in zip(proposals, attacked, strict=True)))
-
-
-async def _attack(work: Workspace, attacker: Agent, target: Proposal) -> str:
-    text = ATTACK.format(author=target.agent.name, delivery=proposed(target.agent, target.text))
-    problems = problem_lines(await attacker.aside().ask(text, Review, purpose="attack", trusted=False))
-    kind = "attack" if problems else "agrees"
-    work.bus.send(attacker.name, problems or "I find nothing wrong.", to=target.agent.name, kind=kind, trusted=False)
-    return problems
-
-
-async def _answer(work: Workspace, own: Proposal, attack: str) -> Proposal:
-    if not attack:
-        return own
-    return _stand(work, own.agent, await own.agent.work(MEND.format(problems=attack), trusted=False))
+async def _debated(work: Workspace, debaters: list[Debater], judge: Agent) -> None:
+    until = stopping.rule(work.settings.stop, rounds=2)
+    targets = [*debaters[1:], debaters[0]]
+    await gather(*(debater.propose() for debater in debaters))
+    for rounds in count():
+        met = until(work.standing(rounds, agreement([debater.proposal for debater in debaters])))
+        if met is not None:
+            work.stopped(met, judge.name)
+            return
+        await gather(*(one.turn(target.agent) for one, target in zip(debaters, targets, strict=True)))

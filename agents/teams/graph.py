@@ -7,6 +7,7 @@ import asyncio
 from agents.asking import PlannedTask
 from agents.teams.crew import assignment, case_tasks, on_duty, spread
 from agents.workspace import Workspace
+from marketplace.bus import Undelivered
 from traces.errors import ModelError
 
 DISPATCHER = "dispatcher"
@@ -47,9 +48,18 @@ async def _run(work: Workspace, task: PlannedTask, able: list[str], reports: dic
     tries = work.settings.stop.max_rounds or TRIES
     order = [able[0]] * tries + able[1:]
     for number, name in enumerate(order, 1):
-        reply = await work.bus.ask(DISPATCHER, name, text, kind="node", trusted=False)
-        if reply.kind != "failed":
-            return reply.content
+        failure, report = await _tried(work, name, text)
+        if not failure:
+            return report
         follows = order[number] if number < len(order) else "nobody"
-        work.note(DISPATCHER, "node_failed", f"{task.id}: {name} failed ({reply.content}); {follows} is next")
-    raise ModelError(f"{task.id}: all {len(order)} tries failed: {reply.content}")
+        work.note(DISPATCHER, "node_failed", f"{task.id}: {name} failed ({failure}); {follows} is next")
+    raise ModelError(f"{task.id}: all {len(order)} tries failed: {failure}")
+
+
+async def _tried(work: Workspace, name: str, text: str) -> tuple[str, str]:
+    """(why it failed, or nothing; the report)"""
+    try:
+        reply = await work.bus.ask(DISPATCHER, name, text, kind="node", trusted=False)
+    except Undelivered as lost:
+        return str(lost), ""
+    return (reply.content, "") if reply.kind == "failed" else ("", reply.content)

@@ -17,7 +17,7 @@ from agents.teams.quality import JUDGEMENTS, Delivery, Floor
 from agents.workspace import Workspace
 from marketplace import mechanisms
 from marketplace.board import Board, Posting, State
-from marketplace.bus import NoReply
+from marketplace.bus import NoReply, Undelivered
 from marketplace.ledger import Ledger
 from marketplace.mechanisms import MECHANISMS, Award, Terms
 from marketplace.outside import Outside
@@ -156,8 +156,8 @@ class _Trading:
         while True:
             try:
                 content = await self._delivered(posting, award.agent, text)
-            except NoReply as late:
-                self._fail(posting, str(late))
+            except (NoReply, Undelivered) as missing:
+                self._fail(posting, str(missing))
                 return
             self.board.deliver(posting.id, award.agent, content)
             self.floor.work.hand_in(award.agent, content)
@@ -178,7 +178,7 @@ class _Trading:
             text = SENT_BACK.format(id=posting.id, problems=problems)
 
     async def _delivered(self, posting: Posting, agent: str, text: str) -> str:
-        """Raises NoReply where it is not delivered in time."""
+        """Raises NoReply where it is not delivered in time, Undelivered where its holder's inbox is full."""
         bus, poster, within_s = self.floor.work.bus, self.floor.poster.name, self.trade_rules.deadline_s
         if agent not in self.outside.agents:
             reply = await bus.ask(poster, agent, text, kind="award", trusted=False, within_s=within_s)

@@ -1,6 +1,6 @@
 """How often the intervals hold the truth, and how often a team is called worth it that is not.
 
-python -m benchmarks.statistics [EXPERIMENTS]     (default 2,000 for each row; about half an hour)
+python -m benchmarks.statistics [EXPERIMENTS]     (default 2,000 for each row; about ten minutes)
 
 Every experiment is made up with a known difference: cases differ in difficulty (beta-distributed success rates), the
 team differs from one agent case by case, and trials of a case depend on one another through it.
@@ -17,7 +17,7 @@ from scipy import stats
 
 from experiments.outcome import Outcome
 from experiments.sequential import confidence_sequence
-from experiments.statistics import paired_difference, success_interval
+from experiments.statistics import difference_interval, success_interval
 from experiments.verdict import judge
 
 
@@ -91,7 +91,7 @@ def coverage(world: World, experiments: int) -> tuple[float, float]:
         made = list(outcomes(world, rng))
         alone, together = ([o for o in made if (o.team == "solo") is own] for own in (True, False))
         found = success_interval(alone)
-        paired = paired_difference(together, alone)
+        paired = difference_interval(together, alone)
         assert paired is not None
         held[0] += found.low <= success <= found.high
         held[1] += paired.low <= difference <= paired.high

@@ -82,21 +82,33 @@ def paired_difference(a: Sequence[Outcome], b: Sequence[Outcome], level: float =
     diffs = case_differences(a, b)
     if not diffs:
         return None
-    pairs = sum(map(len, diffs.values()))
-    means = np.array([np.mean(d) for d in diffs.values()])
-    value, m = float(means.mean()), len(means)
-    if m == 1:
-        means = np.array(next(iter(diffs.values())), dtype=float)
-        m = len(means)
-    if float(np.ptp(means)) == 0:
-        half = min(1.0, 3 / m)
-        low, high, p = value - half, value + half, 1.0 if value == 0 else 2.0 ** (1 - m)
-    else:
-        from scipy import stats
+    interval, units = _mean(diffs, level)
+    p = (1.0 if interval.value == 0 else 2.0 ** (1 - len(units))) if float(np.ptp(units)) == 0 else _sign_flip(units)
+    return Difference(
+        interval.value, interval.low, interval.high, min(1.0, p), len(diffs), sum(map(len, diffs.values()))
+    )
 
-        half = float(stats.t.ppf((1 + level) / 2, m - 1) * means.std(ddof=1) / math.sqrt(m))
-        low, high, p = value - half, value + half, _sign_flip(means)
-    return Difference(value, max(-1.0, low), min(1.0, high), min(1.0, p), len(diffs), pairs)
+
+def difference_interval(a: Sequence[Outcome], b: Sequence[Outcome], level: float = LEVEL) -> Interval | None:
+    """The interval of `paired_difference` alone, which takes no permutations."""
+    diffs = case_differences(a, b)
+    return _mean(diffs, level)[0] if diffs else None
+
+
+def _mean(diffs: dict[str, list[int]], level: float) -> tuple[Interval, np.ndarray]:
+    """The mean over cases with its interval, and what it rests on: the cases' means, or a single case's trials."""
+    from scipy import stats
+
+    units = np.array([np.mean(d) for d in diffs.values()])
+    value = float(units.mean())
+    if len(units) == 1:
+        units = np.array(next(iter(diffs.values())), dtype=float)
+    m = len(units)
+    if float(np.ptp(units)) == 0:
+        half = min(1.0, 3 / m)
+    else:
+        half = float(stats.t.ppf((1 + level) / 2, m - 1) * units.std(ddof=1) / math.sqrt(m))
+    return Interval(value, max(-1.0, value - half), min(1.0, value + half)), units
 
 
 def difference_at_any_time(

@@ -29,12 +29,27 @@ def show(what: str, *, json: bool) -> None:
     if what == "models":
         _show_cards(rows)
         return
+    _show_table(rows)
+
+
+def _show_table(rows: list[dict[str, Any]]) -> None:
+    """What differs between rows as a table that fits a narrow terminal; what forks have in common, above it. Commands
+    are in the JSON."""
+    console, left_out = Console(), {"command"}
+    for column in ("fork of", "changed"):
+        values = {row.get(column) for row in rows}
+        if len(values) == 1 and values != {None}:
+            console.print(f"{column}: {values.pop()}", highlight=False, markup=False)
+            left_out.add(column)
+    columns = [
+        name for name in rows[0] if name not in left_out and any(row.get(name) not in (None, "") for row in rows)
+    ]
     table = Table(box=None)
-    for column in rows[0]:
-        table.add_column(column)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(table)
+        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
+    console.print(table)
 
 
 def _experiments() -> list[dict[str, Any]]:

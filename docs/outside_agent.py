@@ -24,14 +24,15 @@ class Signed(httpx.Auth):
     requires_request_body = True
 
     def __init__(self, agent: str, token: str) -> None:
-        self.agent, self.key = agent, token.encode()
+        self.agent, self.key, self.nonce = agent, token.encode(), 0
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        nonce = str(time.time_ns())
-        head = "".join(f"{part}\n" for part in (self.agent, nonce, request.method, request.url.path))
+        self.nonce = max(time.time_ns(), self.nonce + 1)
+        path = request.url.raw_path.decode()
+        head = "".join(f"{part}\n" for part in (self.agent, self.nonce, request.method, path))
         signature = hmac.new(self.key, head.encode() + request.content, hashlib.sha256).hexdigest()
         request.headers["Headcount-Agent"] = self.agent
-        request.headers["Headcount-Nonce"] = nonce
+        request.headers["Headcount-Nonce"] = str(self.nonce)
         request.headers["Headcount-Signature"] = signature
         yield request
 

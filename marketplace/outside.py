@@ -16,7 +16,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,7 @@ BURST, RATE = 20, 5.0
 STRIKES = 3
 """So often may an agent misbehave before it is barred from the rest of the run."""
 HOSTS = ("127.0.0.1", "localhost")
+NOT_SIGNED = "unknown agent, or not signed with its token"
 
 
 NONCES = 2**63
@@ -45,8 +46,8 @@ NONCES = 2**63
 
 
 def signature(token: str, agent: str, nonce: int, method: str, path: str, body: bytes) -> str:
-    """HMAC-SHA256 (RFC 2104) in hex, with the token as the key, over `agent`, `nonce`, `method` and `path`, each with a
-    line break after it, and the body."""
+    """HMAC-SHA256 (RFC 2104) in hex, with the token as the key, over `agent`, `nonce`, `method` and `path` with its
+    query, each with a line break after it, and the body."""
     head = "".join(f"{part}\n" for part in (agent, nonce, method, path))
     return hmac.new(token.encode(), head.encode() + body, hashlib.sha256).hexdigest()
 
@@ -82,19 +83,40 @@ class _Work(Struct, forbid_unknown_fields=True):
 
 
 @dataclass
+class Bucket:
+    """BURST requests, and RATE a second after that. `flooding`: more have come, and it has not been half full since."""
+
+    left: float = BURST
+    seen: float = 0.0
+    flooding: bool = False
+
+    def take(self, now: float) -> bool:
+        """Whether there is one more at the time `now`, in seconds."""
+        self.left = min(BURST, self.left + RATE * (now - self.seen))
+        self.seen = now
+        if self.left >= BURST / 2:
+            self.flooding = False
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+    def floods(self) -> bool:
+        """There was none: whether that is a flood's first."""
+        before, self.flooding = self.flooding, True
+        return not before
+
+
+@dataclass
 class Outsider:
-    """One of them: its token, how fast it asks, how often it misbehaved. `nonce`: of its last request; `forgeries`: how
-    often somebody without the token asked in its name."""
+    """One of them: its token, the nonce of its last request, how fast it asks, how often it misbehaved."""
 
     name: str
     role: str
     token: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     strikes: int = 0
     nonce: int = 0
-    forgeries: int = 0
-    left: float = BURST
-    seen: float = 0.0
-    flooding: bool = False
+    bucket: Bucket = field(default_factory=Bucket)
 
     @property
     def barred(self) -> bool:
@@ -103,35 +125,46 @@ class Outsider:
 
 @dataclass
 class _Call:
-    """An open posting: the bids so far, one of each agent."""
+    """An open posting: who is asked for a bid, the bids so far, one of each agent, and whether all have made one."""
 
     offered: Offered
+    asked: set[str]
     bids: dict[str, BidMade] = field(default_factory=dict)
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Outside:
     """The door of one run's market. What comes in is untrusted, and says so to whoever it is passed on to.
 
     A market calls out each posting (`bids`), hands the winner its assignment and waits (`work`), and reports what it
-    thinks of it (`strike`). Times are seconds of the running loop's clock.
+    thinks of it (`strike`). Times are seconds of the running loop's clock. Without its token, nobody can use up an
+    agent's requests, or have it barred.
     """
 
     def __init__(self, record: Callable[[Event], object], agents: Iterable[tuple[str, str]]) -> None:
         self._record = record
         self.agents = {name: Outsider(name, role) for name, role in agents}
+        self._strangers = Bucket()
         self._calls: dict[str, _Call] = {}
         self._held: dict[str, tuple[str, Offered, asyncio.Future[str]]] = {}
 
     def able(self, role: str) -> list[Outsider]:
         return [agent for agent in self.agents.values() if agent.role == role and not agent.barred]
 
-    async def bids(self, posting: str, goal: str, role: str, within_s: float) -> list[BidMade]:
-        """The sealed bids that come in within `within_s` seconds, in the order of the agents' names."""
-        if not self.able(role):
+    async def bids(
+        self, posting: str, goal: str, role: str, within_s: float, without: Collection[str] = ()
+    ) -> list[BidMade]:
+        """The sealed bids of all who can do it, `without` some, in the order of their names: those that come within
+        `within_s` seconds, sooner where each of them has made one."""
+        asked = {agent.name for agent in self.able(role)}.difference(without)
+        if not asked:
             return []
-        call = self._calls[posting] = _Call(Offered(posting, goal, role, "open"))
+        call = self._calls[posting] = _Call(Offered(posting, goal, role, "open"), asked)
         try:
-            await asyncio.sleep(within_s)
+            async with asyncio.timeout(within_s):
+                await call.complete.wait()
+        except TimeoutError:
+            pass
         finally:
             del self._calls[posting]
         return [call.bids[name] for name in sorted(call.bids) if not self.agents[name].barred]
@@ -193,69 +226,69 @@ class Outside:
         if request.url.hostname not in HOSTS or "origin" in request.headers:
             raise Refused(401, "only programs on this machine may ask, at 127.0.0.1")
         claimed, nonce = request.headers.get("headcount-agent", ""), _nonce(request)
-        agent = self.agents.get(claimed)
-        owner = self._signer(request, claimed, nonce, body)
-        if owner is not None and owner is not agent:
-            self.strike(owner.name, f"its token was used in the name of {claimed if agent else 'somebody unknown'}")
-        if agent is None or owner is None or owner is not agent:
-            self._forged(agent, "was not signed with its token")
-            raise Refused(401, "unknown agent, or not signed with its token")
+        agent = self._signer(request, claimed, nonce, body)
+        if agent is None:
+            self._forged(self.agents.get(claimed), "was not signed with its token")
+            raise Refused(401, NOT_SIGNED)
         if nonce <= agent.nonce:
             self._forged(agent, "came again, or its nonce had been used")
             raise Refused(401, f"Headcount-Nonce: {nonce} has been used; give more than {agent.nonce}")
         agent.nonce = nonce
+        if agent.name != claimed:
+            self.strike(agent.name, f"its token was used in the name of {self._known(claimed)}")
+            raise Refused(401, NOT_SIGNED)
         self._limit(agent)
         if agent.barred:
             raise Refused(403, f"{agent.name} has misbehaved {STRIKES} times and is barred from this run")
         return agent
 
+    def _known(self, name: str) -> str:
+        return name if name in self.agents else "somebody unknown"
+
     def _signer(self, request: Request, claimed: str, nonce: int, body: bytes) -> Outsider | None:
         """Whose token signed it; every token is tried, so that the time taken tells nothing."""
         given = request.headers.get("headcount-signature", "").encode()
+        path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         signers = [
             agent
             for agent in self.agents.values()
-            if hmac.compare_digest(
-                signature(agent.token, claimed, nonce, request.method, request.url.path, body).encode(), given
-            )
+            if hmac.compare_digest(signature(agent.token, claimed, nonce, request.method, path, body).encode(), given)
         ]
         return signers[0] if signers else None
 
     def _forged(self, agent: Outsider | None, what: str) -> None:
-        """Somebody asked in an agent's name. That is recorded, the first times; it is no strike against the agent, or
-        whoever overhears it could have it barred."""
-        if agent is None:
+        """Somebody asked in an agent's name. That is recorded, and is no strike against the agent, or whoever overhears
+        it could have it barred. All who do so share one bucket, and so the trace cannot be flooded either."""
+        if self._strangers.take(asyncio.get_running_loop().time()):
+            if agent is not None:
+                self._record(Noted(agent.name, "outside_forgery", f"a request in its name {what}"))
             return
-        agent.forgeries += 1
-        if agent.forgeries <= STRIKES:
-            self._record(Noted(agent.name, "outside_forgery", f"a request in its name {what}"))
+        if self._strangers.floods():
+            self._record(Noted("market", "outside_flood", f"strangers asked more than {BURST} times at once"))
+        raise Refused(429, f"at most {RATE:g} requests a second")
 
     def _limit(self, agent: Outsider) -> None:
-        """A bucket of BURST requests that fills by RATE a second. One flood is one strike, however long."""
-        now = asyncio.get_running_loop().time()
-        agent.left = min(BURST, agent.left + RATE * (now - agent.seen))
-        agent.seen = now
-        if agent.left >= BURST / 2:
-            agent.flooding = False
-        if agent.left < 1:
-            if not agent.flooding:
-                agent.flooding = True
-                self.strike(agent.name, f"asked more than {BURST} times at once")
-            raise Refused(429, f"at most {RATE:g} requests a second")
-        agent.left -= 1
+        """One flood is one strike, however long."""
+        if agent.bucket.take(asyncio.get_running_loop().time()):
+            return
+        if agent.bucket.floods():
+            self.strike(agent.name, f"asked more than {BURST} times at once")
+        raise Refused(429, f"at most {RATE:g} requests a second")
 
     def _postings(self, agent: Outsider) -> list[Offered]:
-        open_ = [call.offered for call in self._calls.values() if call.offered.role == agent.role]
+        open_ = [call.offered for call in self._calls.values() if agent.name in call.asked]
         return open_ + [offered for holder, offered, _ in self._held.values() if holder == agent.name]
 
     def _bid(self, agent: Outsider, body: bytes) -> dict[str, bool]:
         bid = self._read(agent, body, _Price)
         call = self._calls.get(bid.posting)
-        if call is None or call.offered.role != agent.role:
+        if call is None or agent.name not in call.asked:
             raise Refused(409, f"{bid.posting!r} is not open to you")
         if not (0 <= bid.price < 1e12 and 0 <= bid.confidence <= 1 and (bid.seconds is None or 0 <= bid.seconds < 1e9)):
             raise Refused(400, "price and seconds must be at least 0, confidence from 0 to 1")
         call.bids[agent.name] = BidMade(bid.posting, agent.name, bid.price, bid.confidence, seconds=bid.seconds)
+        if call.bids.keys() == call.asked:
+            call.complete.set()
         return {"bid": True}
 
     def _deliver(self, agent: Outsider, body: bytes) -> dict[str, bool]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
 import sys
-import time
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agents.teams import door
 from agents.teams.door import Invitation
@@ -26,6 +28,7 @@ from traces.errors import InputError
 from traces.recorder import Recorder
 
 CLIENT = Path(__file__).parent.parent / "docs" / "outside_agent.py"
+Signed: Any = runpy.run_path(str(CLIENT))["Signed"]
 Talk = Callable[[Outside, httpx.AsyncClient, dict[str, Invitation]], Awaitable[None]]
 
 
@@ -50,23 +53,18 @@ def _with_server(talk: Talk) -> list[k.Noted]:
     return [event for event in events if isinstance(event, k.Noted)]
 
 
-class _As(httpx.Auth):
-    """Asks as the invited agent; `over` replaces headers after signing, `name` is whose name it signs in."""
+class _As(Signed):  # type: ignore[misc]
+    """Asks as the invited agent, with the example client's signature; `name` is whose name it signs in, `nonce` and
+    `over` replace what it would send."""
 
-    requires_request_body = True
-
-    def __init__(self, invited: Invitation, name: str = "", nonce: int = 0, **over: str) -> None:
-        self.invited, self.name, self.nonce, self.over = invited, name or invited.agent, nonce, over
+    def __init__(self, invited: Invitation, name: str = "", **over: str) -> None:
+        super().__init__(name or invited.agent, invited.token)
+        self.over = over
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        nonce = self.nonce or time.time_ns()
-        path = request.url.path
-        signed = signature(self.invited.token, self.name, nonce, request.method, path, request.content)
-        request.headers["Headcount-Agent"] = self.name
-        request.headers["Headcount-Nonce"] = str(nonce)
-        request.headers["Headcount-Signature"] = signed
-        request.headers.update({name.replace("_", "-"): value for name, value in self.over.items()})
-        yield request
+        for signed in super().auth_flow(request):
+            signed.headers.update({name.replace("_", "-"): value for name, value in self.over.items()})
+            yield signed
 
 
 def test_the_best_bid_gets_the_assignment_and_delivers_it() -> None:
@@ -107,7 +105,7 @@ def test_who_is_not_known_or_comes_from_a_page_is_kept_out() -> None:
         assert outside.agents["ann"].strikes == 0
 
     notes = _with_server(talk)
-    assert [note.kind for note in notes] == ["outside_misconduct"] + ["outside_forgery"] * 3
+    assert [note.kind for note in notes] == ["outside_misconduct"] + ["outside_forgery"] * 5
 
 
 def test_a_request_that_is_sent_again_or_changed_is_refused_and_recorded_but_bars_nobody() -> None:
@@ -122,23 +120,71 @@ def test_a_request_that_is_sent_again_or_changed_is_refused_and_recorded_but_bar
         taken = {**sent.headers, "headcount-agent": "bob"}
         moved = await client.post("/bids", headers=taken, content=sent.content)
         assert (changed.status_code, moved.status_code) == (401, 401)
-        assert (await client.get("/postings", auth=_As(invited["ann"], nonce=1))).status_code == 401
+        longer = client.build_request("POST", "/bids?more", headers=dict(sent.headers), content=sent.content)
+        assert (await client.send(longer)).status_code == 401
         assert (await client.get("/postings", auth=_As(invited["ann"]))).status_code == 200
         assert [(bid.agent, bid.price) for bid in await call] == [("ann", 7)]
         assert [agent.strikes for agent in outside.agents.values()] == [0, 0]
 
     notes = _with_server(talk)
-    assert [(note.agent, note.kind) for note in notes] == [("ann", "outside_forgery")] * 3 + [
-        ("bob", "outside_forgery")
+    assert [(note.agent, note.kind) for note in notes] == [("ann", "outside_forgery")] * 5 + [
+        ("bob", "outside_forgery"),
+        ("ann", "outside_forgery"),
     ]
-    assert "came again" in notes[0].text
+    assert all("came again" in note.text for note in notes[:4])
+
+
+def test_who_sends_requests_again_is_limited_and_neither_bars_an_agent_nor_uses_up_its_requests() -> None:
+    async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+        posed = await client.get("/postings", auth=_As(invited["ann"], name="bob"))
+        sent = (await client.get("/postings", auth=_As(invited["ann"]))).request
+        codes = [(await client.send(again)).status_code for again in (posed.request, sent) * (2 * BURST)]
+        assert codes[:BURST] == [401] * BURST
+        assert 429 in codes
+        assert (await client.get("/postings", auth=_As(invited["ann"]))).status_code == 200
+        assert outside.agents["ann"].strikes == 1
+
+    notes = _with_server(talk)
+    assert (notes[0].kind, notes[0].text) == ("outside_misconduct", "its token was used in the name of bob")
+    forged = [note for note in notes if note.kind == "outside_forgery"]
+    assert BURST <= len(forged) < 4 * BURST
+    assert {note.agent for note in forged} == {"ann"}
+    assert [n.text for n in notes[1:] if n not in forged] == ["strangers asked more than 20 times at once"]
+
+
+@given(*[st.text(st.characters(exclude_characters="\n", codec="utf-8"))] * 4, st.integers(1, 2**63 - 1), st.binary())
+def test_a_signature_is_of_one_request_alone(
+    token: str, agent: str, method: str, path: str, nonce: int, body: bytes
+) -> None:
+    """Nothing moves from one part to the next: HTTP lets no line break into a name, a method or a path."""
+    signed = signature(token, agent, nonce, method, path, body)
+    others = [
+        signature(token + "x", agent, nonce, method, path, body),
+        signature(token, agent + "x", nonce, method, path, body),
+        signature(token, agent, nonce + 1, method, path, body),
+        signature(token, agent, nonce, method + "x", path, body),
+        signature(token, agent, nonce, method, path + "x", body),
+        signature(token, agent, nonce, method, path, body + b"x"),
+        signature(token, agent, nonce, method + path[:1] + "x", path[1:], body),
+        signature(token, agent, nonce, method, path + "x", b"x" + body),
+    ]
+    assert signed not in others
+
+
+@pytest.mark.parametrize("nonce", ["", "0", "-1", "1.5", "1e9", str(2**63), "9" * 5000])
+def test_a_nonce_is_a_whole_number(nonce: str) -> None:
+    async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
+        answer = await client.get("/postings", auth=_As(invited["ann"], Headcount_Nonce=nonce))
+        assert (answer.status_code, "Headcount-Nonce" in answer.json()["error"]) == (401, True)
+
+    assert _with_server(talk) == []
 
 
 async def _flood(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
     for _ in range(3):
         codes = [(await client.get("/postings", auth=_As(invited["ann"]))).status_code for _ in range(2 * BURST)]
         assert 429 in codes or 403 in codes
-        outside.agents["ann"].left = BURST
+        outside.agents["ann"].bucket.left = BURST
 
 
 async def _never_deliver(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
@@ -169,12 +215,11 @@ async def _replay(outside: Outside, client: httpx.AsyncClient, invited: dict[str
 def test_who_misbehaves_three_times_is_recorded_and_barred(misbehave: Talk, said: str) -> None:
     async def talk(outside: Outside, client: httpx.AsyncClient, invited: dict[str, Invitation]) -> None:
         await misbehave(outside, client, invited)
-        outside.agents["ann"].left = BURST
+        outside.agents["ann"].bucket.left = BURST
         assert (await client.get("/postings", auth=_As(invited["ann"]))).status_code == 403
         assert [agent.name for agent in outside.able("coder")] == ["bob"]
 
     notes = _with_server(talk)
-    notes = [note for note in notes if note.kind != "outside_forgery"]
     assert [(note.agent, note.kind) for note in notes] == [("ann", "outside_misconduct")] * 3 + [
         ("ann", "outside_barred")
     ]
@@ -191,7 +236,7 @@ def test_a_body_that_is_too_long_is_not_read() -> None:
 
 def _team(folder: Path) -> str:
     file = folder / "open.yaml"
-    file.write_text("shape: market\ntrade: {reposts: 1, outside: {ann: researcher}, call_s: 2, outside_s: 20}\n")
+    file.write_text("shape: market\ntrade: {reposts: 1, outside: {ann: researcher}, call_s: 60, outside_s: 60}\n")
     return str(file)
 
 

@@ -131,10 +131,10 @@ class _Trading:
     async def _call(self, postings: list[Posting]) -> None:
         """Call for bids, and set those to work who are awarded something. What nobody wants is assigned."""
         asked = [bidder.bid(posting) for posting in postings for bidder in self._able(posting)]
-        calls = [self.outside.bids(p.id, p.goal, p.role, self.trade_rules.call_s) for p in postings]
+        calls = [self.outside.bids(p.id, p.goal, p.role, self.trade_rules.call_s, p.failed) for p in postings]
         inside, beyond = await asyncio.gather(asyncio.gather(*asked), asyncio.gather(*calls))
         bids = [bid for bid in inside if bid is not None]
-        bids += [b for some in beyond for b in some if b.agent not in self.board.postings[b.posting].failed]
+        bids += [bid for some in beyond for bid in some]
         awards = self.board.trade(bids) if bids else []
         if not awards:
             assigned = [BidMade(p.id, self._able(p)[0].name, 0, 0.5, "nobody bid: assigned") for p in postings]

@@ -15,6 +15,7 @@ from agents.models.simulated.index import Index, index_of
 from experiments import plan as plans
 from experiments.autopsy_rules import Error, Found, Statement, find
 from experiments.mast import LABELS, MODES
+from experiments.outcome import named
 from experiments.reviews import Look, looks
 from traces.errors import InputError
 from traces.home import ExperimentFolder
@@ -78,6 +79,11 @@ class TeamFailures(Struct, frozen=True):
     passed_on: int
     shown: int
     caught: int
+
+    @property
+    def name(self) -> str:
+        """As tables and charts have it."""
+        return named(self.team, self.engine)
 
 
 def title(label: str) -> str:

@@ -91,12 +91,8 @@ def _some(found: list[Autopsy]) -> str:
     return shown if len(found) <= 8 else f"{shown}, ... ({len(found)} failed)"
 
 
-def _name(team: TeamFailures) -> str:
-    return team.team if team.engine == "native" else f"{team.team} on {team.engine}"
-
-
 def _labels(teams: list[TeamFailures], graded: Counter[tuple[str, str]]) -> Table:
-    table = _table("Decisive errors: runs of each team", "", *map(_name, teams))
+    table = _table("Decisive errors: runs of each team", "", *(team.name for team in teams))
     total: Counter[str] = Counter()
     for team in teams:
         total.update(team.labels)
@@ -114,7 +110,7 @@ def _people(teams: list[TeamFailures]) -> Table:
     for team in teams:
         roles = ", ".join(f"{role} {n}" for role, n in team.agents.items())
         passed, shown = (f"{n} of {team.failed}" for n in (team.passed_on, team.shown))
-        table.add_row(_name(team), roles, passed, shown, f"{team.caught} of {team.shown}")
+        table.add_row(team.name, roles, passed, shown, f"{team.caught} of {team.shown}")
     return table
 
 

@@ -151,6 +151,8 @@ class _Reader:
         view = View(prompt, self.index)
         text, final = _reply(chat)
         beliefs = {name: known.value for name, known in view.beliefs.items()}
+        for _, result in view.results:  # a colleague's answer comes as a tool's result
+            beliefs.update((name, known.value) for name, known in parse(result).notes if name in self.index.producer)
         turn = _Turn(seq, chat, view, text, final and bool(chat.tools or chat.text != text), beliefs)
         self._asked_anew(chat.agent, prompt)
         self.turns[chat.agent] = turn
@@ -191,8 +193,7 @@ class _Reader:
             self._state(turn, name, known.value, right)
 
     def _stated_wrongly(self, turn: _Turn, step: Step, name: str, value: str) -> None:
-        told = [said.value for _, result in turn.view.results for fact, said in parse(result).notes if fact == name]
-        if turn.beliefs.get(name) == value or value in (*told, *self.shown[turn.chat.agent][name]):
+        if turn.beliefs.get(name) == value or value in self.shown[turn.chat.agent][name]:
             return  # it was told so, or a tool showed it so: the error is where that came from
         if step.tool is not None:
             how = "its tool showed otherwise" if self.shown[turn.chat.agent][name] else "nothing that it saw says so"
@@ -225,8 +226,6 @@ class _Reader:
         agent = turn.chat.agent
         for step in self.index.steps_in(turn.view.scope):
             known = turn.beliefs.keys() >= step.facts.keys()
-            if skill_of(step) != "act":  # what an act gave back may be another act's
-                known = known or all(self.shown[agent].get(name) for name in step.facts)
             able = step.tool is not None and (step.tool in turn.chat.tools or not turn.chat.tools)
             if able and not known and step.id not in self.tried[agent]:
                 self._note(turn, step, "ends_early", f"stopped before {step.id}", tuple(step.facts))
@@ -249,13 +248,15 @@ class _Reader:
         return None
 
     def _reported(self, turn: _Turn) -> None:
-        names = [name for step in self.index.steps_in(turn.view.scope) for name in step.facts]
-        for name in names:
-            value = _line(turn.view.beliefs.get(name, Known(UNKNOWN)).value)
-            if value != UNKNOWN and value not in turn.text:
+        said = {name for name, _ in parse(turn.text).notes}
+        for name in (name for step in self.index.steps_in(turn.view.scope) for name in step.facts):
+            noted = turn.view.beliefs.get(name)
+            shown = self.shown[turn.chat.agent].get(name)
+            value = _line(noted.value) if noted is not None else shown[-1] if shown else UNKNOWN
+            if value != UNKNOWN and name not in said and value not in turn.text:
                 step = self.index.producer[name]
-                return self._note(turn, step, "withholds", f"does not report {name}, which it knew", (name,))
-        return None
+                self._note(turn, step, "withholds", f"does not report {name}, which it knew", (name,))
+                return
 
     def _looked(self, seq: int, chat: Chat, prompt: Sequence[ChatMessage]) -> None:
         found = look(seq, chat, prompt, self.index)
@@ -302,7 +303,7 @@ class _Reader:
     # --- tool calls --------------------------------------------------------------------------------------------
 
     def _called(self, turn: _Turn, call: ToolExecuted) -> None:
-        served = [s for s in self.index.steps.values() if self.solution.serves(s, call)]
+        served = [s for s in self.index.steps.values() if self.solution.serves(s, call) and self._shows(s, call)]
         self._judge(turn, call, served)
         if call.ok:
             self.made[call.agent].append(_key(call))
@@ -318,16 +319,21 @@ class _Reader:
                     for name, known in read(step, call.result).items():
                         self.shown[call.agent][name].append(_line(known.value))
 
+    def _shows(self, step: Step, call: ToolExecuted) -> bool:
+        """Whether a look-up shows the facts as they are to be said, to the digit."""
+        found = read(step, call.result) if skill_of(step) != "act" else {}
+        return all(_line(known.value) == _line(self.solution.truths[name]) for name, known in found.items())
+
     def _judge(self, turn: _Turn, call: ToolExecuted, served: list[Step]) -> None:
         lasting = call.ok and call.effect == "outside"
         left = self._left(turn)
         open_ = [step for step in left if step.tool == call.tool]
         useful = [step for step in served if step in left or step.id not in self.done]
-        due = next(iter(open_ or left), None)
+        faithful = next((step for step in open_ if self._faithful(turn, step, call)), None)
+        due = faithful or next(iter(open_ or left), None)
         if due is not None and not served:
             self.tried[call.agent].add(due.id)
         made = self.made[call.agent]
-        faithful = next((step for step in open_ if self._faithful(turn, step, call)), None)
         if faithful is not None and lasting and not served:
             self.harm |= self._wrongly_believed(turn, faithful)
         if turn.chat.tools and call.tool not in turn.chat.tools:

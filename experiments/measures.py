@@ -1,5 +1,9 @@
 """How a team works together, in the measures of Kim et al. 2025, "Towards a Science of Scaling Agent Systems"
-(arXiv 2512.08296, section on coordination metrics), and some of our own: pure functions over the records of runs.
+(arXiv 2512.08296, section 4.1, "Metrics"), and some of our own: pure functions over the records of runs.
+
+The formulas of overhead, efficiency, error amplification and message density are the paper's. What goes into them is
+ours where the paper leaves it open: a turn is a model call of any agent and purpose, retries of unreadable replies
+among them; a failure is a run that its graders did not pass. Redundancy is another measure than the paper's.
 
 `of_run` reads one run; `of_teams` puts the runs of each team together, beside those of the single agent.
 """
@@ -51,14 +55,15 @@ class TeamMeasures(Struct, frozen=True):
     """A team on an engine. None: cannot be said (no baseline, nothing to divide by).
 
     turns:               T, mean model calls per run
-    overhead:            O = (T - T_solo) / T_solo (Kim et al. 2025)
+    overhead:            O = (T - T_solo) / T_solo, as a fraction (Kim et al. 2025 give it in percent)
     efficiency:          E_c = S / (T / T_solo), S the share of successes (Kim et al. 2025)
-    error_amplification: A_e = E / E_solo, E = 1 - S the share of failed runs (Kim et al. 2025: above 1, the team makes
-                         more of an error than one agent; below, it absorbs errors)
-    message_density:     messages per model call (Kim et al. 2025)
-    coordination:        the share of tokens that was not spent on the work itself
-    redundancy:          the share of tool calls that had been made before in the run. Kim et al. take the similarity
-                         of the agents' outputs; equal calls need no embedding, and are work done twice beyond doubt
+    error_amplification: A_e = E / E_solo, E = 1 - S the probability that a run fails (Kim et al. 2025: above 1, the
+                         team makes more of errors than one agent; below, it corrects them)
+    message_density:     c, messages between agents per turn (Kim et al. 2025)
+    coordination:        ours: the share of tokens that was not spent on the work itself
+    redundancy:          ours: the share of tool calls that had been made before in the run, by whomever. R of Kim et
+                         al. 2025 is the mean cosine similarity of the agents' outputs' embeddings: how far they agree.
+                         The two are not comparable
     catch_rate:          of the reviews that were shown somebody's wrong work, the share that did not let it pass
     false_alarm_rate:    of those that were shown right work, the share that sent it back
     own_catch_rate:      the catch rate of looks at one's own work

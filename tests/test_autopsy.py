@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
-from trials import do
 
 from agents.models.simulated.index import index_of
 from experiments.autopsy import NO_ERROR, Autopsy, autopsy, by_team, title
 from experiments.autopsy_score import score
+from experiments.conduct import conduct, prepare
 from experiments.mast import LABELS, MODES
 from experiments.plan import Plan
+from headcount import main
 from tasks import scenario
 from tasks.case import Case
+from tests.trials import do, profile, puzzle
 from traces import kernel as k
 
 CASE = Case.model_validate(
@@ -343,3 +346,65 @@ def test_the_true_labels_are_not_looked_at(failed: list[tuple[Autopsy, list[k.Re
 def test_a_score_of_nothing_is_empty() -> None:
     found = score([])
     assert (found.runs, found.recall, found.decisive.value) == (0, {}, None)
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> str:
+    """Every conclusion of these runs is wrong."""
+    scenario = str(puzzle(tmp_path / "puzzle", subtasks=2, cases=2))
+    model = profile(tmp_path / "model.yaml", error=0.95)
+    folder = prepare(Plan(scenario, ("solo", "supervisor"), model=model, trials=1, workers=1))
+    conduct(folder)
+    return folder.id
+
+
+def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["autopsy", *arguments])
+    said = capsys.readouterr()
+    return int(ended.value.code or 0), said.out, said.err
+
+
+def test_the_command_explains_an_experiment_and_a_run_and_scores_itself(
+    experiment: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = json.loads(_said(capsys, experiment, "--json")[1])
+    (first, *_) = told["runs"]
+    assert {team["team"] for team in told["teams"]} <= {"solo", "supervisor"}
+    assert sum(team["failed"] for team in told["teams"]) == len(told["runs"])
+    assert first["label"] == "careless"
+    assert "careless" in _said(capsys, experiment)[1]
+    one = json.loads(_said(capsys, experiment, str(first["run"]), "--json")[1])
+    assert one == first
+    text = _said(capsys, experiment, str(first["run"]))[1]
+    assert f"step {first['decisive']['seq']}, {first['decisive']['agent']}" in text
+    scored = json.loads(_said(capsys, experiment, "--score", "--json")[1])
+    assert scored["runs"] == len(told["runs"])
+    assert "Precision" in _said(capsys, experiment, "--score")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nowhere",), "there is no experiment 'nowhere'"),
+        (("latest", "99"), "99"),
+        (("latest", "0", "--score"), "--score is about a whole experiment"),
+    ],
+)
+def test_bad_input_gets_one_line(
+    experiment: str, arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, error = _said(capsys, *arguments)
+    assert code != 0
+    assert said in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_without_the_scenario_nobody_can_say(
+    experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "puzzle" / "scenario.yaml").unlink()
+    code, _, error = _said(capsys, experiment)
+    assert code != 0
+    assert "its scenario is not here" in error

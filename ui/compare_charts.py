@@ -9,10 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from experiments import words
+from experiments.autopsy import short
 from experiments.details import kinds_of
 from experiments.outcome import Outcome, named
 from experiments.statistics import success_interval
 from experiments.verdict import groups
+from traces.errors import InputError
 from traces.rows import ExperimentRow
 from ui import compare_runs, shared, style
 from ui.compared import Compared
@@ -181,35 +183,39 @@ def _in_words(outcomes: list[Outcome]) -> tuple[float, str]:
 
 
 def failure_modes(row: ExperimentRow, found: Compared) -> None:
-    """How runs go wrong, by team: the true labels of a simulated model's errors."""
+    """Why runs fail, by team: their decisive errors, by rules over the trace."""
     st.subheader("What goes wrong", anchor=False)
-    cells = compare_runs.failure_modes(row)
-    if not cells:
-        st.caption(
-            "No labelled errors. Simulated errors carry their true label (MAST's failure modes)."
-            if found.simulated
-            else "Errors of real models carry no label of their own."
-        )
+    try:
+        failures = compare_runs.failures(row)
+    except InputError as error:
+        st.caption(shared.plain(str(error)))
         return
-    runs = {s.name: s.trials for s in found.summaries}
-    frame = pd.DataFrame(cells)
-    frame["share"] = [n / runs.get(team, n) for team, n in zip(frame["team"], frame["runs"], strict=True)]
-    order = list(frame.groupby("mode")["runs"].sum().sort_values(ascending=False).index)
+    if not failures:
+        st.caption("No run has failed." if row.state not in shared.UNDER_WAY else "Said once the experiment is over.")
+        return
+    trials = {s.name: s.trials for s in found.summaries}
+    frame = pd.DataFrame(
+        {"team": team.name, "error": short(label), "runs": runs, "share": runs / trials.get(team.name, team.failed)}
+        for team in failures
+        for label, runs in team.labels.items()
+    )
+    order = list(frame.groupby("error")["runs"].sum().sort_values(ascending=False).index)
     chart = (
         alt.Chart(frame)
         .mark_bar()
         .encode(
-            x=alt.X("share:Q", title="share of the team's runs with the error", axis=PERCENT),
-            y=alt.Y("mode:N", title=None, sort=order, axis=alt.Axis(labelLimit=180)),
+            x=alt.X("share:Q", title="share of the team's runs that failed by it", axis=PERCENT),
+            y=alt.Y("error:N", title=None, sort=order, axis=alt.Axis(labelLimit=180)),
             yOffset=alt.YOffset("team:N", sort=found.teams),
             color=alt.Color("team:N", scale=_colours(found), legend=alt.Legend(orient="top", title=None)),
-            tooltip=["mode", "team", "runs", alt.Tooltip("share:Q", format=".1%")],
+            tooltip=["error", "team", "runs", alt.Tooltip("share:Q", format=".1%")],
         )
         .properties(height=40 + 14 * len(order) * max(1, len(found.teams)))
     )
-    style.draw(chart, "Share of each team's runs in which each failure mode occurs: the table below has the figures")
+    style.draw(chart, "Share of each team's runs that failed by each kind of error: headcount autopsy has the figures")
     st.caption(
-        "True labels of simulated errors, in the words of MAST (Cemri et al. 2025). Not every error ends in failure."
+        "The first error of each failed run that was never put right, found by rules over the trace against the case's "
+        f"reference solution, by MAST's names. `headcount autopsy {row.id}` says who made it, and who let it through."
     )
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from agents import table
 from experiments import words
+from experiments.autopsy import TeamFailures, by_team, of_experiment
 from traces import home
 from traces.rows import ExperimentRow
 from traces.store import Wanted
@@ -94,19 +95,13 @@ def _kinds(base: str, experiment: str, state: str) -> list[str]:
     return [*(f"difficulty: {level}" for level in levels), *(f"feature: {name}" for name in features)]
 
 
-def failure_modes(row: ExperimentRow) -> list[dict[str, Any]]:
-    """In how many runs of each team each labelled error occurs; empty while the experiment runs."""
-    if row.state in shared.UNDER_WAY:
-        return []
-    return _failure_modes(str(home.home()), row.id, row.updated)
+def failures(row: ExperimentRow) -> list[TeamFailures]:
+    """Why the failed runs of each team failed; empty while the experiment runs. Raises InputError where its scenario is
+    not here, and with it what would have been right."""
+    return [] if row.state in shared.UNDER_WAY else _failures(str(home.home()), row.id, row.updated)
 
 
-@st.cache_data(show_spinner="Counting what went wrong", max_entries=16)
-def _failure_modes(base: str, experiment: str, updated: float | None) -> list[dict[str, Any]]:
-    rows = shared.store().ask(
-        experiment,
-        "SELECT if(r.engine = 'native', r.team, r.team || ' on ' || r.engine) AS team, c.fault AS mode, "
-        "count(DISTINCT c.run) AS runs FROM calls c JOIN runs r ON c.experiment = r.experiment AND c.run = r.run "
-        f"WHERE c.experiment = '{experiment}' AND c.fault IS NOT NULL GROUP BY ALL ORDER BY runs DESC, team",
-    )
-    return [{**row, "mode": str(row["mode"]).replace("_", " ")} for row in rows]
+@st.cache_data(show_spinner="Reading why runs failed", max_entries=16)
+def _failures(base: str, experiment: str, updated: float | None) -> list[TeamFailures]:
+    """`base` and `updated` make it be read anew."""
+    return by_team(of_experiment(home.find_experiment(experiment), shared.store()))

@@ -34,8 +34,9 @@ from traces.kernel import (
     ToolExecuted,
     Usage,
 )
+from traces.prompts import prompt_at
 from traces.store import Store
-from ui import replay_component
+from ui import replay_component, replay_load
 
 pytestmark = [pytest.mark.browser, needs_browser, pytest.mark.timeout(300)]
 
@@ -280,6 +281,27 @@ def test_stepping_keeps_within_the_filter(world: World, page: Any) -> None:
     page.locator(".where").filter(has_text=f"{len(wanted)} of {len(records)} shown").wait_for()
 
 
+def test_a_search_narrows_the_steps_and_enter_goes_on_to_the_next(world: World, page: Any) -> None:
+    from playwright.sync_api import expect
+
+    _open(page, world.link(10, run=1, experiment=WIDE), 10)
+    page.keyboard.press("/")
+    page.keyboard.type("Message number 77")
+    count, found = len(world.events(1, WIDE)), sum("77" in str(number) for number in range(1, 2001))
+    page.locator(".where").filter(has_text=f"{found} of {count:,} shown").wait_for()
+    page.keyboard.press("Enter")
+    _at(page, 78)
+    page.keyboard.press("ArrowRight")
+    _at(page, 178)
+    page.keyboard.press("/")
+    page.keyboard.type("nobody said this")
+    page.get_by_text("No step passes this filter.").wait_for()
+    page.keyboard.press("Escape")
+    expect(page.locator(".where")).to_have_text(f"step 178 / {count - 1:,}", timeout=PATIENCE_MS)
+    page.keyboard.press("?")
+    page.get_by_text("play or pause").wait_for()
+
+
 def test_play_gets_to_the_end_and_the_detail_follows(world: World, page: Any) -> None:
     last = len(world.events()) - 1
     _open(page, world.link(0), 0)
@@ -343,3 +365,15 @@ def test_what_is_packed_names_only_recorded_pairs() -> None:
     records = [Record(0, seq, 0.0, 0.0, event) for seq, event in enumerate(_hostile())]
     pairs = [replay_component.ends(record.event) for record in records]
     assert [pair.to for pair in pairs] == [None, None, ("agent", "b"), None, replay_component.TOOLS, None, None]
+
+
+def test_a_step_has_the_prompt_that_the_whole_run_gives_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay_load, "WINDOW", 7)
+    store, records = Store(world.home), world.events()
+    loaded = replay_load.load(store, world.experiment, MARKET)
+    assert loaded.count == len(records)
+    for record in records:
+        event, past = loaded.step(store, record.seq)
+        assert event == record
+        if isinstance(event.event, Chat):
+            assert prompt_at(past, record.seq) == prompt_at(records, record.seq)

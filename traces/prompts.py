@@ -54,3 +54,16 @@ def prompt_at(records: Iterable[Record], seq: int) -> tuple[ChatMessage, ...]:
         if record.seq > seq:
             break
     raise TraceError(f"event {seq} is not a model call")
+
+
+def sources(kept: Sequence[int], call: int) -> list[int]:
+    """Which of an agent's calls the prompt of its call number `call` is made of, from the `kept` of its calls in their
+    order: their numbers, ascending, `call` the last. `prompt_at` needs the records of no others."""
+    found, needed = [call], kept[call]
+    for earlier in range(call - 1, -1, -1):
+        if not needed:
+            break
+        if kept[earlier] < needed:
+            found.append(earlier)
+            needed = kept[earlier]
+    return found[::-1]

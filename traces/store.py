@@ -29,6 +29,7 @@ _event = msgspec.json.Decoder(Event).decode
 _COLUMNS = RunRow.__struct_fields__
 _UNDER_WAY = ("running", "pending")
 _ATTEMPTS = 4
+_NO_END = 1 << 31
 _AT_ONCE = 200  # runs whose events are in memory together
 
 
@@ -93,8 +94,20 @@ class Store:
         if self._is_live(experiment):
             with self._lock:
                 return self._tail(experiment).events(run, offset, limit)
-        query = "SELECT seq, t, wall, body FROM events WHERE part = $part AND run = ? ORDER BY seq LIMIT ? OFFSET ?"
-        rows = self._rows(experiment, query, [run, limit, offset])
+        end = _NO_END if limit is None else offset + limit
+        return self._read(experiment, run, "seq >= ? AND seq < ?", [offset, end])
+
+    def picked(self, experiment: str, run: int, seqs: Sequence[int]) -> list[Record]:
+        """These events of a run, in order; those that it does not have are left out."""
+        if self._is_live(experiment):
+            with self._lock:
+                return [record for seq in sorted(seqs) for record in self._tail(experiment).events(run, seq, 1)]
+        which = "seq BETWEEN ? AND ? AND seq IN (SELECT unnest(?))"
+        return self._read(experiment, run, which, [min(seqs), max(seqs), list(seqs)])
+
+    def _read(self, experiment: str, run: int, which: str, values: list[Any]) -> list[Record]:
+        query = f"SELECT seq, t, wall, body FROM events WHERE part = $part AND run = ? AND {which} ORDER BY seq"
+        rows = self._rows(experiment, query, [run, *values])
         try:
             return [Record(run, seq, t, wall, _event(body)) for seq, t, wall, body in rows]
         except msgspec.MsgspecError as error:

@@ -2,25 +2,37 @@
 // Text of a run enters the page by textContent or onto a canvas only.
 
 const SETTLE_MS = 150;
+const TYPING_MS = 120;
 const ROW = 28;
 const CALM = 5; // steps a second up to which a step is animated
-const MOVES = { ArrowRight: "next", j: "next", ArrowLeft: "back", k: "back", Home: "first", End: "last", " ": "play" };
+const MOVES = { ArrowRight: "next", j: "next", ArrowLeft: "back", k: "back", Home: "first", End: "last", " ": "play", "/": "seek", "?": "help" };
 const IN_LIST = { ArrowDown: "next", ArrowUp: "back" };
 
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const root = parentElement.querySelector(".replay");
   if (!root || !data) return undefined;
-  const tell = (step) => setStateValue("step", step);
-  const name = data.length + ":" + new TextDecoder().decode(data.subarray(0, 300));
-  if (root.replay && root.replay.name === name) {
+  const tell = (step) => setStateValue("step", step), name = named(data);
+  if (root.replay?.name === name) {
     root.replay.tell = tell;
     root.replay.refresh(); // the theme may have changed
-  } else {
-    root.replay?.end();
-    root.replay = new Replay(root, name, unpack(data), tell);
-  }
-  return () => { root.replay?.end(); root.replay = null; };
+  } else if (root.opening?.name === name) root.opening.tell = tell;
+  else open(root, { name, tell }, data);
+  return () => { root.opening = null; close(root); };
+}
+
+async function open(root, opening, data) {
+  close(root);
+  root.opening = opening;
+  const trace = await unpack(data);
+  if (root.opening !== opening) return; // another run was asked for since
+  root.opening = null;
+  root.replay = new Replay(root, opening.name, trace, opening.tell);
+}
+
+function close(root) {
+  root.replay?.end();
+  root.replay = null;
 }
 
 class Replay {
@@ -46,6 +58,7 @@ class Replay {
     this.ended = true;
     this.playing = false;
     clearTimeout(this.timer);
+    clearTimeout(this.typing);
     this.sizes.disconnect();
     this.listening.abort();
   }
@@ -80,6 +93,8 @@ class Replay {
     on(document, "keydown", (event) => this.key(event));
     on(this.is.agent, "change", () => this.filter());
     on(this.is.kind, "change", () => this.filter());
+    on(this.is.search, "input", () => { clearTimeout(this.typing); this.typing = setTimeout(() => this.filter(), TYPING_MS); });
+    on(this.is.search, "keydown", (event) => this.seeking(event));
     on(this.is.axis, "change", () => { this.timeline.axis = this.is.axis.value; this.refresh(); });
     on(this.is.list, "scroll", () => this.list());
     on(this.is.list, "click", (event) => {
@@ -103,9 +118,28 @@ class Replay {
     if (["INPUT", "TEXTAREA", "SELECT"].includes(tag) || target.isContentEditable) return;
     const mine = this.root.contains(target) || target === document.body || target === document.documentElement;
     if (!mine && (target.getAttribute?.("role") || ["BUTTON", "A", "SUMMARY", "CANVAS"].includes(tag))) return;
-    if (event.key === " " && tag === "BUTTON") return;
+    if (event.key === " " && ["BUTTON", "SUMMARY"].includes(tag)) return;
     event.preventDefault();
     this[moves[event.key]]();
+  }
+
+  seek() { this.is.search.focus(); this.is.search.select(); }
+  help() { this.is.keys.open = !this.is.keys.open; }
+
+  // Enter goes on to the next step found, Escape back to all of them; both give the keys back to the stepper.
+  seeking(event) {
+    if (event.key !== "Enter" && event.key !== "Escape") return;
+    event.preventDefault();
+    clearTimeout(this.typing);
+    if (event.key === "Escape") this.is.search.value = "";
+    this.filter();
+    this.root.focus();
+    if (event.key === "Enter") this.found();
+  }
+
+  found() {
+    const later = countUpTo(this.steps, this.step);
+    this.choose(this.steps.length ? this.steps[later % this.steps.length] : -1);
   }
 
   // --- moving --------------------------------------------------------------------------------------------------
@@ -175,9 +209,10 @@ class Replay {
   filter() {
     const chosen = (select) => (select.value === "" ? null : Number(select.value));
     const agent = chosen(this.is.agent), group = chosen(this.is.kind);
-    this.steps = matching(this.trace, agent, group);
+    const words = this.is.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    this.steps = matching(this.trace, agent, group, words);
     this.timeline.shown = null;
-    if (agent !== null || group !== null) {
+    if (this.steps.length < this.trace.count) {
       this.timeline.shown = new Uint8Array(this.trace.count);
       for (const i of this.steps) this.timeline.shown[i] = 1;
     }

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 
 from experiments import words
 from traces.errors import InputError
 from traces.home import home
-from traces.kernel import Record
 from traces.rows import ExperimentRow, RunRow
 from traces.store import Store
-from ui import replay_component, replay_detail, replay_lineage, replay_panels, replay_pick, shared
+from ui import replay_component, replay_detail, replay_lineage, replay_load, replay_panels, replay_pick, shared
+from ui.replay_load import Loaded
 
 log = logging.getLogger("headcount.app")
 
@@ -40,27 +38,17 @@ def page() -> None:
 
 def _run(row: RunRow) -> None:
     loaded = _load(str(home()), row.experiment, row.run, row.events, row.status)
-    if not loaded.records:
+    if not loaded.count:
         st.info("Nothing of this run is recorded yet.")
         return
     simple = st.session_state.get("replay_simple", False)
     st.fragment(_simple if simple else _stepper)(loaded, row)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A run's events, and the same packed for the browser."""
-
-    name: str
-    records: Sequence[Record]
-    packed: bytes
-
-
 @st.cache_resource(max_entries=4, show_spinner="Reading the run")
 def _load(base: str, experiment: str, run: int, events: int, status: str) -> Loaded:
     """`base`, `events` and `status` are there to make a run be read anew when it has changed."""
-    records = Store().events(experiment, run)
-    return Loaded(f"{experiment}-{run}-{len(records)}", records, replay_component.pack(experiment, run, records))
+    return replay_load.load(shared.store(), experiment, run)
 
 
 def _summary(experiment: ExperimentRow, row: RunRow) -> None:
@@ -83,7 +71,7 @@ def _escaped(words: str) -> str:
 
 
 def _stepper(loaded: Loaded, row: RunRow) -> None:
-    start = replay_pick.start(loaded.name, "stepper", len(loaded.records))
+    start = replay_pick.start(loaded.name, "stepper", loaded.count)
     try:
         mount = replay_component.stepper()
     except (AttributeError, OSError, st.errors.StreamlitAPIException):
@@ -102,14 +90,15 @@ def _stepper(loaded: Loaded, row: RunRow) -> None:
 
 def _simple(loaded: Loaded, row: RunRow) -> None:
     """Without graph and timeline."""
-    last = len(loaded.records) - 1
-    start = replay_pick.start(loaded.name, "slider", len(loaded.records))
+    last = loaded.count - 1
+    start = replay_pick.start(loaded.name, "slider", loaded.count)
     step = st.slider("Step", 0, last, start, key=f"slider-{loaded.name}") if last else 0
     _detail(loaded, row, step)
 
 
 def _detail(loaded: Loaded, row: RunRow, step: int) -> None:
-    step = max(0, min(step, len(loaded.records) - 1))
+    step = max(0, min(step, loaded.count - 1))
     replay_pick.remember(loaded.name, step)
     replay_panels.show(row, step)
-    replay_detail.show(loaded.records, step, row.clock == "virtual")
+    record, past = loaded.step(shared.store(), step)
+    replay_detail.show(record, past, row.clock == "virtual")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
+from array import array
 from collections.abc import Callable, Sequence
 from functools import cache, singledispatch
 from pathlib import Path
@@ -31,6 +33,19 @@ _GROUP_OF: dict[type[Any], int] = {
     **dict.fromkeys((k.OutputRejected, k.LimitHit, k.Noted), 5),
 }
 
+# By name, in the order in which they are packed: how they are held here, and how they travel.
+_COLUMNS = {
+    "t": ("d", "<f8"),
+    "cost": ("d", "<f8"),
+    "lasted": ("f", "<f4"),
+    "tokens": ("I", "<u4"),
+    "length": ("I", "<u4"),
+    "from": ("H", "<u2"),
+    "to": ("H", "<u2"),
+    "group": ("B", "u1"),
+    "wrong": ("B", "u1"),
+}
+
 Node = tuple[str, str]
 """What stands in the graph: its kind (agent, topic, tools or board) and its name."""
 TOOLS: Node = ("tools", "tools")
@@ -46,7 +61,7 @@ class Ends(NamedTuple):
 
 @cache
 def stepper() -> Callable[..., Any]:
-    """The component; called with `key`, `data` (from `pack`), `default` and `on_step_change`, its result's `step` is
+    """The component; called with `key`, `data` (from `Packer`), `default` and `on_step_change`, its result's `step` is
     the step on which the reader has settled."""
     import streamlit as st
 
@@ -59,59 +74,82 @@ def stepper() -> Callable[..., Any]:
 
 def opened_at(packed: bytes, step: int) -> bytes:
     """The packed run, to be opened at `step`."""
-    return packed[:4] + struct.pack("<I", step) + packed[8:]
+    return struct.pack("<I", step) + packed
 
 
-def pack(experiment: str, run: int, records: Sequence[Record]) -> bytes:
-    """A run without its contents: two numbers (size of the header, step to open at), a JSON header, then one column
-    after the other, little-endian (replay_data.js reads it)."""
-    nodes: dict[Node, int] = {}
+class Calls(NamedTuple):
+    """An agent's model calls in their order: the number of each event, and its `kept`."""
 
-    def number(node: Node | None) -> int:
-        return NOBODY if node is None else nodes.setdefault(node, len(nodes))
-
-    for record in records:
-        if isinstance(record.event, k.AgentCreated):
-            number(("agent", record.event.agent))
-    pairs = [ends(record.event) for record in records]
-    senders = [number(pair.sender) for pair in pairs]
-    receivers = [number(pair.to) for pair in pairs]
-    lines = [_cut(headline(record)).encode() for record in records]
-    started = next((r.event.run for r in records if isinstance(r.event, k.RunStarted)), None)
-    header = {
-        "experiment": experiment,
-        "run": run,
-        "count": len(records),
-        "groups": GROUPS,
-        "nodes": [{"kind": kind, "name": name} for kind, name in nodes],
-        "simulated": bool(started and started.clock == "virtual"),
-    }
-    return _joined(msgspec.json.encode(header), _columns(records, senders, receivers, lines), b"".join(lines))
+    seqs: array[int]
+    kept: array[int]
 
 
-def _columns(
-    records: Sequence[Record], senders: list[int], receivers: list[int], lines: list[bytes]
-) -> list[tuple[str, list[Any]]]:
-    events = [record.event for record in records]
-    return [
-        ("<f8", [record.t for record in records]),
-        ("<f8", [_cost(event) for event in events]),
-        ("<f4", [_lasted(event) for event in events]),
-        ("<u4", [event.usage.tokens if isinstance(event, k.Chat) else 0 for event in events]),
-        ("<u4", [len(line) for line in lines]),
-        ("<u2", [min(n, NOBODY) for n in senders]),
-        ("<u2", [min(n, NOBODY) for n in receivers]),
-        ("u1", [_GROUP_OF[type(event)] for event in events]),
-        ("u1", [int(_went_wrong(event)) for event in events]),
-    ]
+class Packer:
+    """Packs a run without its contents, some of its events at a time: none of them is held on to."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.calls: dict[str, Calls] = {}
+        self._nodes: dict[Node, int] = {}
+        self._simulated = False
+        self._columns: dict[str, array[Any]] = {name: array(code) for name, (code, _) in _COLUMNS.items()}
+        self._text = bytearray()
+
+    def add(self, records: Sequence[Record]) -> None:
+        """The next events of the run."""
+        for record in records:
+            self._add(record)
+        self.count += len(records)
+
+    def _add(self, record: Record) -> None:
+        event = record.event
+        if isinstance(event, k.RunStarted):
+            self._simulated = event.run.clock == "virtual"
+        elif isinstance(event, k.Chat):
+            calls = self.calls.setdefault(event.agent, Calls(array("I"), array("I")))
+            calls.seqs.append(record.seq)
+            calls.kept.append(event.kept)
+        pair = ends(event)
+        line = _cut(headline(record)).encode()
+        self._text += line
+        values: dict[str, float] = {
+            "t": record.t,
+            "cost": _cost(event),
+            "lasted": _lasted(event),
+            "tokens": event.usage.tokens if isinstance(event, k.Chat) else 0,
+            "length": len(line),
+            "from": self._number(pair.sender),
+            "to": self._number(pair.to),
+            "group": _GROUP_OF[type(event)],
+            "wrong": int(_went_wrong(event)),
+        }
+        for name, value in values.items():
+            self._columns[name].append(value)
+
+    def _number(self, node: Node | None) -> int:
+        return NOBODY if node is None else min(NOBODY, self._nodes.setdefault(node, len(self._nodes)))
+
+    def packed(self, experiment: str, run: int) -> bytes:
+        """The size of the header, a JSON header, then one column after the other, little-endian, and the headlines; all
+        of it gzipped, because each rerun hands it on (replay_data.js reads it)."""
+        header = {
+            "experiment": experiment,
+            "run": run,
+            "count": self.count,
+            "groups": GROUPS,
+            "nodes": [{"kind": kind, "name": name} for kind, name in self._nodes],
+            "simulated": self._simulated,
+        }
+        columns = [(_COLUMNS[name][1], values) for name, values in self._columns.items()]
+        return _joined(msgspec.json.encode(header), columns, bytes(self._text))
 
 
-def _joined(header: bytes, columns: list[tuple[str, list[Any]]], text: bytes) -> bytes:
+def _joined(header: bytes, columns: list[tuple[str, array[Any]]], text: bytes) -> bytes:
     import numpy as np
 
     padded = header + b" " * (-(len(header) + 8) % 8)
     body = b"".join(np.asarray(values, dtype=kind).tobytes() for kind, values in columns)
-    return struct.pack("<II", len(padded), 0) + padded + body + text
+    return gzip.compress(struct.pack("<Q", len(padded)) + padded + body + text, compresslevel=1, mtime=0)
 
 
 def _cut(line: str) -> str:

@@ -5,9 +5,16 @@ const NOBODY = 0xffff;
 const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"];
 const WRONG = "#D55E00";
 
-function unpack(data) {
-  const bytes = data.slice(); // a copy starts at offset 0, as the columns need
-  const [size, start] = [0, 4].map((place) => new DataView(bytes.buffer).getUint32(place, true));
+// Tells packed runs apart, and the steps that they are to be opened at: the checksum stands at the end.
+function named(data) {
+  return [data.length, ...data.subarray(0, 4), ...data.subarray(-8)].join(" ");
+}
+
+async function unpack(data) {
+  const start = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
+  const stream = new Blob([data.subarray(4)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
+  const size = new DataView(bytes.buffer).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size)));
   let at = 8 + size;
   const column = (Type) => {
@@ -74,15 +81,27 @@ function headline(trace, i) {
   return new TextDecoder().decode(trace.text.subarray(trace.ends[i] - trace.length[i], trace.ends[i]));
 }
 
-// The steps that pass a filter; null for an agent or a group means any.
-function matching(trace, agent, group) {
-  const steps = [];
+// The steps that pass a filter; null for an agent or a group means any. Each of the words must stand in the step's kind,
+// whom it is between, or its line.
+function matching(trace, agent, group, words = []) {
+  const steps = [], lines = words.length ? searched(trace) : null;
   for (let i = 0; i < trace.count; i++) {
     if (group !== null && trace.group[i] !== group) continue;
     if (agent !== null && trace.from[i] !== agent && trace.to[i] !== agent) continue;
+    if (lines && !words.every((word) => lines[i].includes(word))) continue;
     steps.push(i);
   }
   return Uint32Array.from(steps);
+}
+
+// What is searched of each step; made when it is first asked for.
+function searched(trace) {
+  const decoder = new TextDecoder(), name = (node) => (node === NOBODY ? "" : trace.nodes[node].name);
+  trace.lines ??= Array.from({ length: trace.count }, (_, i) => {
+    const line = decoder.decode(trace.text.subarray(trace.ends[i] - trace.length[i], trace.ends[i]));
+    return `${trace.groups[trace.group[i]]} ${name(trace.from[i])} ${name(trace.to[i])} ${line}`.toLowerCase();
+  });
+  return trace.lines;
 }
 
 const whole = new Intl.NumberFormat("en-US");

@@ -47,14 +47,13 @@ TITLES: dict[type[Any], str] = {
 }
 
 
-def show(records: Sequence[Record], step: int, simulated: bool) -> None:
-    """The step in full. `records` are those of its run, from its first."""
-    record = records[step]
+def show(record: Record, past: Sequence[Record], simulated: bool) -> None:
+    """The step in full. `past`: the events that its prompt is made of, where it is a model call."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"Step {step} · {TITLES[type(record.event)]}", anchor=False, width="content")
+        st.subheader(f"Step {record.seq} · {TITLES[type(record.event)]}", anchor=False, width="content")
         st.caption(f"at {record.t:.2f} s{' of simulated time' if simulated else ''}")
     if isinstance(record.event, k.Chat):
-        _model_call(record.event, records, step)
+        _model_call(record.event, prompt_at(past, record.seq))
     else:
         _body(record.event)
 
@@ -107,7 +106,7 @@ def _pretty(arguments: str) -> str:
 # --- the model call ---------------------------------------------------------------------------------------------
 
 
-def _model_call(event: k.Chat, records: Sequence[Record], step: int) -> None:
+def _model_call(event: k.Chat, prompt: Sequence[k.ChatMessage]) -> None:
     usage = event.usage
     facts(
         {
@@ -132,7 +131,7 @@ def _model_call(event: k.Chat, records: Sequence[Record], step: int) -> None:
         text("error", event.error)
     left, right = st.columns(2, gap="medium")
     with left:
-        _prompt(prompt_at(records[: step + 1], step), event.kept)
+        _prompt(prompt, event.kept)
     with right:
         _reply(event)
 

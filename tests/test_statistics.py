@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,3 +128,17 @@ def test_intervals_stay_in_bounds_and_hold_their_estimate(a: dict[str, list[bool
         assert other.value == pytest.approx(-difference.value)
         needed = cases_needed(difference, 0.05)
         assert needed is None or needed >= 0
+
+
+@pytest.mark.parametrize("count", [2, 9, 14, 15, 40])
+def test_the_p_value_of_sign_flips_is_scipys(count: int) -> None:
+    rng = np.random.default_rng(count)
+    values = rng.choice([-0.4, -0.2, 0.0, 0.2, 0.6], count)
+    a = [outcome(f"c{n}", t, t < 5 * max(v, 0)) for n, v in enumerate(values) for t in range(5)]
+    b = [outcome(f"c{n}", t, t < 5 * max(-v, 0)) for n, v in enumerate(values) for t in range(5)]
+    found = paired_difference(a, b)
+    assert found is not None
+    peer = stats.permutation_test(
+        (values,), np.mean, permutation_type="samples", n_resamples=np.inf if count <= 14 else 20_000, vectorized=True
+    )
+    assert found.p == pytest.approx(peer.pvalue, abs=1e-9 if count <= 14 else 0.02)

@@ -15,6 +15,7 @@ import pytest
 from browser import PATIENCE_MS, app_server, browser_page, gone, needs_browser
 
 from experiments.conduct import conduct, prepare
+from experiments.market import recorded
 from experiments.plan import Plan
 from traces.home import Status, experiment_folder
 from traces.journal import Journal
@@ -31,6 +32,7 @@ from traces.kernel import (
     Run,
     RunFinished,
     RunStarted,
+    TaskAwarded,
     ToolExecuted,
     Usage,
 )
@@ -359,6 +361,19 @@ def test_without_data_it_says_how_to_get_some(tmp_path: Path) -> None:
     with app_server(home) as url, browser_page() as (page, _):
         page.goto(f"{url}/replay")
         page.get_by_text("make demo").wait_for()
+
+
+def test_the_market_is_shown_as_it_was_at_the_step(world: World, page: Any) -> None:
+    award = next(record for record in world.events() if isinstance(record.event, TaskAwarded))
+    moment = recorded.at(Store(world.home), world.experiment, MARKET, award.seq)
+    assert moment.story is not None
+    assert (moment.story.holder, moment.story.awards, moment.story.closed) == (award.event.agent, 1, None)
+    assert moment.balances == recorded.balances(world.events()[: award.seq + 1])
+    before = recorded.at(Store(world.home), world.experiment, MARKET, award.seq - 1).story
+    assert before is None or before.holder == ""
+    _open(page, f"{world.link(award.seq)}&panel=Market", award.seq)
+    page.get_by_text(f"{award.event.agent} got it by {award.event.mechanism}").wait_for()
+    page.get_by_text("bids, as they came in").wait_for()
 
 
 def test_what_is_packed_names_only_recorded_pairs() -> None:

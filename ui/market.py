@@ -17,7 +17,7 @@ from traces import kernel as k
 from traces.errors import HeadcountError
 from traces.kernel import Record
 from traces.rows import ExperimentRow
-from ui import shared
+from ui import market_bids, shared
 
 WINDOW = 25
 AGENTS = 25
@@ -263,30 +263,7 @@ def _posting(story: Story) -> dict[str, object]:
 def _bids(row: ExperimentRow, run: Traded, story: Story, records: list[Record]) -> None:
     award = next((r for r in records if isinstance(r.event, k.TaskAwarded) and r.event.posting == story.posting), None)
     with st.container(border=True):
-        st.text(story.goal or story.posting)
-        if not story.holder:
-            st.caption("Nobody got it." if story.bids else "Nobody bid.")
-        else:
-            st.markdown(
-                f"**{shared.plain(story.holder)}** got it by {shared.plain(story.mechanism)}: "
-                f"{shared.plain(story.reason or 'no reason recorded')}"
-            )
-        shared.table(
-            [
-                {
-                    "bidder": bid.agent,
-                    "won": "yes" if bid.agent == story.holder else "",
-                    "price (tokens)": f"{bid.price:,.0f}",
-                    "confidence": f"{bid.confidence:.0%}",
-                    "tokens per expected success": f"{-measures.asked_worth(bid):,.0f}",
-                    "promised within": "" if bid.seconds is None else words.seconds(bid.seconds),
-                    "note": bid.note,
-                }
-                for bid in story.bids
-            ],
-            caption=f"{len(story.bids):,} bids, as they came in"
-            + (f"; awarded {story.awards} times" * (story.awards > 1)),
-        )
+        market_bids.show(story)
         if award is not None:
             shared.link("replay", "See the award in Replay", experiment=row.id, run=run.run, step=award.seq)
 

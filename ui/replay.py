@@ -99,6 +99,6 @@ def _simple(loaded: Loaded, row: RunRow) -> None:
 def _detail(loaded: Loaded, row: RunRow, step: int) -> None:
     step = max(0, min(step, loaded.count - 1))
     replay_pick.remember(loaded.name, step)
-    replay_panels.show(row, step)
+    replay_panels.show(row, step, loaded.market)
     record, past = loaded.step(shared.store(), step)
     replay_detail.show(record, past, row.clock == "virtual")

@@ -89,6 +89,7 @@ class Packer:
 
     def __init__(self) -> None:
         self.count = 0
+        self.market = False
         self.calls: dict[str, Calls] = {}
         self._nodes: dict[Node, int] = {}
         self._simulated = False
@@ -105,6 +106,8 @@ class Packer:
         event = record.event
         if isinstance(event, k.RunStarted):
             self._simulated = event.run.clock == "virtual"
+        elif isinstance(event, k.TaskPosted):
+            self.market = True
         elif isinstance(event, k.Chat):
             calls = self.calls.setdefault(event.agent, Calls(array("I"), array("I")))
             calls.seqs.append(record.seq)

@@ -25,6 +25,7 @@ class Loaded:
     count: int
     packed: bytes
     calls: Mapping[str, Calls]
+    market: bool
 
     def step(self, store: Store, step: int) -> tuple[Record, list[Record]]:
         """The event of a step, and the events that its prompt is made of, itself among them, where it is a model
@@ -46,7 +47,7 @@ def load(store: Store, experiment: str, run: int) -> Loaded:
     for window in _windows(store, experiment, run):
         packer.add(window)
     name = f"{experiment}-{run}-{packer.count}"
-    return Loaded(name, experiment, run, packer.count, packer.packed(experiment, run), packer.calls)
+    return Loaded(name, experiment, run, packer.count, packer.packed(experiment, run), packer.calls, packer.market)
 
 
 def _windows(store: Store, experiment: str, run: int) -> Iterator[list[Record]]:

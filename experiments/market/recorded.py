@@ -131,6 +131,45 @@ def postings(
     return [told[name] for name in names], records
 
 
+class Moment(Struct, frozen=True):
+    """A run's market at a step: the story so far of the posting that was dealt with last, None before the first, and
+    what each account has, escrows apart (empty where there is no ledger)."""
+
+    story: Story | None
+    balances: dict[str, int]
+
+
+def at(store: Store, experiment: str, run: int, step: int) -> Moment:
+    """The market of a run that is over as it was at a step. Read in SQL: the events of one posting, and sums."""
+    so_far = f"part = $part AND run = {run:d} AND seq <= {step:d}"
+    last = store.ask(
+        experiment,
+        f"""SELECT body->>'$.posting' AS posting FROM events
+        WHERE {so_far} AND type IN {_KINDS[1:]} AND coalesce(body->>'$.posting', '') <> ''
+        ORDER BY seq DESC LIMIT 1""",
+    )
+    if not last:
+        return Moment(None, _balances_at(store, experiment, so_far))
+    name = last[0]["posting"]
+    where = f"{so_far} AND type IN {_KINDS[1:]} AND body->>'$.posting' = {_quoted(name)} ORDER BY seq"
+    told = measures.stories(_records(store, experiment, run, where))
+    return Moment(told[name], _balances_at(store, experiment, so_far))
+
+
+def _balances_at(store: Store, experiment: str, so_far: str) -> dict[str, int]:
+    rows = store.ask(
+        experiment,
+        f"""WITH moved AS (
+            SELECT body->>'$.payer' AS payer, body->>'$.payee' AS payee, (body->>'$.amount')::BIGINT AS amount
+            FROM events WHERE {so_far} AND type = 'ledger'
+        )
+        SELECT account, sum(amount)::BIGINT AS balance
+        FROM (SELECT payer AS account, -amount AS amount FROM moved UNION ALL SELECT payee, amount FROM moved)
+        WHERE NOT starts_with(account, 'escrow:') GROUP BY account ORDER BY balance DESC, account""",
+    )
+    return {row["account"]: row["balance"] for row in rows}
+
+
 def _ended(run: int, state: str | None) -> str:
     """The postings of a run with their first event and the state that they ended in; `open` until then."""
     wanted = f"HAVING state = {_quoted(state)}" if state else ""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
@@ -16,7 +17,7 @@ from experiments import plan as plans
 from experiments.autopsy_rules import Error, Found, Statement, find
 from experiments.mast import LABELS, MODES
 from experiments.outcome import named
-from experiments.reviews import Look, looks
+from experiments.reviews import Look
 from traces.errors import InputError
 from traces.home import ExperimentFolder
 from traces.kernel import Chat, Evaluated, Record, RunFinished, RunStarted
@@ -25,6 +26,7 @@ from traces.store import Store
 CHECKS = ("incomplete_check", "wrong_check")
 IN_VAIN = ("repeats", "resets", "derails", "unaware_of_end", "disobeys_role")
 Part = Literal["introduced", "passed_on", "saw", "let_through", "caught"]
+_NUMBER = re.compile(r"[-_]\d+$")
 NO_ERROR = "not found"
 """The label of a failed run in which the rules find no error that explains it."""
 
@@ -148,7 +150,7 @@ def _chain(decisive: Error, found: Found, records: Sequence[Record], index: Inde
     links = [Link(decisive.seq, decisive.agent, "introduced")]
     links += [Link(s.seq, s.agent, "passed_on") for s in wrong if s.agent != decisive.agent]
     links += _seen(decisive, wrong, records)
-    links += [_reviewed(one) for one in looks(records, index) if one.seq > decisive.seq and one.wrong and not one.own]
+    links += [_reviewed(one) for one in found.looks if one.seq > decisive.seq and one.wrong and not one.own]
     first: dict[tuple[str, str], Link] = {}
     for link in sorted(links, key=lambda link: link.seq):
         first.setdefault((link.agent, link.part), link)
@@ -213,7 +215,7 @@ def by_team(autopsies: Iterable[Autopsy]) -> list[TeamFailures]:
 
 
 def _of_team(team: str, engine: str, group: list[Autopsy]) -> TeamFailures:
-    roles = Counter(one.decisive.agent.rpartition("-")[0] or one.decisive.agent for one in group if one.decisive)
+    roles = Counter(_NUMBER.sub("", one.decisive.agent) for one in group if one.decisive)
     return TeamFailures(
         team,
         engine,

@@ -34,7 +34,7 @@ def show_run(experiment: str, run: int, *, json: bool) -> None:
     if json:
         print(as_json(_as_data(found) if found is not None else None))
     elif found is None:
-        print(f"run {run} of {folder.id} did not fail: there is nothing to explain")
+        print(f"run {run} of {folder.id} was not graded a failure: there is nothing to explain")
     else:
         _print_run(found, folder.id)
 

@@ -16,7 +16,7 @@ from agents.agent import HELD_BACK
 from agents.models.simulated.acting import UNKNOWN
 from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.view import View, parse
-from experiments.reviews import is_look, look, prompts
+from experiments.reviews import Look, is_look, look, prompts
 from experiments.solution import Solution, arguments_of, same
 from tasks.case import Step
 from tasks.reading import Known, arguments_for, read
@@ -57,7 +57,7 @@ class Statement(Struct, frozen=True):
 class Found(Struct, frozen=True):
     """What the rules read out of a run. `wrong` are the facts that end wrong, or on which somebody acted while they
     were wrong; `unsaid` those that the answer should say and does not; `right`: fact → the event at which it was last
-    said or shown rightly; `undone` the acts that were not done; `statements` are in order."""
+    said or shown rightly; `undone` the acts that were not done; `statements` and `looks` (reviews) are in order."""
 
     errors: tuple[Error, ...]
     statements: tuple[Statement, ...]
@@ -65,6 +65,7 @@ class Found(Struct, frozen=True):
     unsaid: frozenset[str]
     right: dict[str, int]
     undone: frozenset[str]
+    looks: tuple[Look, ...] = ()
 
 
 def find(records: Sequence[Record], index: Index) -> Found:
@@ -80,6 +81,7 @@ def find(records: Sequence[Record], index: Index) -> Found:
         frozenset(unsaid),
         reader.right,
         frozenset(step.id for step in reader.solution.acts if step.id not in reader.done),
+        tuple(reader.looks),
     )
 
 
@@ -112,6 +114,7 @@ class _Reader:
         self.solution = Solution(index)
         self.errors: list[Error] = []
         self.statements: list[Statement] = []
+        self.looks: list[Look] = []
         self.wrong: set[str] = set()
         self.harm: set[str] = set()
         self.right: dict[str, int] = {}
@@ -262,6 +265,7 @@ class _Reader:
         found = look(seq, chat, prompt, self.index)
         if found is None:
             return
+        self.looks.append(found)
         missed = [name for name in found.wrong if name not in found.named]
         if missed and (found.passed or found.named):
             step = self._step_of(missed[0])

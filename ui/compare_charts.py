@@ -215,7 +215,8 @@ def failure_modes(row: ExperimentRow, found: Compared) -> None:
     style.draw(chart, "Share of each team's runs that failed by each kind of error: headcount autopsy has the figures")
     st.caption(
         "The first error of each failed run that was never put right, found by rules over the trace against the case's "
-        f"reference solution, by MAST's names. `headcount autopsy {row.id}` says who made it, and who let it through."
+        "reference solution, by MAST's names; careless and repeats are classes of modes that leave the same trace. "
+        f"`headcount autopsy {row.id}` says who made it, and who let it through."
     )
 
 

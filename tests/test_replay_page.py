@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from browser import PATIENCE_MS, app_server, browser_page, gone, needs_browser
 
+from experiments import autopsy
 from experiments.conduct import conduct, prepare
 from experiments.market import recorded
 from experiments.plan import Plan
@@ -374,6 +375,19 @@ def test_the_market_is_shown_as_it_was_at_the_step(world: World, page: Any) -> N
     _open(page, f"{world.link(award.seq)}&panel=Market", award.seq)
     page.get_by_text(f"{award.event.agent} got it by {award.event.mechanism}").wait_for()
     page.get_by_text("bids, as they came in").wait_for()
+
+
+def test_a_failed_run_says_where_it_went_wrong_and_leads_there(world: World, page: Any) -> None:
+    with _home(world.home):
+        folder = prepare(Plan("market_brief", teams=("supervisor",), cases=1, trials=1, workers=1, model="sim:small"))
+        conduct(folder)
+        found = autopsy.of_run(folder, 0)
+    assert found is not None
+    assert found.decisive is not None
+    _open(page, world.link(0, run=0, experiment=folder.id), 0)
+    page.get_by_text(f"Decisive error: {autopsy.title(found.label)}").wait_for()
+    page.get_by_role("button", name=f"{found.decisive.agent} made it, step {found.decisive.seq}").click()
+    _at(page, found.decisive.seq)
 
 
 def test_what_is_packed_names_only_recorded_pairs() -> None:

@@ -45,6 +45,7 @@ class Replay {
     this.timeline = new Timeline(this.is.line, trace);
     this.rows = [];
     this.legend();
+    this.autopsy();
     this.choices();
     this.listen();
     this.sizes = new ResizeObserver(() => this.refresh());
@@ -74,6 +75,20 @@ class Replay {
       return entry;
     }), made("span", "flag", "▼ something went wrong"), made("span", "", "┊ ┊ idle time cut short"));
     this.is.clock.textContent = this.trace.simulated ? "of simulated time" : "of the run";
+  }
+
+  // The decisive error of a failed run, and who had to do with it.
+  autopsy() {
+    const { error } = this.trace, { autopsy } = this.is;
+    autopsy.hidden = !error;
+    if (!error) return;
+    const to = (seq, words) => {
+      const button = made("button", "", `${words}, step ${whole.format(seq)}`);
+      button.addEventListener("click", () => this.choose(seq));
+      return button;
+    };
+    const chain = error.chain.map(({ seq, agent, part }) => to(seq, `${agent} ${part}`));
+    autopsy.replaceChildren(made("b", "", `✕ Decisive error: ${error.label}`), made("span", "", error.detail), ...chain);
   }
 
   choices() {

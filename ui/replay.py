@@ -11,7 +11,16 @@ from traces.errors import InputError
 from traces.home import home
 from traces.rows import ExperimentRow, RunRow
 from traces.store import Store
-from ui import replay_component, replay_detail, replay_lineage, replay_load, replay_panels, replay_pick, shared
+from ui import (
+    replay_autopsy,
+    replay_component,
+    replay_detail,
+    replay_lineage,
+    replay_load,
+    replay_panels,
+    replay_pick,
+    shared,
+)
 from ui.replay_load import Loaded
 
 log = logging.getLogger("headcount.app")
@@ -81,7 +90,7 @@ def _stepper(loaded: Loaded, row: RunRow) -> None:
         return
     found = mount(
         key=f"replay-{loaded.name}",
-        data=replay_component.opened_at(loaded.packed, start),
+        data=replay_component.opened_at(loaded.packed, start, replay_autopsy.mark(row)),
         default={"step": start},
         on_step_change=lambda: None,
     )

@@ -72,9 +72,9 @@ def stepper() -> Callable[..., Any]:
     return component
 
 
-def opened_at(packed: bytes, step: int) -> bytes:
-    """The packed run, to be opened at `step`."""
-    return struct.pack("<I", step) + packed
+def opened_at(packed: bytes, step: int, error: bytes) -> bytes:
+    """The packed run, to be opened at `step`, with what `replay_autopsy.mark` says of it."""
+    return struct.pack("<II", step, len(error)) + error + packed
 
 
 class Calls(NamedTuple):

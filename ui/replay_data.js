@@ -11,8 +11,9 @@ function named(data) {
 }
 
 async function unpack(data) {
-  const start = new DataView(data.buffer, data.byteOffset).getUint32(0, true);
-  const stream = new Blob([data.subarray(4)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const [start, length] = [0, 4].map((place) => new DataView(data.buffer, data.byteOffset).getUint32(place, true));
+  const error = JSON.parse(new TextDecoder().decode(data.subarray(8, 8 + length)));
+  const stream = new Blob([data.subarray(8 + length)]).stream().pipeThrough(new DecompressionStream("gzip"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   const size = new DataView(bytes.buffer).getUint32(0, true);
   const head = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size)));
@@ -22,7 +23,7 @@ async function unpack(data) {
     at += values.byteLength;
     return values;
   };
-  const trace = { ...head, start };
+  const trace = { ...head, start, error };
   for (const [name, Type] of [
     ["t", Float64Array], ["cost", Float64Array], ["lasted", Float32Array], ["tokens", Uint32Array],
     ["length", Uint32Array], ["from", Uint16Array], ["to", Uint16Array], ["group", Uint8Array], ["wrong", Uint8Array],

@@ -90,6 +90,7 @@ class Timeline {
     this.ticks();
     this.links();
     this.marks();
+    if (this.trace.error) this.decisive(this.trace.error);
   }
 
   rails() {
@@ -191,6 +192,30 @@ class Timeline {
         if (trace.wrong[i] && high >= 8) this.wrong(x, y);
       }
     ink.globalAlpha = 1;
+  }
+
+  // A line at the decisive error, a cross where it was made, a ring at each who had to do with it.
+  decisive({ seq, chain }) {
+    const { ink, high, theme } = this, place = (i) => [this.x(this.spot(i)), (this.lane[i] + 0.5) * high];
+    const [x, y] = place(seq), arm = Math.max(3, Math.min(6, high / 2.5));
+    ink.strokeStyle = WRONG;
+    ink.lineWidth = 2;
+    ink.beginPath();
+    ink.moveTo(x, 0);
+    ink.lineTo(x, this.bottom);
+    ink.stroke();
+    ink.strokeStyle = theme.text;
+    for (const way of [1, -1]) {
+      ink.beginPath();
+      ink.moveTo(x - arm, y - arm * way);
+      ink.lineTo(x + arm, y + arm * way);
+      ink.stroke();
+    }
+    for (const link of chain) {
+      ink.beginPath();
+      ink.arc(...place(link.seq), arm + 2, 0, 7);
+      ink.stroke();
+    }
   }
 
   wrong(x, y) {

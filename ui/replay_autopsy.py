@@ -1,0 +1,45 @@
+"""Why a failed run failed, for the stepper: its decisive error, and who had to do with it."""
+
+from __future__ import annotations
+
+import msgspec
+import streamlit as st
+
+from experiments import autopsy
+from traces import home
+from traces.errors import HeadcountError
+from traces.rows import RunRow
+from ui import shared
+
+MOST = 20_000  # events: the rules read all of a run
+PARTS = {
+    "introduced": "made it",
+    "passed_on": "passed it on",
+    "saw": "saw it",
+    "let_through": "let it through",
+    "caught": "caught it",
+}
+
+
+def mark(row: RunRow) -> bytes:
+    """JSON for the stepper: null where the run did not fail, where the rules find no error, or where it is too long
+    for them."""
+    if row.success is not False or row.status == "running" or row.events > MOST:
+        return b"null"
+    return _mark(str(home.home()), row.experiment, row.run, row.events)
+
+
+@st.cache_data(max_entries=64, show_spinner="Looking for the decisive error")
+def _mark(base: str, experiment: str, run: int, events: int) -> bytes:
+    """`base` and `events` make it be looked for anew when the run has changed."""
+    try:
+        found = autopsy.of_run(home.find_experiment(experiment), run, shared.store())
+    except HeadcountError:
+        return b"null"  # its scenario is not here
+    if found is None or found.decisive is None:
+        return b"null"
+    chain = [{"seq": link.seq, "agent": link.agent, "part": PARTS[link.part]} for link in found.chain]
+    label = autopsy.title(found.label)
+    return msgspec.json.encode(
+        {"seq": found.decisive.seq, "label": label, "detail": found.decisive.detail, "chain": chain}
+    )

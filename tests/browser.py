@@ -73,8 +73,9 @@ def browser_page(
     width: int = 1280, height: int = 900, scheme: Literal["light", "dark"] = "light"
 ) -> Iterator[tuple[Any, Outside]]:
     """A fresh page (Playwright's `Page`) and the list of what it asked for beyond this machine; empty is right."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     outside = Outside()
 
     def local_only(route: Any) -> None:
@@ -100,7 +101,7 @@ def gone(locator: Any) -> None:
     """Wait until the page shows none of these: what a rerun takes away stands there a moment longer."""
     from playwright.sync_api import expect
 
-    expect(locator).to_have_count(0, timeout=PATIENCE_MS)
+    expect(locator).to_have_count(0)
 
 
 def _local(url: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
 from tasks import scenario as scenarios
 from traces import home
+from ui import shared, style
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +104,48 @@ def test_limits_change_the_advice(compared: Path, monkeypatch: pytest.MonkeyPatc
     assert "No team keeps to these limits" in said(app)
     _drawn(app.slider(key="limit_success").set_value(0).run())
     assert "No team keeps to these limits" not in said(app)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of #RRGGBB, as WCAG 2.2 defines it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _error_bars(chart: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Mark and colour of each layer that draws intervals."""
+    for layer in chart["layer"]:
+        if layer["mark"]["type"] == "rule" and {"x2", "y2"} & set(layer["encoding"]):
+            yield layer["mark"], layer["encoding"]["color"]
+
+
+def test_error_bars_stand_out_from_the_light_and_the_dark_background(
+    compared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADCOUNT_HOME", str(compared))
+    charts: list[dict[str, Any]] = []
+    draw = style.draw
+
+    def seen(chart: Any, alt: str, **more: Any) -> Any:
+        charts.append(chart.to_dict())
+        return draw(chart, alt, **more)
+
+    monkeypatch.setattr(style, "draw", seen)
+    opened("compare")
+    theme = tomllib.loads((Path(shared.__file__).parents[1] / ".streamlit/config.toml").read_text())["theme"]
+    backgrounds = [theme[scheme]["backgroundColor"] for scheme in ("light", "dark")]
+    bars = [bar for chart in charts if "layer" in chart for bar in _error_bars(chart)]
+    assert len(bars) == 3  # success, what it costs, differences
+    for mark, colour in bars:
+        assert mark["strokeWidth"] >= 2
+        assert mark.get("opacity", 1) == 1
+        assert all(_contrast(one, back) >= 3 for one in colour["scale"]["range"] for back in backgrounds)
 
 
 def test_a_dead_model_server_is_told_where_one_looks() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from tasks import scenario as scenarios
 from tests.browser import app_server, browser_page, gone, needs_browser
 
 pytestmark = [needs_browser, pytest.mark.browser, pytest.mark.timeout(300)]
+
+VERDICT = re.compile("One agent is enough|The team is worth it|It depends|Not enough trials")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +39,7 @@ def _write(folder: Path) -> None:
     )
 
 
-def test_from_documents_to_a_scenario_that_the_oracle_solves(app: str, folder: Path) -> None:
+def test_from_documents_to_a_scenario_that_the_oracle_solves_and_to_a_verdict(app: str, folder: Path) -> None:
     _write(folder)
     with browser_page() as (page, outside):
         page.goto(f"{app}/own_job")
@@ -50,6 +53,12 @@ def test_from_documents_to_a_scenario_that_the_oracle_solves(app: str, folder: P
         page.get_by_role("textbox", name="Where to keep it").press("Enter")
         page.get_by_role("button", name="Make the scenario").click()
         page.get_by_text("The oracle, which makes no errors, solves every case").wait_for()
+        page.get_by_role("link", name="Compare teams on it").click()
+        page.get_by_role("button", name="Start 30 runs").click()
+        page.get_by_text("Finished.").wait_for()
+        page.get_by_role("link", name="Compare").last.click()
+        page.get_by_text("30 of 30 runs shown").wait_for()
+        page.get_by_text(VERDICT).first.wait_for()
         assert outside == []
     assert len(scenarios.load(str(folder / "tea")).cases) == 2
 

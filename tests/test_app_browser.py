@@ -12,6 +12,7 @@ from urllib.parse import quote
 import msgspec
 import psutil
 import pytest
+from playwright.sync_api import expect
 from standin import Standin, call, text
 
 from experiments import launch
@@ -282,19 +283,62 @@ def test_a_person_says_yes_in_the_app_and_the_trace_has_the_name(app: str, tmp_p
     assert (decided.approved, decided.approver) == (True, "Ada Byron")
 
 
-def test_a_live_page_goes_on_by_itself_and_survives_a_reload(app: str) -> None:
-    experiment = launch.start(Plan("market_brief", trials=1000, workers=1))
+def test_what_the_app_started_goes_on_undisturbed_and_outlives_it(app: str, data: Path, finished: str) -> None:
     with browser_page() as (page, _):
-        _open(page, f"{app}/live?experiment={experiment}", "Live")
-        first = _count(page)
-        page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ runs in")).filter(
-            has_not_text=re.compile(f"{first:,} of")
-        ).wait_for()
-        page.reload()
+        with app_server(data) as first:
+            _open(page, f"{first}/launch?scenario=market_brief", "Launch")
+            trials = page.get_by_label("Trials of each case", exact=True)
+            trials.fill("1000")
+            trials.press("Enter")
+            page.get_by_role("button", name=re.compile(r"Start \d+,000 runs")).click()
+            page.wait_for_url("**/live?experiment=*")
+            address = page.url.removeprefix(first)
+            _types_undisturbed(page)
+            _drags_undisturbed(page, f"{first}/compare?experiment={finished}")
+            before = _count(page)
+        _open(page, app + address, "Live")
         page.get_by_text(re.compile("about .* left")).first.wait_for()
-        assert _count(page) >= first
+        assert _count(page) >= before
         page.get_by_role("button", name="Stop").click()
         page.get_by_text("Stopped by request").wait_for()
+
+
+def _types_undisturbed(page: Any) -> None:
+    """Thirty characters, a few to each look of the page at its runs."""
+    typed = "thirty characters, one by one!"
+    box = page.get_by_role("combobox", name=re.compile("Experiment"))
+    box.click()
+    for start in range(0, len(typed), 10):
+        before = _count(page)
+        box.press_sequentially(typed[start : start + 10], delay=20)
+        _goes_on(page, before)
+    expect(box).to_have_value(typed)
+    expect(box).to_be_focused()
+
+
+def _drags_undisturbed(live: Any, compare: str) -> None:
+    """A slider of another tab stays where it was dragged to, while the first goes on."""
+    tab = live.context.new_page()
+    _open(tab, compare, "Compare")
+    slider = tab.get_by_role("slider", name="At least, success rate")
+    slider.scroll_into_view_if_needed()
+    place = slider.bounding_box()
+    across, down = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    tab.mouse.move(across, down)
+    tab.mouse.down()
+    tab.mouse.move(across + 120, down, steps=12)
+    tab.mouse.up()
+    expect(slider).not_to_have_value("0")
+    dragged = slider.input_value()
+    _goes_on(live, _count(live))
+    _no_trouble(tab)
+    expect(slider).to_have_value(dragged)
+    tab.close()
+
+
+def _goes_on(page: Any, before: int) -> None:
+    """Wait until it says another count than before."""
+    gone(page.get_by_text(re.compile(rf"^{before:,} of [\d,]+ runs in")))
 
 
 def test_a_killed_worker_is_shown_as_lost(app: str) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from experiments import answers, words
-from experiments.plan import Plan
 from traces.rows import ExperimentRow
 from ui import inbox, opening, shared
 
 SHOWN = 8
-DEMO = Plan("billing_support", trials=10)
 
 KINDS = {
     "one_is_enough": ("one is enough", "blue"),
@@ -64,9 +62,10 @@ def _ways_to_start() -> None:
 
 def _demo() -> None:
     from experiments import launch
+    from experiments.plan import Plan
 
     with st.spinner("Starting"):
-        experiment = launch.start(DEMO)
+        experiment = launch.start(Plan("billing_support", trials=10))
     shared.go("live", experiment=experiment)
 
 

@@ -1,16 +1,21 @@
-"""Opening what somebody sent: an experiment of another installation, or traces of another framework."""
+"""Opening what somebody sent: an experiment of another installation, or traces of another framework.
+
+What reads them is imported with the first file: Home, where the place for files is, should show at once.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from experiments import foreign, sharing
-from experiments.foreign import Brought
 from traces.errors import HeadcountError
 from ui import shared
+
+if TYPE_CHECKING:
+    from experiments.foreign import Brought
+    from experiments.sharing import Imported
 
 LABEL = "Or open a file: of headcount export (.zip), or OpenTelemetry traces (.json, .jsonl, .pb)"
 TYPES = ["zip", "json", "jsonl", "pb"]
@@ -31,7 +36,7 @@ def uploader() -> None:
     shared.link("replay", "Replay", experiment=found.id)
 
 
-def _once(file: Any) -> sharing.Imported | Brought:
+def _once(file: Any) -> Imported | Brought:
     """Take in a file that was uploaded, once, however often the page is drawn."""
     known = st.session_state.get("opened_file")
     if known is None or known[0] != file.file_id:
@@ -39,16 +44,20 @@ def _once(file: Any) -> sharing.Imported | Brought:
     return known[1]
 
 
-def _taken_in(file: Any) -> sharing.Imported | Brought:
+def _taken_in(file: Any) -> Imported | Brought:
+    from experiments import foreign, sharing
+
     if file.name.endswith(".zip"):
         return sharing.bring_in(file, file.name)
     return foreign.bring_in(Path(file.name), file.name, file.getvalue())
 
 
-def _say(found: sharing.Imported | Brought) -> None:
+def _say(found: Imported | Brought) -> None:
+    from experiments import foreign
+
     if found.already:
         st.info(shared.plain(f"It is here already, as {found.id}."))
-    elif isinstance(found, Brought):
+    elif isinstance(found, foreign.Brought):
         st.success(shared.plain(f"{found.id}: {found.runs:,} runs, {found.calls:,} model calls."))
         for what in foreign.untold(found):
             st.caption(shared.plain(f"Not in the traces: {what}."))

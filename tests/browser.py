@@ -97,6 +97,22 @@ def browser_page(
             browser.close()
 
 
+def upload(page: Any, number: int, file: Path) -> None:
+    """Give a file to the page's uploader with this number, as often as the page was drawn anew at that moment and took
+    none."""
+    from playwright.sync_api import TimeoutError as Late
+
+    for _ in range(5):
+        page.wait_for_function(SETTLED)
+        page.locator("input[type=file]").nth(number).set_input_files(file)
+        try:
+            page.get_by_text(file.name, exact=True).first.wait_for(timeout=15_000)
+            return
+        except Late:
+            continue
+    raise AssertionError(f"the page took no {file.name}")
+
+
 def gone(locator: Any) -> None:
     """Wait until the page shows none of these: what a rerun takes away stands there a moment longer."""
     from playwright.sync_api import expect

@@ -18,7 +18,7 @@ from standin import Standin, call, text
 from experiments import launch
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
-from tests.browser import SETTLED, app_server, browser_page, gone, needs_browser
+from tests.browser import SETTLED, app_server, browser_page, gone, needs_browser, upload
 from tools import approvals
 from traces import clock, home
 from traces.home import ExperimentFolder, Status
@@ -195,7 +195,7 @@ def test_the_report_and_the_data_can_be_taken_along(app: str, finished: str, tmp
             page.get_by_role("button", name="Everything (to share)").click()
         download.value.save_as(tmp_path / "shared.zip")
         _open(page, app, HEADINGS["home"])
-        page.locator('input[type="file"]').set_input_files(tmp_path / "shared.zip")
+        upload(page, 0, tmp_path / "shared.zip")
         page.get_by_text("It is here already").wait_for()
 
 

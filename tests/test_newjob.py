@@ -58,7 +58,7 @@ def test_what_a_user_has_becomes_cases_that_the_oracle_solves(
 def test_a_mistake_leaves_nothing_behind(given_files: Path) -> None:
     with pytest.raises(InputError, match=r"questions\.csv:3: '7\.50' stands in no document or table"):
         new(given_files)
-    assert sorted(path.name for path in given_files.iterdir()) == ["docs", "questions.csv", "runs", "teas.csv"]
+    assert sorted(path.name for path in given_files.iterdir()) == ["docs", "questions.csv", "teas.csv"]
 
 
 def test_what_is_there_is_not_written_over(given_files: Path) -> None:

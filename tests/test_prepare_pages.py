@@ -10,7 +10,7 @@ import pytest
 
 from experiments import corpora
 from tasks import scenario as scenarios
-from tests.browser import app_server, browser_page, gone, needs_browser
+from tests.browser import app_server, browser_page, gone, needs_browser, upload
 
 pytestmark = [needs_browser, pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -44,10 +44,9 @@ def test_from_documents_to_a_scenario_that_the_oracle_solves_and_to_a_verdict(ap
     with browser_page() as (page, outside):
         page.goto(f"{app}/own_job")
         page.get_by_label("What is it called?").fill("Tea shop")
-        files = page.locator("input[type=file]")
+        page.get_by_label("What is it called?").press("Enter")
         for number, name in enumerate(("returns.md", "teas.csv", "asked.csv")):
-            files.nth(number).set_input_files(folder / name)
-            page.get_by_text(name, exact=True).wait_for()
+            upload(page, number, folder / name)
         page.get_by_text("2 questions read.").wait_for()
         page.get_by_role("textbox", name="Where to keep it").fill(str(folder / "tea"))
         page.get_by_role("textbox", name="Where to keep it").press("Enter")
@@ -68,10 +67,9 @@ def test_a_question_that_cannot_be_answered_is_told(app: str, folder: Path) -> N
     with browser_page() as (page, _):
         page.goto(f"{app}/own_job")
         page.get_by_label("What is it called?").fill("Tea shop")
-        files = page.locator("input[type=file]")
+        page.get_by_label("What is it called?").press("Enter")
         for number, name in ((0, "returns.md"), (2, "asked.csv")):
-            files.nth(number).set_input_files(folder / name)
-            page.get_by_text(name, exact=True).wait_for()
+            upload(page, number, folder / name)
         page.get_by_text("2 questions read.").wait_for()
         page.get_by_role("button", name="Make the scenario").click()
         page.get_by_text("'7.50' stands in no document or table").wait_for()

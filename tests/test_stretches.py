@@ -68,6 +68,6 @@ def test_a_clock_that_was_set_back_does_not_reorder_a_journal(tmp_path: Path) ->
 
 def test_a_line_of_another_make_is_said_to_be_one(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal-0.jsonl") as log:
-        log.write(b'{"kind":"of the future"')
+        log.write([b'{"kind":"of the future"'])
     with pytest.raises(TraceError, match=r"journal-0.jsonl.*this version cannot read"):
         survey([tmp_path / "journal-0.jsonl"])

@@ -25,7 +25,7 @@ def check(
     """Run the experiment of a file and end with 1 where a criterion that the file sets is missed."""
     from msgspec.structs import replace
 
-    from experiments import gate, gate_report, gatefile
+    from experiments import gate, gate_report, gatefile, report
     from experiments.conduct import conduct, prepare
     from traces.store import Store
 
@@ -36,9 +36,9 @@ def check(
     found = gate.check(wanted, folder.id, f"headcount check {file}", progress.outcomes, Store())
     found = replace(found, wall_s=time.monotonic() - started)
     if junit is not None:
-        gate_report.write(junit, gate_report.junit(found), "--junit")
+        report.write(junit, gate_report.junit(found), "--junit")
     if markdown is not None:
-        gate_report.write(markdown, gate_report.markdown(found).encode(), "--markdown")
+        report.write(markdown, gate_report.markdown(found).encode(), "--markdown")
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as whole:
             whole.write(gate_report.markdown(found))

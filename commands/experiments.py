@@ -12,12 +12,15 @@ from commands.options import (
     ApiBase,
     Approver,
     ApproverWait,
+    Cases,
+    Engines,
     Json,
     MaxCalls,
     MaxCost,
     MaxSeconds,
     MaxTokens,
     Model,
+    Scenario,
     Seed,
     TotalCost,
     TotalTokens,
@@ -40,12 +43,12 @@ cli = typer.Typer()
 
 @cli.command()
 def compare(
-    scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or the path of a scenario's folder.")],
+    scenario: Scenario,
     teams: Annotated[str, typer.Option(help="Teams to compare, separated by commas.")] = "solo,supervisor,market",
-    engines: Annotated[str, typer.Option(help="Engines to run them on, separated by commas.")] = "native",
+    engines: Engines = "native",
     model: Model = "sim:medium",
     api_base: ApiBase = None,
-    cases: Annotated[str | None, typer.Option(help="How many cases, or their ids separated by commas.")] = None,
+    cases: Cases = None,
     trials: Annotated[int, typer.Option(help="How often each team does each case.")] = 5,
     seed: Seed = 1,
     max_tokens: MaxTokens = None,
@@ -90,7 +93,7 @@ def compare(
 
 @cli.command()
 def run(
-    scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or the path of a scenario's folder.")],
+    scenario: Scenario,
     case: Annotated[str | None, typer.Option(help="The case's id (default: the first).")] = None,
     team: Annotated[str, typer.Option(help="The team.")] = "solo",
     engine: Annotated[str, typer.Option(help="The engine.")] = "native",

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from experiments import plan as plans
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Scenario = Annotated[str, typer.Argument(help="A shipped scenario's name, or the path of a scenario's folder.")]
+Engines = Annotated[str, typer.Option(help="Engines to run them on, separated by commas.")]
+Cases = Annotated[str | None, typer.Option(help="How many cases, or their ids separated by commas.")]
 Model = Annotated[
     str, typer.Option(help="sim:small|medium|large|oracle, local, or a LiteLLM name such as openai/gpt-4o-mini.")
 ]

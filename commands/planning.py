@@ -7,21 +7,21 @@ from typing import Annotated
 import typer
 
 from commands import options
-from commands.options import ApiBase, Json, Model, Seed
+from commands.options import ApiBase, Cases, Engines, Json, Model, Scenario, Seed
 
 cli = typer.Typer()
 
 
 @cli.command()
 def plan(
-    scenario: Annotated[str, typer.Argument(help="A shipped scenario's name, or the path of a scenario's folder.")],
+    scenario: Scenario,
     teams: Annotated[str, typer.Option(help="Teams to compare, solo among them.")] = "solo,supervisor,market",
     difference: Annotated[float, typer.Option(help="The smallest difference that matters: 0.05 is 5 points.")] = 0.05,
     power: Annotated[float, typer.Option(help="How surely it is to be seen.")] = 0.8,
-    engines: Annotated[str, typer.Option(help="Engines to run them on, separated by commas.")] = "native",
+    engines: Engines = "native",
     model: Model = "sim:medium",
     api_base: ApiBase = None,
-    cases: Annotated[str | None, typer.Option(help="How many cases, or their ids separated by commas.")] = None,
+    cases: Cases = None,
     trials: Annotated[int, typer.Option(help="Trials of each case that you have in mind.")] = 5,
     seed: Seed = 1,
     json: Json = False,

@@ -64,9 +64,10 @@ class Details(Struct, frozen=True):
     times: tuple[Times, ...]
 
 
-def of(folder: ExperimentFolder, store: Store, outcomes: Sequence[Outcome], baseline: str = plans.BASELINE) -> Details:
-    """Of an experiment's graded runs."""
-    rows = store.team_rows(folder.id)
+def of(
+    folder: ExperimentFolder, store: Store, rows: Sequence[RunRow], outcomes: Sequence[Outcome], baseline: str
+) -> Details:
+    """Of an experiment's runs (`rows`), and of those that were graded (`outcomes`)."""
     return Details(
         budget_of(folder),
         any(outcome.simulated for outcome in outcomes),

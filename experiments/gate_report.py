@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
-from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from rich import box
@@ -13,8 +12,6 @@ from rich.table import Table
 
 from experiments.gate import Checked, Criterion
 from experiments.report import as_json
-from traces.errors import InputError
-from traces.home import write_atomically
 
 MARKS = {"met": "yes", "missed": "NO", "undecided": "not enough trials"}
 
@@ -75,14 +72,6 @@ def junit(checked: Checked) -> bytes:
             ET.SubElement(case, "skipped", {"message": f"not enough trials: {one.found}"})
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
-
-
-def write(path: Path, data: bytes, option: str) -> None:
-    """Raises InputError where the file cannot be written."""
-    try:
-        write_atomically(path, data)
-    except OSError as error:
-        raise InputError(f"{option}: {path} cannot be written: {error.strerror}") from None
 
 
 def _fails(one: Criterion, checked: Checked) -> bool:

@@ -82,7 +82,7 @@ def again(
         {group[0].name: _consistency(group) for group in groups(outcomes).values()},
         list(of_teams(_measured(folder, store, outcomes), baseline).values()),
         recommend(verdict, teams, limits, baseline),
-        details.of(folder, store, outcomes, baseline),
+        details.of(folder, store, rows, outcomes, baseline),
         len(rows) - len(outcomes),
     )
 

@@ -13,8 +13,6 @@ from experiments import htmlreport, report, ungraded, words
 from experiments.judging import Judgement, Pair, again
 from experiments.outcome import named
 from traces import home
-from traces.errors import InputError
-from traces.home import write_atomically
 from traces.store import Store
 
 
@@ -165,10 +163,6 @@ def _table(title: str, first: str, *names: str) -> Table:
 
 def write_page(experiment: str, into: Path) -> None:
     """The comparison as one HTML file. Raises InputError where there is nothing to compare or the file cannot be."""
-    folder, store = home.find_experiment(experiment), Store()
-    row = next(row for row in store.experiments() if row.id == folder.id)
-    page = htmlreport.page(row, again(folder.id))
-    try:
-        write_atomically(into, page.encode())
-    except OSError as error:
-        raise InputError(f"--into: {into} cannot be written: {error.strerror}") from None
+    folder = home.find_experiment(experiment)
+    page = htmlreport.page(Store().experiment(folder.id), again(folder.id))
+    report.write(into, page.encode(), "--into")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from experiments.steps import describe, headline
 from experiments.verdict import Compared, TeamSummary, summarise
 from experiments.words import money
 from traces.errors import InputError
-from traces.home import ExperimentFolder, experiment_folder
+from traces.home import ExperimentFolder, experiment_folder, write_atomically
 from traces.kernel import NANO, Record
 from traces.store import Store
 
@@ -81,6 +82,14 @@ def result(folder: ExperimentFolder, outcomes: Sequence[Outcome], digest: str, s
 def _first_error(experiment: str, outcomes: Sequence[Outcome]) -> str:
     failed = min((outcome.run for outcome in outcomes if outcome.status == "failed"), default=None)
     return "" if failed is None else Store().run(experiment, failed).error
+
+
+def write(path: Path, data: bytes, option: str) -> None:
+    """A file that the user named with `option`. Raises InputError where it cannot be written."""
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise InputError(f"{option}: {path} cannot be written: {error.strerror}") from None
 
 
 def as_json(value: Any) -> str:

@@ -29,7 +29,7 @@ class EarlyStop:
         self._file = folder.path / FILE
         self._order = order.cases(plan.seed, plans.case_ids(plan, scenario))
         self._each = plan.trials * len(plan.teams) * len(plan.engines)
-        self._looked = 0
+        self._looked = self._begun = 0
         self._begin(1)
 
     def look(self, outcomes: Sequence[Outcome]) -> str:
@@ -49,7 +49,9 @@ class EarlyStop:
         return next((n for n, case in enumerate(self._order) if done[case] < self._each), len(self._order))
 
     def _begin(self, cases: int) -> None:
-        write_atomically(self._file, str(cases).encode())
+        if cases != self._begun:
+            write_atomically(self._file, str(cases).encode())
+            self._begun = cases
 
 
 def settled(outcomes: Sequence[Outcome], cases: Sequence[str], margin: float) -> bool:

@@ -32,7 +32,7 @@ def page() -> None:
         compare_charts.pareto(found)
     compare_charts.differences(found)
     compare_tables.teams(found)
-    compare_tables.endings(row)
+    compare_tables.endings(row, found)
     compare_charts.by_class(found)
     left, right = st.columns(2)
     with left:

@@ -47,13 +47,12 @@ def ungraded_teams(row: ExperimentRow) -> bool:
     return bool(found)
 
 
-def endings(row: ExperimentRow) -> None:
+def endings(row: ExperimentRow, found: Compared) -> None:
     """What ended the runs of each team, and what each run could use."""
-    found = details.endings(shared.store().team_rows(row.id))
     shared.table(
         [
             {"team": one.team, "ended by": ", ".join(f"{how} {share:.1%}" for how, share in one.shares.items())}
-            for one in found
+            for one in found.endings
         ],
         caption="How runs ended",
     )

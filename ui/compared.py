@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from msgspec import Struct
 
+from experiments.details import Endings, endings
 from experiments.judged import verdict_on
 from experiments.outcome import Outcome
 from experiments.verdict import TeamSummary, Verdict, summarise
@@ -20,6 +21,7 @@ class Compared(Struct, frozen=True):
     verdict: Verdict
     summaries: list[TeamSummary]
     simulated: bool
+    endings: list[Endings]
 
     @property
     def teams(self) -> list[str]:
@@ -36,7 +38,9 @@ def _judged(
     base: str, experiment: str, state: str, done: int, updated: float | None, _row: ExperimentRow
 ) -> Compared | None:
     """`base`, `state`, `done` and `updated` make an experiment be judged anew when it has changed."""
-    outcomes = [o for o in map(Outcome.of_row, shared.store().team_rows(experiment)) if o is not None]
+    rows = shared.store().team_rows(experiment)
+    outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
     if not outcomes:
         return None
-    return Compared(outcomes, verdict_on(_row.plan, outcomes), summarise(outcomes), shared.is_simulated(_row))
+    simulated = shared.is_simulated(_row)
+    return Compared(outcomes, verdict_on(_row.plan, outcomes), summarise(outcomes), simulated, endings(rows))

@@ -52,7 +52,8 @@ def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
     assert len(Labels(tmp_path).of("e")) == 50
     assert len(Labels(tmp_path).of("e", 0)) == 50
     assert Labels(tmp_path).of("e", 1) == []

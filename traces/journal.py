@@ -83,7 +83,8 @@ class Journal:
 
     def write(self, bodies: Sequence[bytes]) -> None:
         """Write events that are already encoded, together or not at all: records' JSON without the closing braces."""
-        self._put(b"".join([b'%b,"crc":"%08x"}\n' % (body, zlib.crc32(body)) for body in bodies]))
+        pieces = [piece for body in bodies for piece in (body, b',"crc":"%08x"}\n' % zlib.crc32(body))]
+        self._put(b"".join(pieces))
         if self._size >= self._segment:
             self._rotate()
         elif time.monotonic() - self._synced >= self._every:

@@ -15,7 +15,11 @@ from msgspec import Struct
 NANO = 1_000_000_000
 
 
-class ToolCall(Struct, frozen=True):
+class _Fixed(Struct, frozen=True, gc=False):
+    """Never changed once it is made, so never part of a cycle: Python's garbage collector need not look at it."""
+
+
+class ToolCall(_Fixed, frozen=True):
     """A model asks for a tool. `arguments` is the JSON text as it came over the wire."""
 
     id: str
@@ -23,7 +27,7 @@ class ToolCall(Struct, frozen=True):
     arguments: str
 
 
-class ChatMessage(Struct, frozen=True, omit_defaults=True):
+class ChatMessage(_Fixed, frozen=True, omit_defaults=True):
     """One entry of a model's prompt. `trusted` is False for text that came from outside the run's instructions:
     documents, tool results, customers' mail and whatever was derived from them by quoting."""
 
@@ -34,7 +38,7 @@ class ChatMessage(Struct, frozen=True, omit_defaults=True):
     trusted: bool = True
 
 
-class Message(Struct, frozen=True, omit_defaults=True):
+class Message(_Fixed, frozen=True, omit_defaults=True):
     """What one agent says to another (`to`) or to a topic, over the bus. `id` counts from 1 in a run."""
 
     id: int
@@ -47,7 +51,7 @@ class Message(Struct, frozen=True, omit_defaults=True):
     trusted: bool = True
 
 
-class Usage(Struct, frozen=True, omit_defaults=True):
+class Usage(_Fixed, frozen=True, omit_defaults=True):
     """What model calls used. `cost_nano_usd` is None as soon as one price in the sum is unknown, never 0 for it.
 
     `latency_s` is all of it, from asking to the last token: in it `queue_s` is the waiting for a place, and
@@ -89,7 +93,7 @@ class Usage(Struct, frozen=True, omit_defaults=True):
         )
 
 
-class Budget(Struct, frozen=True, omit_defaults=True):
+class Budget(_Fixed, frozen=True, omit_defaults=True):
     """What one run may use, shared by its whole team; None is no limit. `seconds` is on the run's clock."""
 
     tokens: int | None = None
@@ -98,7 +102,7 @@ class Budget(Struct, frozen=True, omit_defaults=True):
     calls: int | None = None
 
 
-class Chunk(Struct, frozen=True, omit_defaults=True):
+class Chunk(_Fixed, frozen=True, omit_defaults=True):
     """A retrieved piece of a document. `id` is `source#position`; scores are higher-is-better, ranks count from 1.
     In a trace `text` is left out: it stands in the tool's result."""
 
@@ -112,7 +116,7 @@ class Chunk(Struct, frozen=True, omit_defaults=True):
     text_rank: int | None = None
 
 
-class Check(Struct, frozen=True, omit_defaults=True):
+class Check(_Fixed, frozen=True, omit_defaults=True):
     """One thing that a grader looked at."""
 
     name: str
@@ -121,7 +125,7 @@ class Check(Struct, frozen=True, omit_defaults=True):
     weight: float = 1.0
 
 
-class Fault(Struct, frozen=True, omit_defaults=True):
+class Fault(_Fixed, frozen=True, omit_defaults=True):
     """The true label of an error that a simulated model made: a failure mode of MAST (Cemri et al. 2025)."""
 
     mode: str
@@ -129,7 +133,7 @@ class Fault(Struct, frozen=True, omit_defaults=True):
     detail: str = ""
 
 
-class Lineage(Struct, frozen=True, omit_defaults=True):
+class Lineage(_Fixed, frozen=True, omit_defaults=True):
     """Where a forked run comes from: it shares with run `run` of `experiment` what came before event `step`, where
     `changes` were made (what is changed: to what). `draws` is the parent's trial, which names its random draws."""
 
@@ -140,7 +144,7 @@ class Lineage(Struct, frozen=True, omit_defaults=True):
     draws: int = 0
 
 
-class Run(Struct, frozen=True, omit_defaults=True):
+class Run(_Fixed, frozen=True, omit_defaults=True):
     """One trial: one team on one case with one seed. `simulated` says that its model was."""
 
     scenario: str
@@ -162,7 +166,7 @@ class Run(Struct, frozen=True, omit_defaults=True):
 # --- events: the closed, tagged union that a trace is made of ---------------------------------------------------
 
 
-class _Event(Struct, frozen=True, omit_defaults=True, tag_field="type"):
+class _Event(_Fixed, frozen=True, omit_defaults=True, tag_field="type"):
     pass
 
 
@@ -429,7 +433,7 @@ Event = (
 )
 
 
-class Record(Struct, frozen=True):
+class Record(_Fixed, frozen=True):
     """One line of a journal: event `seq` (from 0) of run number `run` of an experiment, at `t` seconds of the run's
     clock; `wall` is Unix time. Everything but `wall` is the same again for the same seed."""
 

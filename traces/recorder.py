@@ -35,8 +35,8 @@ class Recorder:
         self._journal = journal
         self._keep = keep
         self._seq = 0
-        self._head = b'{"run":%d,"seq":' % run
-        self._waiting: list[tuple[int, float, float, bytes]] = []  # (seq, t, wall, the event's JSON)
+        self._waiting: list[bytes] = []  # lines without their closing braces
+        self._since = 0.0  # when the first of them was recorded
         self._hash = hashlib.blake2b(digest_size=16)
         self._loop = _running_loop()
         self._start = self._loop.time() if self._loop else 0.0
@@ -61,17 +61,19 @@ class Recorder:
 
     def record(self, event: Event) -> int:
         """Write down what happened just now; returns its sequence number."""
-        seq, t, wall = self._seq, self.now(), time.time()
-        self._waiting.append((seq, t, wall, encoded(event)))
-        self._seq = seq + 1
+        record = Record(self.run, self._seq, self.now(), time.time(), event)
+        if not self._waiting:
+            self._since = record.wall
+        self._waiting.append(encoded(record)[:-1])
+        self._seq += 1
         if type(event) is MessageSent:
             self.messages += 1
         if self._keep:
-            self.records.append(Record(self.run, seq, t, wall, event))
-        due = len(self._waiting) >= TOGETHER or wall - self._waiting[0][2] >= WAIT_S or type(event) is RunFinished
+            self.records.append(record)
+        due = len(self._waiting) >= TOGETHER or record.wall - self._since >= WAIT_S or type(event) is RunFinished
         if due or not self._simulates:
             self._settle()
-        return seq
+        return record.seq
 
     @property
     def _simulates(self) -> bool:
@@ -80,16 +82,9 @@ class Recorder:
 
     def _settle(self) -> None:
         """Take the events that wait into the digest, and write them down."""
-        if not self._waiting:
-            return
-        hashed, lines = [], []
-        for seq, t, wall, body in self._waiting:
-            head = b'%b%d,"t":%a' % (self._head, seq, t)
-            hashed.append(b'%b,"event":%b}' % (head, body))
-            lines.append(b'%b,"wall":%.6f,"event":%b' % (head, wall, body))
-        self._waiting.clear()
-        self._hash.update(b"".join(hashed))
-        if self._journal is not None:
+        lines, self._waiting = self._waiting, []
+        self._hash.update(b"".join([undated(line) for line in lines]))
+        if lines and self._journal is not None:
             self._journal.write(lines)
 
     def sync(self) -> None:
@@ -107,12 +102,17 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def encoded(event: Any) -> bytes:
-    """An event's JSON."""
+def undated(line: bytes) -> bytes:
+    """What the digest takes of a record, given as its JSON without the closing brace: all but the wall time."""
+    return line[: line.index(b',"wall":')] + line[line.index(b',"event":') :] + b"}"
+
+
+def encoded(value: Any) -> bytes:
+    """The JSON of an event, or of a record."""
     try:
-        return _encode(event)
+        return _encode(value)
     except UnicodeEncodeError:  # half a surrogate pair, as models and JSON escapes can produce: not text at all
-        return _encode(_scrubbed(msgspec.to_builtins(event)))
+        return _encode(_scrubbed(msgspec.to_builtins(value)))
 
 
 def _scrubbed(value: Any) -> Any:

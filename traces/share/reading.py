@@ -73,7 +73,7 @@ class Shared:
             self._extract(name, scratch)
             with Journal(target) as into:
                 for record in self._records(name, scratch):
-                    into.write([_line(record)])
+                    into.write([encoded(record)[:-1]])
         finally:
             scratch.unlink(missing_ok=True)
 
@@ -219,12 +219,6 @@ def _file(path: Path) -> IO[bytes]:
         return path.open("rb")
     except OSError as error:
         raise Damaged(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _line(record: Record) -> bytes:
-    """A record as the recorder writes it."""
-    body = encoded(record.event)
-    return b'{"run":%d,"seq":%d,"t":%a,"wall":%.6f,"event":%b' % (record.run, record.seq, record.t, record.wall, body)
 
 
 def _reason(error: Exception) -> str:

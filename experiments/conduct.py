@@ -164,7 +164,7 @@ def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lamb
     plan = plans.read(folder)
     progress = Progress(int(folder.read_plan()["total"]))
     _take_up(folder, progress)
-    stop = EarlyStop(plan, scenarios.load(plan.scenario), folder) if plan.stop_early is not None else None
+    stop = EarlyStop(plan, scenarios.load(plan.scenario)) if plan.stop_early is not None else None
     _look(plan, stop, progress)
     _beat(folder, "running", progress)
     state, message = "failed", "the coordinator failed"
@@ -201,6 +201,7 @@ def _do(
     place = executor(folder, plan, _environment(folder, plan))
     workers: list[Worker] = []
     try:
+        _begin(place, stop)
         workers += [place.start(share) for share in range(plan.workers)]
         _follow(folder, plan, place, workers, stop, progress, watch)
     finally:
@@ -259,6 +260,7 @@ def _follow(
             raise Stopped
         if workers:
             _look(plan, stop, progress)
+            _begin(place, stop)
 
 
 def _look(plan: Plan, stop: EarlyStop | None, progress: Progress) -> None:
@@ -266,6 +268,12 @@ def _look(plan: Plan, stop: EarlyStop | None, progress: Progress) -> None:
     progress.ended = _spent(plan.total, progress)
     if stop is not None:
         progress.decided = stop.look(progress.outcomes)
+
+
+def _begin(place: Executor, stop: EarlyStop | None) -> None:
+    """Let the workers begin what the last look allows."""
+    if stop is not None:
+        place.begin(stop.begun)
 
 
 def _spent(total: Budget, progress: Progress) -> str:

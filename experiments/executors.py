@@ -9,7 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing import connection
 from pathlib import Path
 from typing import IO, Protocol
@@ -20,11 +20,13 @@ from experiments import left
 from experiments import plan as plans
 from experiments.order import in_order
 from experiments.plan import Plan, Trial
-from experiments.stopping import Turn
+from experiments.stopping import Turn, write_begun
 from experiments.worker import Done, do, journal_for
 from tasks import scenario as scenarios
+from tasks.scenario import Scenario
 from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder
+from traces.journal import Journal
 
 
 class WorkerLost(HeadcountError):
@@ -53,6 +55,11 @@ class Worker(Protocol):
 class Executor(Protocol):
     def start(self, share: int) -> Worker:
         """A worker for what is left of a share."""
+        ...
+
+    def begin(self, cases: int) -> None:
+        """So many cases, in their order, may be begun by all its workers, those to come too. Said again at each look at
+        an experiment that may stop early; in any other, all may be."""
         ...
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:
@@ -94,6 +101,7 @@ class Processes:
     def __init__(self, folder: ExperimentFolder, of: int, environment: dict[str, str]) -> None:
         self._folder, self._of = folder, of
         self._environment = {**os.environ, **environment}
+        self._begun = 0
 
     def start(self, share: int) -> Worker:
         command = [sys.executable, "-m", "experiments.worker", self._folder.id, str(share), str(self._of)]
@@ -102,6 +110,11 @@ class Processes:
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self._environment
             )
         return _Process(share, process, self._folder.log_file)
+
+    def begin(self, cases: int) -> None:
+        if cases != self._begun:
+            write_begun(self._folder, cases)
+            self._begun = cases
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:
         connection.wait([worker.pipe.fileno() for worker in workers if isinstance(worker, _Process)], seconds)
@@ -157,32 +170,53 @@ class _Process:
 
 
 class Share:
-    """A share that is done by a thread of this process."""
+    """A share that is done by a thread of this process, into a journal that is the thread's from then on."""
 
-    def __init__(self, plan: Plan, runs: Sequence[int], folder: ExperimentFolder, journal: Path, past: bool) -> None:
-        """`past`: go on with runs that were begun, from the journals of the folder; else they begin anew."""
+    def __init__(
+        self,
+        plan: Plan,
+        runs: Sequence[int],
+        folder: ExperimentFolder,
+        journal: Journal,
+        begun: Callable[[], int],
+        past: bool,
+    ) -> None:
+        """`begun`: how many cases may be begun, where the experiment may stop early. `past`: go on with runs that were
+        begun, from the journals of the folder; else they begin anew."""
+        self._plan, self._folder, self._journal, self._begun = plan, folder, journal, begun
         self._done: queue.SimpleQueue[Done | BaseException | None] = queue.SimpleQueue()
+        self._idle = threading.Event()
         self._stopped = False
-        arguments = (plan, set(runs), folder, journal, past)
-        threading.Thread(target=self._work, args=arguments, daemon=True, name="share").start()
+        threading.Thread(target=self._work, args=(set(runs), past), daemon=True, name="share").start()
 
-    def _work(self, plan: Plan, runs: set[int], folder: ExperimentFolder, journal: Path, past: bool) -> None:
+    def _work(self, runs: set[int], past: bool) -> None:
+        plan, folder = self._plan, self._folder
         try:
             scenario = scenarios.load(plan.scenario)
             mine = [trial for trial in in_order(plan, plans.trials(plan, scenario)) if trial.run in runs]
-            turn = Turn(plan, scenario, folder) if plan.stop_early is not None else None
-
-            def may_begin(trial: Trial) -> bool:
-                if self._stopped:
-                    raise SystemExit("the share was stopped")
-                return turn is None or turn.has(trial)
-
             todo, starts = left.left(mine, folder) if past else (mine, {})
-            with journal_for(plan, journal) as log:
-                do(plan, todo, folder.path, log, self._tell, starts, may_begin)
+            with self._journal as journal:
+                do(plan, todo, folder.path, journal, self._tell, starts, self._may_begin(scenario))
             self._done.put(None)
         except BaseException as error:
             self._done.put(error)
+        self._idle.set()
+
+    def _may_begin(self, scenario: Scenario) -> Callable[[Trial], bool]:
+        turn = Turn(self._plan, scenario, self._begun) if self._plan.stop_early is not None else None
+        held: set[int] = set()
+
+        def may_begin(trial: Trial) -> bool:
+            if self._stopped:
+                raise SystemExit("the share was stopped")
+            if turn is None or turn.has(trial):
+                return True
+            if trial.run not in held:
+                held.add(trial.run)
+                self._idle.set()
+            return False
+
+        return may_begin
 
     def _tell(self, done: Done) -> None:
         self._done.put(done)
@@ -192,6 +226,11 @@ class Share:
     def stop(self) -> None:
         """Ask it to end with the run that it is at."""
         self._stopped = True
+
+    def wait(self, seconds: float) -> None:
+        """Return after so many seconds, or as soon as it is at its end or a run has begun to wait for its case."""
+        self._idle.wait(seconds)
+        self._idle.clear()
 
     def take(self, seconds: float) -> tuple[list[Done], bool]:
         """What was finished, waiting so long for the first of it, and whether that is all. Raises what it raised."""
@@ -215,10 +254,15 @@ class Here:
     def __init__(self, folder: ExperimentFolder, plan: Plan) -> None:
         self._folder, self._plan = folder, plan
         self._trials = in_order(plan, plans.trials(plan, scenarios.load(plan.scenario)))
+        self._begun = 0
 
     def start(self, share: int) -> Worker:
         runs = [trial.run for trial in plans.dealt(self._trials, share, self._plan.workers)]
-        return _Thread(share, Share(self._plan, runs, self._folder, self._folder.journal_file(share), past=True))
+        journal = journal_for(self._plan, self._folder.journal_file(share))
+        return _Thread(share, Share(self._plan, runs, self._folder, journal, lambda: self._begun, past=True))
+
+    def begin(self, cases: int) -> None:
+        self._begun = cases
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:
         for worker in workers:

@@ -1,7 +1,7 @@
-"""Ray: each share is done by an actor, somewhere in the cluster, and its journal is carried back as it grows.
+"""Ray: each share is done by an actor, somewhere in the cluster, and what it writes is carried into a journal here.
 
-An actor keeps its journal on its own disk and hands on what was added with every answer; trials go to it all at once,
-and an answer comes about every POLL_S, so Ray's cost a call does not count. Ray is an extra: it is imported when used.
+Trials go to an actor all at once, and it hands on what it finished and wrote about every POLL_S, so Ray's cost a call
+does not count. Ray is an extra: it is imported when used.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
+import queue
 import tempfile
 import zipfile
 from collections.abc import Sequence
@@ -23,14 +24,14 @@ from experiments import plan as plans
 from experiments.executors import Share, Worker, WorkerKilled, WorkerLost
 from experiments.order import in_order
 from experiments.plan import Plan
-from experiments.worker import Done
+from experiments.worker import Done, journal_for
 from tasks import scenario as scenarios
-from traces import journal
 from traces.errors import Unavailable
 from traces.home import ExperimentFolder
 from traces.journal import Journal
 
 POLL_S = 0.2
+MOST_WAITING = 1000
 CODE = ("agents", "experiments", "marketplace", "tasks", "tools", "traces")
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -74,11 +75,21 @@ class OnRay:
             environment,
         )
         self._kit = self._ray.put(msgspec.msgpack.encode(kit))
-        self._actor = self._ray.remote(num_cpus=1, max_restarts=0)(Node)
+        self._actor = self._ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(Node)
+        self._begun = 0
+        self._actors: list[Any] = []
 
     def start(self, share: int) -> Worker:
         todo, _ = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
-        return _OnRay(self._ray, share, self._actor.remote(self._kit, [trial.run for trial in todo]), self._folder)
+        actor = self._actor.remote(self._kit, [trial.run for trial in todo], self._begun)
+        self._actors.append(actor)
+        return _OnRay(self._ray, share, actor, journal_for(self._plan, self._folder.journal_file(share)))
+
+    def begin(self, cases: int) -> None:
+        if cases != self._begun:
+            self._begun = cases
+            for actor in self._actors:
+                actor.begin.remote(cases)
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:
         pending = [worker.pending for worker in workers if isinstance(worker, _OnRay)]
@@ -114,10 +125,34 @@ def _connected(plan: Plan) -> Any:
     return ray
 
 
-class Node:
-    """The actor: a share that is done where Ray has put it."""
+class Outbox(Journal):
+    """A journal that stands elsewhere: what is written waits to be taken there. At most MOST_WAITING writes do; whoever
+    writes more waits too. Nothing is synced, since a run that is lost with its node begins anew."""
 
-    def __init__(self, kit: bytes, runs: list[int]) -> None:
+    def __init__(self) -> None:
+        self._waiting: queue.Queue[Sequence[bytes]] = queue.Queue(MOST_WAITING)
+
+    def write(self, bodies: Sequence[bytes]) -> None:
+        self._waiting.put(bodies)
+
+    def sync(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def taken(self) -> list[bytes]:
+        """What was written since the last call."""
+        found: list[bytes] = []
+        for _ in range(self._waiting.qsize()):
+            found += self._waiting.get_nowait()
+        return found
+
+
+class Node:
+    """The actor: a share that is done where Ray has put it. Ray may call `begin` while `news` waits."""
+
+    def __init__(self, kit: bytes, runs: list[int], begun: int) -> None:
         given = msgspec.msgpack.decode(kit, type=Kit)
         self._scratch = tempfile.TemporaryDirectory(prefix="headcount-")
         folder = ExperimentFolder(Path(self._scratch.name) / "experiments" / Path(given.folder).name).create()
@@ -126,37 +161,35 @@ class Node:
         from agents.models import quiet
 
         quiet.environment()
-        self._journal = folder.journal_file()
-        self._sent: dict[Path, int] = {}
-        self._share = Share(plan, runs, folder, self._journal, past=False)
+        self._begun = begun
+        self._outbox = Outbox()
+        self._share = Share(plan, runs, folder, self._outbox, lambda: self._begun, past=False)
 
-    def news(self) -> tuple[list[bytes], bytes, bool, str]:
-        """The events written and the runs finished since the last call, whether that is all, and what went wrong."""
+    def begin(self, cases: int) -> None:
+        """So many cases may be begun."""
+        self._begun = cases
+
+    def news(self, seconds: float) -> tuple[list[bytes], bytes, bool, str]:
+        """The events written and the runs finished since the last call, whether that is all, and what went wrong.
+        Gathered for so many seconds, or until it has nothing to do."""
+        self._share.wait(seconds)
         error = ""
         done: list[Done] = []
         over = False
         try:
-            done, over = self._share.take(POLL_S)
+            done, over = self._share.take(0)
         except BaseException as raised:
             error = f"{type(raised).__name__}: {raised}"
-        return self._new_lines(), msgspec.json.encode(done), over, error
-
-    def _new_lines(self) -> list[bytes]:
-        """A journal ends with a run's last event before the run is told, so that none is told before it is sent."""
-        found: list[bytes] = []
-        for path in journal.segments(self._journal):
-            for line, after in journal.lines(path, self._sent.get(path, 0)):
-                found.append(line)
-                self._sent[path] = after
-        return found
+        # A run's last event is written before the run is told: taken after it, so that none is told before it is sent.
+        return self._outbox.taken(), msgspec.json.encode(done), over, error
 
 
 class _OnRay:
-    def __init__(self, ray: Any, share: int, actor: Any, folder: ExperimentFolder) -> None:
+    def __init__(self, ray: Any, share: int, actor: Any, journal: Journal) -> None:
         self.share, self.over = share, False
         self._ray, self._actor = ray, actor
-        self._journal = Journal(folder.journal_file(share))
-        self.pending = actor.news.remote()
+        self._journal = journal
+        self.pending = actor.news.remote(POLL_S)
 
     def news(self) -> list[Done]:
         ready, _ = self._ray.wait([self.pending], timeout=0)
@@ -167,11 +200,11 @@ class _OnRay:
         except self._ray.exceptions.RayActorError as lost:
             raise WorkerKilled(f"a worker on Ray was lost: {str(lost).splitlines()[0]}") from None
         if lines:
-            self._journal.write([line[: line.rindex(b',"crc":')] for line in lines])
+            self._journal.write(lines)
         if error:
             raise WorkerLost(f"a worker on Ray ended: {error}")
         if not self.over:
-            self.pending = self._actor.news.remote()
+            self.pending = self._actor.news.remote(POLL_S)
         return msgspec.json.decode(done, type=list[Done])
 
     def end(self) -> None:

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -26,7 +27,7 @@ from experiments.order import in_order
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
 from experiments.rerun import Start
-from experiments.stopping import Turn
+from experiments.stopping import Turn, read_begun
 from experiments.trial import Bench, first_of, run_trial
 from traces import clock, home
 from traces.errors import HeadcountError
@@ -137,7 +138,7 @@ def main(experiment: str, share: int, of: int) -> None:
     plan = plans.read(folder)
     scenario = plans.check(plan)
 
-    turn = Turn(plan, scenario, folder) if plan.stop_early is not None else None
+    turn = Turn(plan, scenario, partial(read_begun, folder)) if plan.stop_early is not None else None
 
     def alive() -> None:
         if os.getppid() != parent:

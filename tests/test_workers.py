@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import time
 from collections import Counter
 from typing import Any
 
 import msgspec
-import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +17,7 @@ from experiments import plan as plans
 from experiments.conduct import Progress, conduct, prepare
 from experiments.executors import WorkerLost
 from experiments.plan import Plan, Trial
+from tests.killing import Killing
 from traces import home, journal
 from traces.errors import InputError, Unavailable
 from traces.home import ExperimentFolder
@@ -38,23 +37,6 @@ def events(folder: ExperimentFolder) -> list[tuple[int, int, float, object]]:
     return [
         (r.run, r.seq, r.t, r.event) for run in store.team_rows(folder.id) for r in store.events(folder.id, run.run)
     ]
-
-
-class Killing:
-    """Kills a worker of this process, so many times, as soon as some runs are done."""
-
-    def __init__(self, some: int, mark: str, times: int = 1) -> None:
-        self.some, self.mark, self.left = some, mark, times
-
-    def __call__(self, progress: Progress) -> None:
-        if not self.left or progress.done < self.some:
-            return
-        for process in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.Error):
-                if self.mark in " ".join(process.cmdline()):
-                    process.kill()
-                    self.left -= 1
-                    return
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,9 @@ from typing import Any
 
 from experiments import words
 from experiments.details import OnKind
-from experiments.judged import plan_of
 from experiments.judging import Judgement
 from experiments.outcome import Outcome, named
-from experiments.plan import Plan
+from experiments.plan import Plan, recorded_in
 from experiments.verdict import TeamSummary
 from traces.rows import ExperimentRow
 
@@ -28,7 +27,7 @@ MORE = ("latency_s", "messages", "calls", "difficulty", "features", "simulated")
 
 def page(row: ExperimentRow, found: Judgement) -> str:
     """The verdict, what it rests on, how it was come by, and how to do it again. Every text is escaped."""
-    plan = plan_of(row.plan) or Plan(row.scenario, model="unknown")
+    plan = recorded_in(row.plan) or Plan(row.scenario, model="unknown")
     return str(
         _template().render(
             row=row,

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from experiments.order import looked_at
 from experiments.outcome import Outcome
-from experiments.plan import BASELINE, Plan
+from experiments.plan import BASELINE, recorded_in
 from experiments.verdict import MARGIN, Verdict, judge
 
 
@@ -18,20 +16,12 @@ def verdict_on(
 ) -> Verdict:
     """`recorded`: what the experiment's folder says of it (experiment.json). `margin`: the plan's, or 5 points, where
     none is given."""
-    plan = plan_of(recorded)
+    plan = recorded_in(recorded)
     order = looked_at(plan, outcomes) if plan is not None else None
     return judge(outcomes, baseline, margin or margin_of(recorded), order)
 
 
 def margin_of(recorded: Mapping[str, Any]) -> float:
     """The difference that does not matter: what the experiment may stop by, or 5 points."""
-    plan = plan_of(recorded)
+    plan = recorded_in(recorded)
     return (plan.stop_early if plan is not None else None) or MARGIN
-
-
-def plan_of(recorded: Mapping[str, Any]) -> Plan | None:
-    """None for what other tools have recorded."""
-    try:
-        return msgspec.convert(recorded.get("plan"), Plan)
-    except msgspec.ValidationError:
-        return None

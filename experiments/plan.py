@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -69,6 +69,15 @@ class Trial(Struct, frozen=True):
 def read(folder: ExperimentFolder) -> Plan:
     """The plan that an experiment was made with."""
     return msgspec.convert(folder.read_plan()["plan"], Plan)
+
+
+def recorded_in(written: Mapping[str, Any]) -> Plan | None:
+    """The plan in what an experiment's folder says of it (experiment.json): fields that are as always are left out
+    there. None for what is no experiment with teams, such as a simulated market."""
+    try:
+        return msgspec.convert(written.get("plan"), Plan)
+    except msgspec.ValidationError:
+        return None
 
 
 def again(folder: ExperimentFolder) -> Plan:

@@ -125,10 +125,8 @@ def _error_bars(chart: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[st
             yield layer["mark"], layer["encoding"]["color"]
 
 
-def test_error_bars_stand_out_from_the_light_and_the_dark_background(
-    compared: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HEADCOUNT_HOME", str(compared))
+def charts_of(page: str, monkeypatch: pytest.MonkeyPatch) -> tuple[AppTest, list[dict[str, Any]]]:
+    """The page, and its charts as Vega-Lite has them: a drawn page without a browser does not show them."""
     charts: list[dict[str, Any]] = []
     draw = style.draw
 
@@ -137,7 +135,14 @@ def test_error_bars_stand_out_from_the_light_and_the_dark_background(
         return draw(chart, alt, **more)
 
     monkeypatch.setattr(style, "draw", seen)
-    opened("compare")
+    return opened(page), charts
+
+
+def test_error_bars_stand_out_from_the_light_and_the_dark_background(
+    compared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADCOUNT_HOME", str(compared))
+    _, charts = charts_of("compare", monkeypatch)
     theme = tomllib.loads((Path(shared.__file__).parents[1] / ".streamlit/config.toml").read_text())["theme"]
     backgrounds = [theme[scheme]["backgroundColor"] for scheme in ("light", "dark")]
     bars = [bar for chart in charts if "layer" in chart for bar in _error_bars(chart)]
@@ -146,6 +151,13 @@ def test_error_bars_stand_out_from_the_light_and_the_dark_background(
         assert mark["strokeWidth"] >= 2
         assert mark.get("opacity", 1) == 1
         assert all(_contrast(one, back) >= 3 for one in colour["scale"]["range"] for back in backgrounds)
+
+
+def test_the_layers_know_the_model_that_nobody_named() -> None:
+    conduct(prepare(Plan("market_brief", ("supervisor",), cases=1, trials=1, workers=1)))
+    layers = said(opened("layers"))
+    assert "trained on\nunknown" not in layers
+    assert "70 billion" in layers
 
 
 def test_a_dead_model_server_is_told_where_one_looks() -> None:

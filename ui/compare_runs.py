@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from agents import table
+from experiments import plan as plans
 from experiments import words
 from experiments.autopsy import TeamFailures, by_team, of_experiment
 from traces import home
@@ -31,9 +32,9 @@ def narrow(team: str | None, kind: str | None) -> None:
 def show(row: ExperimentRow) -> None:
     st.subheader("Runs", anchor=False)
     store = shared.store()
-    plan = row.plan.get("plan", {})
+    plan = plans.recorded_in(row.plan)
     boxes = st.columns(5)
-    team = _box(boxes[0], "Team", [ALL, *map(table.name_of, plan.get("teams", []))], "runs_team")
+    team = _box(boxes[0], "Team", [ALL, *map(table.name_of, plan.teams if plan else ())], "runs_team")
     outcome = _box(boxes[1], "Outcome", OUTCOMES, "runs_outcome")
     status = _box(boxes[2], "Status", STATUSES, "runs_status")
     kind = _box(boxes[3], "Kind of case", [ALL, *_kinds(str(home.home()), row.id, row.state)], "runs_kind")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from agents import table
 from agents.models.model import Card
 from agents.settings import Settings
 from experiments import layer_facts, layers
+from experiments import plan as plans
 from experiments.layers import Layer, Stack
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
@@ -50,13 +53,13 @@ def _run(row: ExperimentRow) -> int | None:
 
 
 def _stack(row: ExperimentRow, run: int | None) -> Stack:
-    plan = row.plan.get("plan", {})
+    plan = plans.recorded_in(row.plan)
     facts = _facts(str(home.home()), row.id, run, row.updated)
     return Stack(
         facts,
-        _card(str(plan.get("model", "")), plan.get("api_base")),
-        _scenario(str(plan.get("scenario", ""))),
-        _teams(row, run),
+        _card(plan.model, plan.api_base) if plan else None,
+        _scenario(plan.scenario) if plan else None,
+        _teams(row, plan.teams, run) if plan else {},
         shared.is_simulated(row),
     )
 
@@ -76,16 +79,16 @@ def _card(model: str, api_base: str | None) -> Card | None:
 
 def _scenario(folder: str) -> Scenario | None:
     try:
-        return scenarios.load(folder) if folder else None
+        return scenarios.load(folder)
     except HeadcountError:
         return None
 
 
-def _teams(row: ExperimentRow, run: int | None) -> dict[str, Settings]:
+def _teams(row: ExperimentRow, names: Iterable[str], run: int | None) -> dict[str, Settings]:
     """The settings of the teams that ran, as far as they can still be read."""
     wanted = shared.store().run(row.id, run).team if run is not None and run < row.total else None
     found = {}
-    for name in row.plan.get("plan", {}).get("teams", []):
+    for name in names:
         try:
             team = table.team(name)
         except HeadcountError:

@@ -6,6 +6,7 @@ import msgspec
 import streamlit as st
 
 from agents import table
+from experiments import plan as plans
 from experiments import words
 from experiments.market import recorded
 from experiments.market.recorded import Dealer, Market, Traded
@@ -72,9 +73,8 @@ def _no_market(row: ExperimentRow) -> None:
 
 
 def _may_trade(row: ExperimentRow) -> bool:
-    if row.plan.get("kind") == "market":
-        return True
-    return "market" in map(table.name_of, row.plan.get("plan", {}).get("teams", []))
+    plan = plans.recorded_in(row.plan)
+    return row.plan.get("kind") == "market" or (plan is not None and "market" in map(table.name_of, plan.teams))
 
 
 def _run(row: ExperimentRow, traded: list[Traded]) -> Traded:

@@ -12,6 +12,7 @@ from traces.kernel import Event, ReputationChanged
 FORGET = 0.98
 PRIOR = (4.0, 1.0)
 """Of an agent that nothing is known of: as of one that had 4 accepted and 1 not, so that newcomers get a chance."""
+_NOTHING = (0.0, 0.0)
 
 
 class Reputation:
@@ -39,7 +40,7 @@ class Reputation:
 
     def observe(self, agent: str, skill: str, accepted: bool) -> None:
         """A delivery was accepted, or it was not or never came."""
-        good, bad = self._seen.get((agent, skill), (0.0, 0.0))
+        good, bad = self._seen.get((agent, skill), _NOTHING)
         self._seen[agent, skill] = (self._forget * good + accepted, self._forget * bad + (not accepted))
         if self._record is not None:
             mean, deviation = round(self.mean(agent, skill), 6), round(self.deviation(agent, skill), 6)
@@ -47,8 +48,9 @@ class Reputation:
 
     def mean(self, agent: str, skill: str) -> float:
         """The expected probability that the next delivery is accepted."""
-        alpha, beta = self.posterior(agent, skill)
-        return alpha / (alpha + beta)
+        good, bad = self._seen.get((agent, skill), _NOTHING)
+        alpha, beta = self._prior
+        return (good + alpha) / ((good + alpha) + (bad + beta))
 
     def deviation(self, agent: str, skill: str) -> float:
         """The standard deviation of that probability: large while little is known."""
@@ -78,7 +80,7 @@ class Reputation:
 
     def posterior(self, agent: str, skill: str) -> tuple[float, float]:
         """(alpha, beta) of the Beta distribution."""
-        good, bad = self._seen.get((agent, skill), (0.0, 0.0))
+        good, bad = self._seen.get((agent, skill), _NOTHING)
         return good + self._prior[0], bad + self._prior[1]
 
 

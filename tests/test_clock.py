@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from traces.clock import Deadlock, VirtualLoop, is_virtual, run
+from traces.clock import Deadlock, VirtualLoop, is_virtual, run, until
 
 
 def test_sleeps_overlap_and_take_no_real_time() -> None:
@@ -62,6 +62,53 @@ def test_synchronous_work_can_charge_time() -> None:
         return loop.time()
 
     assert run(main(), virtual=True) == 6
+
+
+def test_until_lets_everything_happen_that_is_due_before() -> None:
+    seen = []
+
+    async def main() -> list[tuple[str, float]]:
+        loop = asyncio.get_running_loop()
+
+        async def other() -> None:
+            await asyncio.sleep(3)
+            seen.append(("other", loop.time()))
+
+        task = asyncio.create_task(other())
+        for when in (1.0, 2.0, 3.0, 4.0, 3.5):
+            await until(when)
+            seen.append(("until", loop.time()))
+        await task
+        return seen
+
+    moments = [("until", 1.0), ("until", 2.0), ("other", 3.0), ("until", 3.0), ("until", 4.0), ("until", 4.0)]
+    assert run(main(), virtual=True) == moments
+
+
+def test_who_waits_again_and_again_can_be_interrupted() -> None:
+    async def main() -> int:
+        step = 0
+        me = asyncio.current_task()
+        assert me is not None
+        me.cancel()
+        try:
+            for step in range(1000):
+                await until(step + 1.0)
+        except asyncio.CancelledError:
+            return step
+        return 1000
+
+    assert run(main(), virtual=True) <= 100
+
+
+def test_until_sleeps_in_real_time() -> None:
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        when = loop.time() + 0.01
+        await until(when)
+        return loop.time() >= when
+
+    assert run(main(), virtual=False)
 
 
 def test_the_same_code_runs_under_real_time() -> None:

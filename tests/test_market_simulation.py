@@ -8,9 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
 
 import headcount
 from experiments.market import bidders, recording
+from experiments.market.agenda import Agenda
 from experiments.market.bidders import STRATEGIES, Sight
 from experiments.market.population import ENDOWMENT, Setting
 from experiments.market.simulation import Market
@@ -41,20 +45,36 @@ def _summary(**fields: object) -> Summary:
         ("shading", SIGHT, (70, 0.8, 50)),
         ("overconfident", SIGHT, (70, 0.99, 25)),
         ("capacity_aware", SIGHT, (80, 0.8, 50)),
-        ("capacity_aware", SIGHT._replace(wait_s=90), None),
+        ("capacity_aware", structs.replace(SIGHT, wait_s=90), None),
         ("newcomer", SIGHT, (30, 0.8, 50)),
-        ("newcomer", SIGHT._replace(settled=5), (70, 0.8, 50)),
+        ("newcomer", structs.replace(SIGHT, settled=5), (70, 0.8, 50)),
         ("ring", SIGHT, (70, 0.8, 50)),
-        ("ring", SIGHT._replace(allies=2, cheapest=True), (80, 0.8, 50)),
-        ("ring", SIGHT._replace(allies=2), (100, 0.8, 50)),
+        ("ring", structs.replace(SIGHT, allies=2, cheapest=True), (80, 0.8, 50)),
+        ("ring", structs.replace(SIGHT, allies=2), (100, 0.8, 50)),
         ("never_delivers", SIGHT, (100 / 3, 0.99, 20)),
-        ("truthful", SIGHT._replace(cost=101), None),
-        ("shading", SIGHT._replace(cost=101), None),
+        ("truthful", structs.replace(SIGHT, cost=101), None),
+        ("shading", structs.replace(SIGHT, cost=101), None),
     ],
 )
 def test_a_strategy_bids_as_it_says(strategy: str, sight: Sight, offer: tuple[float, float, float] | None) -> None:
     made = STRATEGIES[strategy](sight)
-    assert made == (None if offer is None else pytest.approx(offer))
+    assert (made and structs.astuple(made)) == (None if offer is None else pytest.approx(offer))
+
+
+@given(st.lists(st.lists(st.floats(0, 50), max_size=4), min_size=1, max_size=30), st.sampled_from([0.01, 1.0, 1000.0]))
+def test_the_agenda_is_in_order_of_time_and_then_of_coming(later: list[list[float]], width: float) -> None:
+    agenda, taken, waiting, put, now = Agenda(width), [], [], 0, 0.0
+    for delays in later:
+        for delay in delays:
+            agenda.put(now + delay, _summary, (put,))
+            waiting.append((now + delay, put))
+            put += 1
+        if waiting:
+            now, _, (number,) = agenda.take()
+            taken.append((now, number))
+            assert taken[-1] == min(waiting)
+            waiting.remove(taken[-1])
+        assert bool(agenda) == bool(waiting)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)

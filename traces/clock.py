@@ -10,6 +10,7 @@ from contextvars import Context
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_GIVE_WAY = 100
 
 
 class Deadlock(RuntimeError):
@@ -39,7 +40,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._timers = 0
+        self._timers = self._skips = 0
 
     def time(self) -> float:
         return self._now
@@ -62,6 +63,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def advance(self, seconds: float) -> None:
         """Move the clock without sleeping: for a framework that calls a model synchronously."""
         self._now += seconds
+
+    def skip(self, to: float) -> bool:
+        """Move the clock to a time before which nothing else is to be done. Where something is, and one time in a
+        hundred, so that who interrupts the loop gets through, nothing is changed, and False returned."""
+        self._skips += 1
+        following = self._next_timer()
+        if self._ready or self._skips % _GIVE_WAY == 0 or (following is not None and following <= to):  # type: ignore[attr-defined]
+            return False
+        self._now = max(self._now, to)
+        return True
 
     def _run_once(self) -> None:
         if not self._ready and not self._stopping:  # type: ignore[attr-defined]
@@ -125,6 +136,13 @@ class CatchUpLoop(VirtualLoop):
             self._now, self._since = self._until, time.monotonic()
             self.is_virtual = False
             self.live.set()
+
+
+async def until(when: float) -> None:
+    """Sleep until the loop's clock shows `when`; in virtual time without a turn of the loop, where none is needed."""
+    loop = asyncio.get_running_loop()
+    if not (type(loop) is VirtualLoop and loop.skip(when)):
+        await asyncio.sleep(when - loop.time())
 
 
 def is_virtual() -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from traces.errors import InputError
 
 
-class Sight(NamedTuple):
+class Sight(Struct, frozen=True, gc=False):
     """What a bidder sees when it is asked for a bid. Prices are in tokens, times in seconds.
 
     cost: the price at which it breaks even, its own secret. quality: its true chance of being accepted. reserve: the
@@ -32,7 +33,7 @@ class Sight(NamedTuple):
     settled: int
 
 
-class Offer(NamedTuple):
+class Offer(Struct, frozen=True, gc=False):
     """A bid: the price, the promised quality (0 to 1) and the promised time in seconds."""
 
     price: float

@@ -76,7 +76,7 @@ class Trader:
     spent: float = 0.0
 
 
-class Job(Struct, frozen=True):
+class Job(Struct, frozen=True, gc=False):
     """A piece of work, as it stands on the board under `id`; each attempt has a posting of its own. `value`: what it
     is worth to its poster, which is the reserve."""
 
@@ -128,10 +128,11 @@ def job(number: int, draw: Random, *, alike: bool = False) -> Job:
 def sights(job: Job, asked: list[Trader], now: float) -> list[Sight]:
     """What each of the agents that are asked about a job sees."""
     ring = [agent.rate / agent.quality for agent in asked if agent.strategy == "ring"]
-    return [_sight(job, agent, len(asked) - 1, ring, now) for agent in asked]
+    rivals, slack_s = len(asked) - 1, job.slack_s
+    return [_sight(job, agent, rivals, slack_s, ring, now) for agent in asked]
 
 
-def _sight(job: Job, agent: Trader, rivals: int, ring: list[float], now: float) -> Sight:
+def _sight(job: Job, agent: Trader, rivals: int, slack_s: float, ring: list[float], now: float) -> Sight:
     unit = agent.rate / agent.quality if agent.quality else agent.rate
     allied = agent.strategy == "ring"
     return Sight(
@@ -143,7 +144,7 @@ def _sight(job: Job, agent: Trader, rivals: int, ring: list[float], now: float) 
         cheapest=allied and unit <= min(ring),
         work_s=agent.pace * job.tokens,
         wait_s=max(0.0, agent.free_at - now),
-        slack_s=job.slack_s,
+        slack_s=slack_s,
         in_hand=agent.in_hand,
         places=PLACES,
         settled=agent.settled,

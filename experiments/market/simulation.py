@@ -9,13 +9,13 @@ drawn comes from the seed.
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from experiments.market import population
+from experiments.market.agenda import Agenda
 from experiments.market.bidders import IDLERS
 from experiments.market.population import ENDOWMENT, PACE, PLACES, SKILLS, TOKENS, Job, Setting, Trader
 from experiments.market.tally import Summary, Tally
@@ -24,12 +24,14 @@ from marketplace.board import Board, Posting, State
 from marketplace.ledger import Ledger
 from marketplace.mechanisms import MECHANISMS, Award, Terms
 from marketplace.reputation import Reputation
+from traces import clock
 from traces.errors import InputError
 from traces.kernel import BidMade, Event
 from traces.streams import stream
 
 CALL_S = 2.0  # from a call for bids to the award
 ROUND = 32
+TOGETHER = 16  # postings that come in while a slot of the agenda lasts
 POSTER = "poster"
 
 Record = Callable[[Event], object]
@@ -82,20 +84,18 @@ class Market:
         self._draw = {name: stream(setting.seed, "market", name) for name in ("arrivals", "jobs", "calls", "work")}
         self._alike = setting.mechanism == "double_auction"
         self._rate = setting.load * setting.agents / (PACE * TOKENS)
-        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._order = 0
+        self._agenda = Agenda(TOGETHER / self._rate)
         self._now = 0.0
         self._rounds: list[list[Job]] = [[] for _ in SKILLS]
 
     async def run(self) -> Summary:
         """Until every job has ended."""
-        clock = asyncio.get_running_loop().time
-        start = clock()
+        start = asyncio.get_running_loop().time()
         self._later(0.0, self._arrive, 0)
         while self._agenda or self._flush():
-            when, _, action, arguments = heapq.heappop(self._agenda)
+            when, action, arguments = self._agenda.take()
             if when > self._now:
-                await asyncio.sleep(start + when - clock())
+                await clock.until(start + when)
                 self._now = when
             action(*arguments)
         return self.tally.summary(self._now, self._reputation, self.ledger)
@@ -104,8 +104,7 @@ class Market:
         return self.standing.mean(trader.name, SKILLS[trader.skill])
 
     def _later(self, seconds: float, action: Callable[..., None], *arguments: Any) -> None:
-        self._order += 1
-        heapq.heappush(self._agenda, (self._now + seconds, self._order, action, arguments))
+        self._agenda.put(self._now + seconds, action, arguments)
 
     def _flush(self) -> bool:
         """Close the rounds that nothing more will come to fill."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -96,7 +96,6 @@ class Posting:
     reposted: int = 0
     failed: tuple[str, ...] = ()
     waits_for: int = 0
-    bids: list[BidMade] = field(default_factory=list)
 
 
 class Board:
@@ -159,7 +158,6 @@ class Board:
             for posting_id in (bid.posting, *bid.bundle):
                 self._may(posting_id, State.AWARDED)
         for bid in bids:
-            self.postings[bid.posting].bids.append(bid)
             self._record(bid)
         awards = self._mechanism(bids, self._terms())
         for award in awards:

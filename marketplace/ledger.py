@@ -19,7 +19,7 @@ class Overdrawn(InputError):
     """A payment would take its payer below its limit."""
 
 
-class Escrow(Struct):
+class Escrow(Struct, gc=False):
     """What is held for a posting until it is accepted or has failed."""
 
     payer: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from agents.models import quiet
-from ui import inbox, shared, style
+from ui import inbox, loading, shared, style
 
 quiet.environment()
 st.set_page_config(page_title="Headcount", page_icon="🧮", layout="wide")
@@ -43,3 +43,4 @@ shared.PAGES.update(
 # The default page answers at / alone; links to /home lead there as well.
 sections[""].append(st.Page(shared.opened("home"), title="Home", url_path="home", visibility="hidden"))
 st.navigation(sections, position="top").run()
+loading.ahead(list(shared.PAGES))

@@ -36,25 +36,31 @@ PAGES = {
     "live": "Live",
     "compare": "Compare",
     "replay": "Replay",
-    "layers": "Layers",
     "approvals": "Approvals",
+    "market": "Market",
+    "layers": "Layers",
+    "own_job": "Your own job",
+    "knowledge": "Knowledge",
     "models": "Models",
     "settings": "Settings",
 }
+SECTIONS = {"market": "Understand", "layers": "Understand", "own_job": "Prepare", "knowledge": "Prepare"}
 RUNS, ROUNDS = 10_000, 5
 SMALL, OF = 50, 100
+READING_S = 5
 PAINT_MS, CHANGE_MS = 2000.0, 1000.0
 
 
 def fill(runs: int) -> None:
-    """Half of the runs in one experiment, the others in small ones: real simulated runs, recorded again and again."""
+    """Half of the runs in one experiment, the newest, which pages open by themselves; the others in small ones. Real
+    simulated runs, recorded again and again."""
     folder = prepare(Plan("market_brief", cases=6, trials=4))
     conduct(folder)
     store = Store()
     recorded = [[r.event for r in store.events(folder.id, row.run)] for row in store.runs(folder.id)]
-    sizes = [runs - SMALL * OF, *[OF] * SMALL]
-    for number, size in enumerate(sizes):
-        _again(folder, recorded, size, f"20260101-{number:06d}-copy")
+    for number in range(SMALL):
+        _again(folder, recorded, OF, f"20260101-{number:06d}-copy")
+    _again(folder, recorded, runs - SMALL * OF, f"{home.new_id()}-large")
     store.refresh()
 
 
@@ -84,6 +90,10 @@ def measure() -> Iterator[Figure]:
         fill(RUNS)
         with app_server(home.home()) as url, browser_page() as (page, _):
             yield _figure("first paint, first visitor of a new server", [_open(page, url)], PAINT_MS)
+            page.wait_for_timeout(1000 * READING_S)
+            yield _figure(
+                f"to live, {READING_S} s later, nobody was there before", [_change(page, url, "live")[1]], CHANGE_MS
+            )
             yield _figure("first paint, later", [_open(page, url) for _ in range(ROUNDS)], PAINT_MS)
             for name in PAGES:
                 page.goto(f"{url}/{name}")
@@ -110,12 +120,10 @@ def _change(page: Any, url: str, name: str) -> tuple[float, float]:
     page.goto(f"{url}/home")
     page.get_by_role("heading", name=PAGES["home"]).wait_for()
     page.wait_for_function(SETTLED, timeout=120_000)
-    link = page.get_by_role("link", name=name.capitalize(), exact=True).or_(
-        page.get_by_role("menuitem", name=name.capitalize(), exact=True)
-    )
+    title = "Home" if name == "home" else PAGES[name]
+    link = page.get_by_role("link", name=title, exact=True).or_(page.get_by_role("menuitem", name=title, exact=True))
     if link.count() == 0:
-        section = "Understand" if name == "layers" else "More"
-        page.get_by_text(section, exact=True).first.click()
+        page.get_by_text(SECTIONS.get(name, "More"), exact=True).first.click()
     started = time.perf_counter()
     link.last.click()
     page.get_by_role("heading", level=1, name=PAGES[name]).wait_for()

@@ -52,23 +52,19 @@ def success_interval(outcomes: Sequence[Outcome]) -> Interval:
 
 
 def _effective(cases: dict[str, list[bool]], rate: float, n: int) -> float:
-    from scipy import stats
-
     m = len(cases)
     if rate in (0.0, 1.0):
         return float(m)
     means = np.array([np.mean(won) for won in cases.values()])
     variance = float(np.var(means, ddof=1)) / m
     effective = n if variance == 0 else min(float(n), rate * (1 - rate) / variance)
-    z, t = stats.norm.ppf((1 + LEVEL) / 2), stats.t.ppf((1 + LEVEL) / 2, m - 1)
-    return float(max(1.0, effective * (z / t) ** 2))
+    z, t = _normal((1 + LEVEL) / 2), _student(m - 1, (1 + LEVEL) / 2)
+    return max(1.0, effective * (z / t) ** 2)
 
 
 def wilson(rate: float, n: float) -> tuple[float, float]:
     """Wilson 1927, for a number of trials that need not be whole."""
-    from scipy import stats
-
-    z = float(stats.norm.ppf((1 + LEVEL) / 2))
+    z = _normal((1 + LEVEL) / 2)
     middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
@@ -98,8 +94,6 @@ def difference_interval(a: Sequence[Outcome], b: Sequence[Outcome], level: float
 
 def _mean(diffs: dict[str, list[int]], level: float) -> tuple[Interval, np.ndarray]:
     """The mean over cases with its interval, and what it rests on: the cases' means, or a single case's trials."""
-    from scipy import stats
-
     units = np.array([np.mean(d) for d in diffs.values()])
     value = float(units.mean())
     if len(units) == 1:
@@ -108,7 +102,7 @@ def _mean(diffs: dict[str, list[int]], level: float) -> tuple[Interval, np.ndarr
     if float(np.ptp(units)) == 0:
         half = min(1.0, 3 / m)
     else:
-        half = float(stats.t.ppf((1 + level) / 2, m - 1) * units.std(ddof=1) / math.sqrt(m))
+        half = _student(m - 1, (1 + level) / 2) * float(units.std(ddof=1)) / math.sqrt(m)
     return Interval(value, max(-1.0, value - half), min(1.0, value + half)), units
 
 
@@ -155,14 +149,12 @@ def mcnemar(a: Sequence[Outcome], b: Sequence[Outcome]) -> float | None:
 def equivalent(difference: Difference, margin: float, alpha: float = 1 - LEVEL) -> bool:
     """Whether the two are as good as each other up to `margin`, by two one-sided tests (Schuirmann 1987): the interval
     at 1 - 2 alpha lies within it. Uses the interval's own scale, Student's with (cases - 1) degrees of freedom."""
-    from scipy import stats
-
     m = difference.cases if difference.cases > 1 else difference.pairs
     if m < 2:
         return False
     half = (difference.high - difference.low) / 2
-    ratio = stats.t.ppf(1 - alpha, m - 1) / stats.t.ppf(1 - alpha / 2, m - 1)
-    return bool(abs(difference.value) + half * ratio < margin)
+    ratio = _student(m - 1, 1 - alpha) / _student(m - 1, 1 - alpha / 2)
+    return abs(difference.value) + half * ratio < margin
 
 
 def pass_hat_k(outcomes: Sequence[Outcome], k: int) -> float | None:
@@ -211,6 +203,20 @@ def cases_needed(difference: Difference, margin: float) -> int | None:
     if half <= 0 or distance <= 0:
         return None
     return math.ceil(difference.cases * (half / distance) ** 2)
+
+
+def _normal(share: float) -> float:
+    """The standard normal quantile. (scipy.special, and not scipy.stats, which takes a second to import.)"""
+    from scipy.special import ndtri
+
+    return float(ndtri(share))
+
+
+def _student(freedom: int, share: float) -> float:
+    """The quantile of Student's t."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, share))
 
 
 def _by_case(outcomes: Sequence[Outcome]) -> dict[str, list[bool]]:

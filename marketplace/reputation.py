@@ -60,10 +60,7 @@ class Reputation:
 
     def interval(self, agent: str, skill: str, level: float = 0.95) -> tuple[float, float]:
         """The central credible interval of that probability."""
-        from scipy.stats import beta
-
-        low, high = beta.interval(level, *self.posterior(agent, skill))
-        return float(low), float(high)
+        return credible(*self.posterior(agent, skill), level)
 
     def sample(self, agent: str, skill: str, draw: random.Random) -> float:
         """A draw from the posterior. Ranking agents by draws in the place of means explores newcomers just as often as
@@ -95,3 +92,11 @@ def thompson(reputation: Reputation, draw: random.Random) -> Callable[[str, str]
         return drawn[agent, skill]
 
     return of
+
+
+def credible(alpha: float, beta: float, level: float = 0.95) -> tuple[float, float]:
+    """The central credible interval of a probability that is known as Beta(alpha, beta)."""
+    from scipy.special import betaincinv
+
+    low, high = betaincinv(alpha, beta, ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)

@@ -23,7 +23,7 @@ from tasks import graders, yamlfile
 from tasks.case import Case, Strict
 from tools import registry
 from tools.chunking import Strategy
-from tools.policy import Rule
+from tools.rules import Rule
 from traces.errors import InputError, ScenarioError
 from traces.kernel import Budget
 

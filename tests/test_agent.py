@@ -13,7 +13,8 @@ from agents.asking import Review
 from agents.models.scripted import Line, ScriptedModel
 from marketplace.bus import Bus
 from tools import registry
-from tools.policy import Gate, Rule, SimulatedApprover
+from tools.policy import Gate, SimulatedApprover
+from tools.rules import Rule
 from tools.tool import Effect, Tool, ToolError, World, from_function
 from tools.toolbox import Toolbox
 from traces.clock import run

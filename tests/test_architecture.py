@@ -31,7 +31,15 @@ def test_the_top_level_names_are_ours(name: str) -> None:
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:
-    check = f"{code}\nimport sys; found = [n for n in {HEAVY} if n in sys.modules]; assert not found, found"
+    _loads_none_of(HEAVY, code)
+
+
+def test_the_first_page_of_the_app_shows_before_anything_heavy_is_imported() -> None:
+    _loads_none_of([*set(HEAVY) - {"streamlit"}, "pydantic"], "import ui.home, ui.loading, ui.shared, ui.style")
+
+
+def _loads_none_of(heavy: list[str], code: str) -> None:
+    check = f"{code}\nimport sys; found = [n for n in {heavy} if n in sys.modules]; assert not found, found"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from tools import chunking, documents, registry, sandbox
 from tools.documents import Document
-from tools.policy import Ask, Decision, Gate, Rule, SimulatedApprover
+from tools.policy import Ask, Decision, Gate, SimulatedApprover
 from tools.retrieval import FUSION_K, Knowledge, fuse
+from tools.rules import Rule
 from tools.sql import ROWS, query_database
 from tools.tool import ToolError, World
 from traces.errors import InputError

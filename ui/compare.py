@@ -67,8 +67,9 @@ def _verdict(row: ExperimentRow, found: Compared) -> None:
         )
 
 
+@st.fragment
 def _recommendation(found: Compared) -> None:
-    """What to take under the reader's own limits."""
+    """What to take under the reader's own limits; a slider that is moved draws this alone anew."""
     st.subheader("Under your limits", anchor=False)
     first, second, third = st.columns(3)
     priced = [s.cost_usd for s in found.summaries if s.cost_usd is not None]

@@ -29,7 +29,9 @@ def narrow(team: str | None, kind: str | None) -> None:
     st.session_state["runs_page"] = 1
 
 
+@st.fragment
 def show(row: ExperimentRow) -> None:
+    """The table with its boxes; what is chosen there draws it alone anew."""
     st.subheader("Runs", anchor=False)
     store = shared.store()
     plan = plans.recorded_in(row.plan)

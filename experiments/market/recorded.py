@@ -14,6 +14,7 @@ from msgspec import Struct
 from marketplace import measures
 from marketplace.ledger import HOUSE, MINT
 from marketplace.measures import Story
+from marketplace.reputation import credible
 from traces import kernel as k
 from traces.kernel import Record
 from traces.store import Store
@@ -254,13 +255,10 @@ def standings(records: Iterable[Record]) -> list[Standing]:
 
 
 def _interval(mean: float, deviation: float) -> tuple[float, float]:
-    from scipy.stats import beta
-
     if not 0 < mean < 1 or deviation <= 0:
         return mean, mean
     evidence = mean * (1 - mean) / deviation**2 - 1
-    low, high = beta.interval(0.95, mean * evidence, (1 - mean) * evidence)
-    return float(low), float(high)
+    return credible(mean * evidence, (1 - mean) * evidence)
 
 
 def dealers(market: Market) -> list[Dealer]:

@@ -6,19 +6,21 @@ does not count. Ray is an extra: it is imported when used.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import io
 import os
 import queue
 import tempfile
+import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from agents.models import catalog
+from agents.models import catalog, gguf
 from experiments import left
 from experiments import plan as plans
 from experiments.executors import Share, Worker, WorkerKilled, WorkerLost
@@ -26,11 +28,12 @@ from experiments.order import in_order
 from experiments.plan import Plan
 from experiments.worker import Done, journal_for
 from tasks import scenario as scenarios
-from traces.errors import Unavailable
+from traces.errors import HeadcountError, Unavailable
 from traces.home import ExperimentFolder
 from traces.journal import Journal
 
 POLL_S = 0.2
+LEAVE_S = 2.0
 MOST_WAITING = 1000
 CODE = ("agents", "experiments", "marketplace", "tasks", "tools", "traces")
 _QUIET = {
@@ -65,36 +68,30 @@ class OnRay:
         self._folder, self._plan = folder, plan
         self._trials = in_order(plan, plans.trials(plan, scenarios.load(plan.scenario)))
         self._ray = _connected(plan)
-        scenario = Path(plan.scenario)
-        kit = Kit(
-            plan,
-            str(folder.path),
-            folder.plan_file.read_bytes(),
-            _zipped(folder.path, ("teams", catalog.FILE)),
-            _zipped(scenario.parent, (scenario.name,)),
-            environment,
-        )
-        self._kit = self._ray.put(msgspec.msgpack.encode(kit))
+        self._kit = self._ray.put(packed(folder, plan, environment))
         self._actor = self._ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(Node)
         self._begun = 0
         self._actors: list[Any] = []
 
     def start(self, share: int) -> Worker:
         todo, _ = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
-        actor = self._actor.remote(self._kit, [trial.run for trial in todo], self._begun)
-        self._actors.append(actor)
-        return _OnRay(self._ray, share, actor, journal_for(self._plan, self._folder.journal_file(share)))
+        with _reached():
+            actor = self._actor.remote(self._kit, [trial.run for trial in todo], self._begun)
+            self._actors.append(actor)
+            return _OnRay(self._ray, share, actor, journal_for(self._plan, self._folder.journal_file(share)))
 
     def begin(self, cases: int) -> None:
         if cases != self._begun:
             self._begun = cases
-            for actor in self._actors:
-                actor.begin.remote(cases)
+            with _reached():
+                for actor in self._actors:
+                    actor.begin.remote(cases)
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:
         pending = [worker.pending for worker in workers if isinstance(worker, _OnRay)]
         if pending:
-            self._ray.wait(pending, num_returns=1, timeout=seconds)
+            with _reached():
+                self._ray.wait(pending, num_returns=1, timeout=seconds)
 
     def close(self) -> None:
         self._ray.shutdown()
@@ -104,6 +101,8 @@ def _connected(plan: Plan) -> Any:
     """The module `ray`, connected. Nothing is reported to anyone, no dashboard, and here only this machine can reach
     it. Raises Unavailable where there is no cluster at the address."""
     os.environ.update(_QUIET)
+    if plan.on != "ray":
+        take_token()
     import ray
 
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
@@ -119,10 +118,22 @@ def _connected(plan: Plan) -> Any:
         return ray
     root = Path(__file__).parents[1]
     try:
-        ray.init(plan.on, runtime_env={"py_modules": [str(root / name) for name in CODE]}, **options)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        raise Unavailable(f"--on {plan.on}: there is no Ray cluster to be reached there: {error}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the error says it all
+            ray.init(plan.on, runtime_env={"py_modules": [str(root / name) for name in CODE]}, **options)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError, ray.exceptions.AuthenticationError) as error:
+        raise Unavailable(
+            f"--on {plan.on}: there is no Ray cluster to be reached there: {error}; if it asks for a token, put its "
+            "token into ~/.ray/auth_token or RAY_AUTH_TOKEN"
+        ) from None
     return ray
+
+
+def take_token() -> None:
+    """A cluster that was started where there is a token asks for it; Ray's client shows it only where it is told to."""
+    named = any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    if named or (Path.home() / ".ray" / "auth_token").is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 class Outbox(Journal):
@@ -154,10 +165,13 @@ class Node:
 
     def __init__(self, kit: bytes, runs: list[int], begun: int) -> None:
         given = msgspec.msgpack.decode(kit, type=Kit)
-        self._scratch = tempfile.TemporaryDirectory(prefix="headcount-")
-        folder = ExperimentFolder(Path(self._scratch.name) / "experiments" / Path(given.folder).name).create()
+        plan, folder = given.plan, ExperimentFolder(Path(given.folder))
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         os.environ.update(given.environment)
-        plan = given.plan if _is_here(given) else _unpacked(given, folder)
+        if not _is_here(given):
+            self._scratch = tempfile.TemporaryDirectory(prefix="headcount-", ignore_cleanup_errors=True)
+            folder = ExperimentFolder(Path(self._scratch.name) / "experiments" / folder.id).create()
+            plan = _unpacked(given, folder)
         from agents.models import quiet
 
         quiet.environment()
@@ -183,6 +197,11 @@ class Node:
         # A run's last event is written before the run is told: taken after it, so that none is told before it is sent.
         return self._outbox.taken(), msgspec.json.encode(done), over, error
 
+    def leave(self) -> None:
+        """Leave nothing behind on this machine; what is under way comes to nothing."""
+        if self._scratch is not None:
+            self._scratch.cleanup()
+
 
 class _OnRay:
     def __init__(self, ray: Any, share: int, actor: Any, journal: Journal) -> None:
@@ -192,24 +211,60 @@ class _OnRay:
         self.pending = actor.news.remote(POLL_S)
 
     def news(self) -> list[Done]:
-        ready, _ = self._ray.wait([self.pending], timeout=0)
-        if not ready or self.over:
+        if self.over:
             return []
-        try:
-            lines, done, self.over, error = self._ray.get(self.pending)
-        except self._ray.exceptions.RayActorError as lost:
-            raise WorkerKilled(f"a worker on Ray was lost: {str(lost).splitlines()[0]}") from None
+        with _reached():
+            ready, _ = self._ray.wait([self.pending], timeout=0)
+            if not ready:
+                return []
+            lines, done, self.over, error = self._got()
+            if not self.over:
+                self.pending = self._actor.news.remote(POLL_S)
         if lines:
             self._journal.write(lines)
         if error:
             raise WorkerLost(f"a worker on Ray ended: {error}")
-        if not self.over:
-            self.pending = self._actor.news.remote(POLL_S)
         return msgspec.json.decode(done, type=list[Done])
 
+    def _got(self) -> Any:
+        try:
+            return self._ray.get(self.pending)
+        except self._ray.exceptions.RayActorError as lost:
+            lines = str(lost).strip().splitlines()
+            if lost.actor_init_failed:
+                raise WorkerLost(f"a worker on Ray cannot begin: {lines[-1]}") from None
+            raise WorkerKilled(f"a worker on Ray was lost: {lines[0]}") from None
+
     def end(self) -> None:
-        self._ray.kill(self._actor)
+        with contextlib.suppress(WorkerLost), _reached():
+            self._ray.wait([self._actor.leave.remote()], timeout=LEAVE_S)
+            self._ray.kill(self._actor)
         self._journal.close()
+
+
+@contextlib.contextmanager
+def _reached() -> Iterator[None]:
+    """Raises WorkerLost for whatever Ray raises where its cluster has gone away: it has no one type for that."""
+    try:
+        yield
+    except HeadcountError:
+        raise
+    except Exception as gone:
+        raise WorkerLost(f"the Ray cluster failed, or cannot be reached any more: {gone}") from gone
+
+
+def packed(folder: ExperimentFolder, plan: Plan, environment: dict[str, str]) -> bytes:
+    """The kit for the nodes of an experiment."""
+    scenario = Path(plan.scenario)
+    kit = Kit(
+        plan,
+        str(folder.path),
+        folder.plan_file.read_bytes(),
+        _zipped(folder.path, ("teams", catalog.FILE)),
+        _zipped(scenario.parent, (scenario.name,)),
+        environment,
+    )
+    return msgspec.msgpack.encode(kit)
 
 
 def _is_here(kit: Kit) -> bool:
@@ -219,11 +274,12 @@ def _is_here(kit: Kit) -> bool:
 
 
 def _unpacked(kit: Kit, folder: ExperimentFolder) -> Plan:
-    """The plan with the files that came along."""
+    """The plan with the files that came along. A local model is served by this machine for itself."""
     for content, target in ((kit.files, folder.path), (kit.scenario, folder.path / "scenario")):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             archive.extractall(target)
     os.environ["HEADCOUNT_HOME"] = str(folder.path.parent.parent)
+    os.environ.pop(gguf.VARIABLE, None)
     if (folder.path / catalog.FILE).is_file():
         os.environ[catalog.VARIABLE] = str(folder.path / catalog.FILE)
     teams = tuple(name.replace(kit.folder, str(folder.path)) for name in kit.plan.teams)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,6 +21,8 @@ from experiments import plan as plans
 from experiments.conduct import Progress, conduct, prepare
 from experiments.executors import WorkerLost
 from experiments.plan import Plan, Trial
+from experiments.worker import Done
+from tasks.scenario import SHIPPED
 from tests.killing import Killing
 from traces import home, journal
 from traces.errors import InputError, Unavailable
@@ -78,6 +84,47 @@ def test_ray_gives_the_same_to_the_byte_though_a_worker_is_killed(
     check(folder, conduct(folder, kill), expected)
     assert kill.left == 0
     assert {journal.place(path)[0] for path in folder.journals()} == {"journal-0", "journal-1"}
+
+
+def test_a_node_on_another_machine_gives_the_same_from_what_it_was_sent_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADCOUNT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "there"))
+    (tmp_path / "there").mkdir()
+    scenario = shutil.copytree(SHIPPED / "market_brief", tmp_path / "mine")
+    (tmp_path / "careful.yaml").write_text("shape: supervisor\nreviewer: null\n")
+    plan = Plan(str(scenario), teams=("solo", str(tmp_path / "careful.yaml")), cases=3, trials=1, workers=1)
+    folder = prepare(plan)
+    kit = executors_ray.packed(folder, plans.read(folder), {})
+    expected = {outcome.run: outcome for outcome in conduct(folder).outcomes}
+    shutil.rmtree(scenario)
+    shutil.rmtree(tmp_path / "home")
+    node = executors_ray.Node(kit, list(expected), 0)
+    lines, done, over, error = node.news(60)
+    assert (over, error) == (True, "")
+    found = [done.outcome for done in msgspec.json.decode(done, type=list[Done])]
+    assert {o.run: msgspec.structs.replace(o, wall_s=0) for o in found} == {
+        run: msgspec.structs.replace(o, wall_s=0) for run, o in expected.items()
+    }
+    assert {msgspec.json.decode(line + b"}")["run"] for line in lines} == set(expected)
+    node.leave()
+    assert list((tmp_path / "there").iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_token_is_shown_to_a_cluster_where_there_is_one(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    if there:
+        (tmp_path / ".ray").mkdir()
+        (tmp_path / ".ray" / "auth_token").touch()
+    executors_ray.take_token()
+    assert os.environ.get("RAY_AUTH_MODE") == ("token" if there else None)
 
 
 def test_a_share_on_which_every_worker_dies_ends_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:

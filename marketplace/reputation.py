@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from math import sqrt
 from types import MappingProxyType
@@ -34,21 +35,22 @@ class Reputation:
     ) -> None:
         """`known`: what was earned before, as (good, bad) evidence by agent and skill."""
         self._record, self._forget, self._prior = record, forget, prior
-        self._seen: dict[tuple[str, str], tuple[float, float]] = {
-            (agent, skill): evidence for agent, skills in known.items() for skill, evidence in skills.items()
-        }
+        self._seen: defaultdict[str, dict[str, tuple[float, float]]] = defaultdict(dict)  # by skill and agent
+        for agent, skills in known.items():
+            for skill, evidence in skills.items():
+                self._seen[skill][agent] = evidence
 
     def observe(self, agent: str, skill: str, accepted: bool) -> None:
         """A delivery was accepted, or it was not or never came."""
-        good, bad = self._seen.get((agent, skill), _NOTHING)
-        self._seen[agent, skill] = (self._forget * good + accepted, self._forget * bad + (not accepted))
+        good, bad = self._seen[skill].get(agent, _NOTHING)
+        self._seen[skill][agent] = (self._forget * good + accepted, self._forget * bad + (not accepted))
         if self._record is not None:
             mean, deviation = round(self.mean(agent, skill), 6), round(self.deviation(agent, skill), 6)
             self._record(ReputationChanged(agent, skill, accepted, mean, deviation))
 
     def mean(self, agent: str, skill: str) -> float:
         """The expected probability that the next delivery is accepted."""
-        good, bad = self._seen.get((agent, skill), _NOTHING)
+        good, bad = self._seen[skill].get(agent, _NOTHING)
         alpha, beta = self._prior
         return (good + alpha) / ((good + alpha) + (bad + beta))
 
@@ -71,13 +73,14 @@ class Reputation:
     def known(self) -> dict[str, dict[str, tuple[float, float]]]:
         """All evidence, in the form in which another market starts with it."""
         found: dict[str, dict[str, tuple[float, float]]] = {}
-        for (agent, skill), evidence in sorted(self._seen.items()):
-            found.setdefault(agent, {})[skill] = evidence
-        return found
+        for skill in sorted(self._seen):
+            for agent, evidence in self._seen[skill].items():
+                found.setdefault(agent, {})[skill] = evidence
+        return dict(sorted(found.items()))
 
     def posterior(self, agent: str, skill: str) -> tuple[float, float]:
         """(alpha, beta) of the Beta distribution."""
-        good, bad = self._seen.get((agent, skill), _NOTHING)
+        good, bad = self._seen[skill].get(agent, _NOTHING)
         return good + self._prior[0], bad + self._prior[1]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from random import Random
 
 from msgspec import Struct, field, structs
@@ -51,8 +50,7 @@ class Setting(Struct, frozen=True):
     penalty_percent: int = 10
 
 
-@dataclass(slots=True)
-class Trader:
+class Trader(Struct, gc=False):
     """An agent of the market, and what has become of it. `rate`: its cost a token of work; `pace`: its seconds a token;
     `reply_s`: how long it takes to answer a call. `free_at`: when all it has in hand will be done. `earned`: payments
     less fees and penalties."""

@@ -5,15 +5,32 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 from msgspec import Struct
 
+from experiments import skeleton
+from experiments.steps import TITLES
 from traces import kernel
 from traces.errors import InputError
 from traces.store import Store
 
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
+
 KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in kernel.Event.__args__)
+_NAMES = {
+    skeleton.tag(kind): f"{skeleton.tag(kind)} {known.group} {TITLES[kind]}".lower()
+    for kind, known in skeleton.KINDS.items()
+}
+# What of an event's JSON is no text: names of fields, numbers.
+_NO_TEXT = r"\"\w+\":(-?[0-9][0-9.eE+-]*|true|false|null)?"
+_FIELDS = (
+    " ".join(name for known in vars(kernel).values() for name in getattr(known, "__struct_fields__", ()))
+    + " true false null"
+)
 
 
 class Wanted(Struct, frozen=True):
@@ -53,6 +70,33 @@ def _conditions(wanted: Wanted) -> list[str]:
     if wanted.success is not None:
         found.append(f"r.success = {str(wanted.success).lower()}")
     return found
+
+
+def steps(store: Store, experiment: str, run: int, words: Sequence[str]) -> NDArray[Any]:
+    """The events of a run, by number, in which all of these words stand, each in one of its texts or in the name of
+    its kind; case aside."""
+    where = " AND ".join(f"({_says(word.lower())} OR type IN ({_kinds(word.lower())}))" for word in words) or "true"
+
+    def ask(con: DuckDBPyConnection, events: str) -> NDArray[Any]:
+        found = con.execute(f"SELECT seq FROM {events} WHERE {where} ORDER BY seq").fetchnumpy()
+        return cast("NDArray[Any]", found["seq"])
+
+    return store.about_run(experiment, run, ask)
+
+
+def _says(word: str) -> str:
+    """Whether a word stands in a text of an event, in SQL. That it does not stand in the whole costs far less to find
+    out than that it stands in a text, which has to be asked only of what may be something else."""
+    written = _quoted(msgspec.json.encode(word).decode()[1:-1])
+    anywhere = f"contains(lower(body::VARCHAR), {written})"
+    if word not in _FIELDS and word.strip("0123456789.e+-"):
+        return anywhere
+    return f"{anywhere} AND contains(lower(regexp_replace(body::VARCHAR, {_quoted(_NO_TEXT)}, '', 'g')), {written})"
+
+
+def _kinds(word: str) -> str:
+    """The types of events in whose names a word stands, in SQL."""
+    return ", ".join(_quoted(kind) for kind, names in _NAMES.items() if word in names) or "NULL"
 
 
 def _quoted(text: str) -> str:

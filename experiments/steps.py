@@ -13,6 +13,34 @@ from traces import kernel as k
 from traces.kernel import Record
 from traces.prompts import prompt_at
 
+TITLES: dict[type[Any], str] = {
+    k.RunStarted: "Run starts",
+    k.AgentCreated: "Agent joins",
+    k.MessageSent: "Message",
+    k.DeadLetter: "Message not delivered",
+    k.Chat: "Model call",
+    k.OutputRejected: "Reply rejected",
+    k.EffectIntended: "Effect intended",
+    k.ApprovalDecided: "Approval",
+    k.ToolExecuted: "Tool call",
+    k.TaskPosted: "Task posted",
+    k.TaskOpened: "Task open for bids",
+    k.BidMade: "Bid",
+    k.TaskAwarded: "Award",
+    k.TaskStarted: "Work begins",
+    k.TaskReposted: "Posted again",
+    k.TaskDelivered: "Delivery",
+    k.TaskReviewed: "Acceptance",
+    k.TaskClosed: "Task closed",
+    k.MoneyMoved: "Money",
+    k.ReputationChanged: "Reputation",
+    k.AnswerHandedIn: "Answer handed in",
+    k.LimitHit: "Limit",
+    k.Noted: "Note",
+    k.Evaluated: "Evaluation",
+    k.RunFinished: "Run ends",
+}
+
 
 def headline(record: Record) -> str:
     """Who did what, in one line."""

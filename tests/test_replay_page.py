@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,7 @@ from traces.kernel import (
 )
 from traces.prompts import prompt_at
 from traces.store import Store
-from ui import replay_component, replay_load
+from ui import replay_lines, replay_load
 
 pytestmark = [pytest.mark.browser, needs_browser, pytest.mark.timeout(300)]
 
@@ -305,6 +307,16 @@ def test_a_search_narrows_the_steps_and_enter_goes_on_to_the_next(world: World, 
     page.get_by_text("play or pause").wait_for()
 
 
+def test_the_lines_of_far_steps_come_when_the_list_is_scrolled_there(world: World, page: Any) -> None:
+    _open(page, world.link(10, run=1, experiment=WIDE), 10)
+    page.locator(".row", has_text="number 10").first.wait_for()
+    page.locator("[data-is=list]").evaluate("list => { list.scrollTop = list.scrollHeight / 2; }")
+    page.locator(".row", has_text="number 1005").wait_for()
+    page.keyboard.press("End")
+    page.locator(".row", has_text="number 2000").wait_for()
+    page.locator(".now", has_text="completed: done").wait_for()
+
+
 def test_play_gets_to_the_end_and_the_detail_follows(world: World, page: Any) -> None:
     last = len(world.events()) - 1
     _open(page, world.link(0), 0)
@@ -390,19 +402,25 @@ def test_a_failed_run_says_where_it_went_wrong_and_leads_there(world: World, pag
     _at(page, found.decisive.seq)
 
 
-def test_what_is_packed_names_only_recorded_pairs() -> None:
-    records = [Record(0, seq, 0.0, 0.0, event) for seq, event in enumerate(_hostile())]
-    pairs = [replay_component.ends(record.event) for record in records]
-    assert [pair.to for pair in pairs] == [None, None, ("agent", "b"), None, replay_component.TOOLS, None, None]
-
-
-def test_a_step_has_the_prompt_that_the_whole_run_gives_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replay_load, "WINDOW", 7)
+def test_a_step_has_the_prompt_that_the_whole_run_gives_it(world: World) -> None:
     store, records = Store(world.home), world.events()
-    loaded = replay_load.load(store, world.experiment, MARKET)
+    loaded = replay_load.load(store, store.run(world.experiment, MARKET))
     assert loaded.count == len(records)
     for record in records:
         event, past = loaded.step(store, record.seq)
         assert event == record
         if isinstance(event.event, Chat):
             assert prompt_at(past, record.seq) == prompt_at(records, record.seq)
+
+
+def test_the_browser_is_answered_with_lines_and_with_where_words_stand(world: World) -> None:
+    loaded = replay_load.load(Store(world.home), Store(world.home).run(WIDE, 1))
+    with _home(world.home):
+        told = replay_lines.answered(loaded, {"steps": [3, 2003, 99_999]})
+        assert [seq for seq, _ in told["lines"]] == [3, 2003]
+        assert told["lines"][0][1].endswith("number 2")
+        found = base64.b64decode(replay_lines.answered(loaded, {"words": "number 77"})["found"])
+        bits = [step for step in range(loaded.count) if found[step >> 3] & (1 << (step & 7))]
+        assert bits == [number + 1 for number in range(1, 2001) if "77" in str(number)]
+        gone = replace(loaded, experiment="nowhere")
+        assert "nowhere" in replay_lines.answered(gone, {"steps": [1]})["problem"]

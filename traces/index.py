@@ -12,7 +12,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -110,6 +110,23 @@ def _discard() -> None:
     for engine in _engines.values():
         engine.close()
     _engines.clear()
+
+
+@contextlib.contextmanager
+def in_memory(lines: Iterable[bytes]) -> Iterator[DuckDBPyConnection]:
+    """An index in memory of these lines of a journal: what can be asked of a run that is over can be asked there of one
+    that goes on."""
+    import duckdb
+
+    with tempfile.TemporaryDirectory(prefix="headcount-") as scratch:
+        source, longest = Path(scratch) / "run.jsonl", 0
+        with open(source, "wb") as file:
+            for line in lines:
+                longest = max(longest, file.write(line))
+        with contextlib.closing(duckdb.connect(":memory:", config=_CONFIG)) as con:
+            con.execute(_SCHEMA.read_text(encoding="utf-8"))
+            _insert(con, "", 0, _Sources([], source, [], [], longest))
+            yield con
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -98,6 +98,12 @@ class LiveExperiment:
             if limit is not None and len(found) >= limit:
                 break
         return found[:limit]
+
+    def lines(self, run: int) -> Iterator[bytes]:
+        """The journals' lines of one run so far."""
+        self._advance()
+        for piece in pieces(self._runs.get(run, [])):
+            yield from lines_of(piece)
 
     def _advance(self) -> None:
         for path in self.folder.journals():

@@ -162,6 +162,16 @@ class Store:
         number of the experiment's events; other experiments may be in the index as they were."""
         return self._about(experiment, lambda con, part: _named(con.execute(query.replace("$part", str(part)))))
 
+    def about_run(self, experiment: str, run: int, ask: Callable[[DuckDBPyConnection, str], T]) -> T:
+        """Ask in SQL about the events of one run, as far as they are written: `ask` gets a connection to this end, and
+        what to select from (the columns of `events`, traces/schema.sql)."""
+        if self._is_live(experiment):
+            with self._lock, index.in_memory(self._tail(experiment).lines(run)) as con:
+                return ask(con, "events")
+        return self._about(
+            experiment, lambda con, part: ask(con, f"(SELECT * FROM events WHERE part = {part} AND run = {int(run)})")
+        )
+
     # --- keeping the index ----------------------------------------------------------------------------------
 
     def index(self, experiment: str) -> Indexed:

@@ -1,7 +1,9 @@
 // Stepping through a run. Python sends the run once; the step on which the reader settles goes back to it.
 // Text of a run enters the page by textContent or onto a canvas only.
 
-const SETTLE_MS = 150;
+// What is in a step is read when the reader settles on it: at once after a single move, a moment after the last of many.
+const SETTLE_MS = 100;
+const REST_MS = 400;
 const TYPING_MS = 120;
 const ROW = 28;
 const CALM = 5; // steps a second up to which a step is animated
@@ -12,7 +14,7 @@ export default function (component) {
   const { data, parentElement, setStateValue } = component;
   const root = parentElement.querySelector(".replay");
   if (!root || !data) return undefined;
-  const tell = (step) => setStateValue("step", step), name = named(data);
+  const tell = (step) => setStateValue("step", step), name = JSON.stringify(data);
   if (root.replay?.name === name) {
     root.replay.tell = tell;
     root.replay.refresh(); // the theme may have changed
@@ -24,10 +26,10 @@ export default function (component) {
 async function open(root, opening, data) {
   close(root);
   root.opening = opening;
-  const trace = await unpack(data);
+  const trace = await arrived(data.name);
   if (root.opening !== opening) return; // another run was asked for since
   root.opening = null;
-  root.replay = new Replay(root, opening.name, trace, opening.tell);
+  root.replay = new Replay(root, opening, { ...trace, start: data.start, error: data.error });
 }
 
 function close(root) {
@@ -36,13 +38,14 @@ function close(root) {
 }
 
 class Replay {
-  constructor(root, name, trace, tell) {
-    Object.assign(this, { root, name, trace, tell, playing: false, ended: false, animated: 0 });
+  constructor(root, { name, tell }, trace) {
+    Object.assign(this, { root, name, trace, tell, playing: false, ended: false, animated: 0, moved: -Infinity });
     this.is = Object.fromEntries([...root.querySelectorAll("[data-is]")].map((part) => [part.dataset.is, part]));
     this.step = Math.max(0, Math.min(trace.count - 1, trace.start));
     this.steps = matching(trace, null, null);
     this.graph = new Graph(this.is.graph, this.is.notice, trace);
     this.timeline = new Timeline(this.is.line, trace);
+    this.lines = new Lines(trace, () => this.told());
     this.rows = [];
     this.legend();
     this.autopsy();
@@ -62,6 +65,7 @@ class Replay {
     clearTimeout(this.typing);
     this.sizes.disconnect();
     this.listening.abort();
+    this.lines.end();
   }
 
   // --- what is on the page -------------------------------------------------------------------------------------
@@ -110,7 +114,7 @@ class Replay {
     on(this.is.kind, "change", () => this.filter());
     on(this.is.search, "input", () => { clearTimeout(this.typing); this.typing = setTimeout(() => this.filter(), TYPING_MS); });
     on(this.is.search, "keydown", (event) => this.seeking(event));
-    on(this.is.axis, "change", () => { this.timeline.axis = this.is.axis.value; this.refresh(); });
+    on(this.is.axis, "change", () => { this.timeline.axis = this.is.axis.value; this.anew(); });
     on(this.is.list, "scroll", () => this.list());
     on(this.is.list, "click", (event) => {
       const row = event.target.closest(".row");
@@ -147,12 +151,12 @@ class Replay {
     event.preventDefault();
     clearTimeout(this.typing);
     if (event.key === "Escape") this.is.search.value = "";
-    this.filter();
     this.root.focus();
-    if (event.key === "Enter") this.found();
+    this.filter(() => event.key === "Enter" && this.onward());
   }
 
-  found() {
+  // To the next step that passes the filter, from the last to the first.
+  onward() {
     const later = countUpTo(this.steps, this.step);
     this.choose(this.steps.length ? this.steps[later % this.steps.length] : -1);
   }
@@ -205,14 +209,18 @@ class Replay {
     this.draw();
     this.reveal();
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.settle(), SETTLE_MS);
+    const alone = !this.playing && this.animated - this.moved > REST_MS;
+    this.timer = setTimeout(() => this.settle(), alone ? 0 : SETTLE_MS);
+    this.moved = this.animated;
   }
 
   settle() {
     this.address();
-    this.is.spoken.textContent = `Step ${this.step}: ${headline(this.trace, this.step)}`;
+    this.speak();
     this.tell(this.step);
   }
+
+  speak() { this.is.spoken.textContent = `Step ${this.step}: ${this.lines.of(this.step)}`; }
 
   address() {
     const url = new URL(window.location.href);
@@ -221,33 +229,62 @@ class Replay {
     window.history.replaceState(window.history.state, "", url);
   }
 
-  filter() {
+  // Show the steps that pass the filter, now or when the app has found those with the words. `then` comes after.
+  filter(then = () => {}) {
     const chosen = (select) => (select.value === "" ? null : Number(select.value));
     const agent = chosen(this.is.agent), group = chosen(this.is.kind);
-    const words = this.is.search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    this.steps = matching(this.trace, agent, group, words);
+    const words = this.is.search.value.toLowerCase().trim();
+    const show = (found) => {
+      this.found = { words, bits: found };
+      this.searching(false);
+      this.narrow(matching(this.trace, agent, group, found));
+      then();
+    };
+    if (!words) this.lines.search = null;
+    if (!words || words === this.found?.words) show(words ? this.found.bits : null);
+    else { this.searching(true); this.lines.find(words, show); }
+  }
+
+  searching(is) { this.root.classList.toggle("searching", is); this.is.search.setAttribute("aria-busy", String(is)); }
+
+  narrow(steps) {
+    this.steps = steps;
     this.timeline.shown = null;
-    if (this.steps.length < this.trace.count) {
+    if (steps.length < this.trace.count) {
       this.timeline.shown = new Uint8Array(this.trace.count);
-      for (const i of this.steps) this.timeline.shown[i] = 1;
+      for (const i of steps) this.timeline.shown[i] = 1;
     }
     this.is.list.scrollTop = 0;
-    this.refresh();
+    this.anew();
     this.reveal();
   }
 
   // --- drawing -------------------------------------------------------------------------------------------------
 
+  // Draw everything for the page's size and theme, unless it was drawn for them.
   refresh() {
     if (this.ended || !this.root.clientWidth) return;
     const style = getComputedStyle(this.root), of = (name) => style.getPropertyValue(name).trim();
-    this.theme = { text: style.color, background: of("--st-background-color") || "#fff", font: style.fontFamily,
+    const theme = { text: style.color, background: of("--st-background-color") || "#fff", font: style.fontFamily,
       surface: of("--st-secondary-background-color") || "#eee" };
     const scale = window.devicePixelRatio || 1;
+    const look = JSON.stringify([theme, scale, this.root.clientWidth, this.is.graph.clientHeight]);
+    if (look === this.look) return;
+    Object.assign(this, { look, theme });
     this.graph.resize(scale);
-    this.timeline.resize(scale, this.theme);
+    this.timeline.resize(scale, theme);
     this.is.space.style.height = `${this.steps.length * ROW}px`;
     this.draw();
+  }
+
+  anew() { this.look = ""; this.refresh(); }
+
+  // More lines are there.
+  told() {
+    if (this.ended) return;
+    this.words();
+    this.list();
+    if (this.is.spoken.textContent) this.speak();
   }
 
   draw() {
@@ -275,7 +312,7 @@ class Replay {
     is.cost.textContent = dollars(trace.costBy[step]);
     is.messages.textContent = whole.format(trace.messagesBy[step]);
     is.time.textContent = clockTime(trace.t[step]);
-    const said = made("span", trace.wrong[step] ? "said wrong" : "said", headline(trace, step));
+    const said = made("span", trace.wrong[step] ? "said wrong" : "said", this.lines.of(step));
     is.now.style.setProperty("--kind", COLOURS[trace.group[step]]);
     is.now.replaceChildren(said);
   }
@@ -298,6 +335,7 @@ class Replay {
       row.style.display = at >= shown ? "none" : "";
       if (at < shown) this.write(row, from + at);
     });
+    this.lines.near(this.step, this.steps, from, from + shown);
     this.is.space.textContent = this.steps.length ? "" : "No step passes this filter.";
     this.is.space.className = this.steps.length ? "" : "none";
   }
@@ -317,14 +355,16 @@ class Replay {
     row.className = `row${here ? " here" : ""}${trace.wrong[i] ? " wrong" : ""}`;
     row.setAttribute("aria-selected", String(here));
     if (here) this.is.list.setAttribute("aria-activedescendant", row.id);
-    if (row.dataset.step === String(i)) return;
+    const told = this.lines.has(i);
+    if (row.dataset.step === String(i) && row.told === told) return;
     row.dataset.step = i;
+    row.told = told;
     const [number, time, dot, words] = row.children;
     number.textContent = i;
     time.textContent = clockTime(trace.t[i]);
     dot.style.setProperty("--kind", COLOURS[trace.group[i]]);
     dot.title = trace.groups[trace.group[i]];
-    words.textContent = words.title = headline(trace, i);
+    words.textContent = words.title = this.lines.of(i);
   }
 }
 

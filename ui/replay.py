@@ -16,6 +16,7 @@ from ui import (
     replay_component,
     replay_detail,
     replay_lineage,
+    replay_lines,
     replay_load,
     replay_panels,
     replay_pick,
@@ -46,18 +47,33 @@ def page() -> None:
 
 
 def _run(row: RunRow) -> None:
-    loaded = _load(str(home()), row.experiment, row.run, row.events, row.status)
+    loaded = _load(str(home()), row.experiment, row.run, row.events, row.status, row)
     if not loaded.count:
         st.info("Nothing of this run is recorded yet.")
         return
-    simple = st.session_state.get("replay_simple", False)
-    st.fragment(_simple if simple else _stepper)(loaded, row)
+    if st.session_state.get("replay_simple", False) or not _browser_part(loaded):
+        st.fragment(_simple)(loaded, row)
+        return
+    st.fragment(_stepper)(loaded, row)
+    replay_lines.show(loaded)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the run")
-def _load(base: str, experiment: str, run: int, events: int, status: str) -> Loaded:
-    """`base`, `events` and `status` are there to make a run be read anew when it has changed."""
-    return replay_load.load(shared.store(), experiment, run)
+def _load(base: str, experiment: str, run: int, events: int, status: str, _row: RunRow) -> Loaded:
+    """All but `_row` make a run be read anew when it has changed."""
+    return replay_load.load(shared.store(), _row)
+
+
+def _browser_part(loaded: Loaded) -> bool:
+    """Hand the run to the browser, to be stepped through there; False where that cannot be."""
+    try:
+        with st.container(key="replay_run"):
+            replay_component.run()(key="replay-run", data=loaded.packed)
+    except (AttributeError, OSError, st.errors.StreamlitAPIException):
+        log.exception("the replay component cannot be loaded")
+        st.warning("The graph and timeline cannot be loaded; this is the plain replay.")
+        return False
+    return True
 
 
 def _summary(experiment: ExperimentRow, row: RunRow) -> None:
@@ -81,16 +97,9 @@ def _escaped(words: str) -> str:
 
 def _stepper(loaded: Loaded, row: RunRow) -> None:
     start = replay_pick.start(loaded.name, "stepper", loaded.count)
-    try:
-        mount = replay_component.stepper()
-    except (AttributeError, OSError, st.errors.StreamlitAPIException):
-        log.exception("the replay component cannot be loaded")
-        st.warning("The graph and timeline cannot be loaded; this is the plain replay.")
-        _simple(loaded, row)
-        return
-    found = mount(
+    found = replay_component.stepper()(
         key=f"replay-{loaded.name}",
-        data=replay_component.opened_at(loaded.packed, start, replay_autopsy.mark(row)),
+        data={"name": loaded.name, "start": start, "error": replay_autopsy.mark(row)},
         default={"step": start},
         on_step_change=lambda: None,
     )

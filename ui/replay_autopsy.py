@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Any
+
 import streamlit as st
 
 from experiments import autopsy
@@ -21,25 +22,23 @@ PARTS = {
 }
 
 
-def mark(row: RunRow) -> bytes:
-    """JSON for the stepper: null where the run did not fail, where the rules find no error, or where it is too long
+def mark(row: RunRow) -> dict[str, Any] | None:
+    """For the stepper; None where the run did not fail, where the rules find no error, or where it is too long
     for them."""
     if row.success is not False or row.status == "running" or row.events > MOST:
-        return b"null"
+        return None
     return _mark(str(home.home()), row.experiment, row.run, row.events)
 
 
 @st.cache_data(max_entries=64, show_spinner="Looking for the decisive error")
-def _mark(base: str, experiment: str, run: int, events: int) -> bytes:
+def _mark(base: str, experiment: str, run: int, events: int) -> dict[str, Any] | None:
     """`base` and `events` make it be looked for anew when the run has changed."""
     try:
         found = autopsy.of_run(home.find_experiment(experiment), run, shared.store())
     except HeadcountError:
-        return b"null"  # its scenario is not here
+        return None  # its scenario is not here
     if found is None or found.decisive is None:
-        return b"null"
+        return None
     chain = [{"seq": link.seq, "agent": link.agent, "part": PARTS[link.part]} for link in found.chain]
     label = autopsy.title(found.label)
-    return msgspec.json.encode(
-        {"seq": found.decisive.seq, "label": label, "detail": found.decisive.detail, "chain": chain}
-    )
+    return {"seq": found.decisive.seq, "label": label, "detail": found.decisive.detail, "chain": chain}

@@ -5,44 +5,40 @@ const NOBODY = 0xffff;
 const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"];
 const WRONG = "#D55E00";
 
-// Tells packed runs apart, and the steps that they are to be opened at: the checksum stands at the end.
-function named(data) {
-  return [data.length, ...data.subarray(0, 4), ...data.subarray(-8)].join(" ");
+// The run of this name, as soon as it is there.
+async function arrived(name) {
+  for (;;) {
+    const data = hub.run, trace = data ? await unpack(data) : null;
+    if (trace?.name === name) return prepared(trace);
+    if (hub.run === data) await new Promise((done) => hub.addEventListener("run", done, { once: true }));
+  }
 }
 
 async function unpack(data) {
-  const [start, length] = [0, 4].map((place) => new DataView(data.buffer, data.byteOffset).getUint32(place, true));
-  const error = JSON.parse(new TextDecoder().decode(data.subarray(8, 8 + length)));
-  const stream = new Blob([data.subarray(8 + length)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("gzip"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   const size = new DataView(bytes.buffer).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size)));
+  const trace = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + size)));
   let at = 8 + size;
-  const column = (Type) => {
-    const values = new Type(bytes.buffer, at, head.count);
-    at += values.byteLength;
-    return values;
-  };
-  const trace = { ...head, start, error };
   for (const [name, Type] of [
     ["t", Float64Array], ["cost", Float64Array], ["lasted", Float32Array], ["tokens", Uint32Array],
-    ["length", Uint32Array], ["from", Uint16Array], ["to", Uint16Array], ["group", Uint8Array], ["wrong", Uint8Array],
-  ]) trace[name] = column(Type);
-  trace.text = bytes.subarray(at);
-  return prepared(trace);
+    ["from", Uint16Array], ["to", Uint16Array], ["group", Uint8Array], ["wrong", Uint8Array],
+  ]) {
+    trace[name] = new Type(bytes.buffer, at, trace.count);
+    at += trace[name].byteLength;
+  }
+  return trace;
 }
 
 function prepared(trace) {
   const n = trace.count;
-  trace.ends = new Uint32Array(n);
   trace.tokensBy = new Float64Array(n);
   trace.costBy = new Float64Array(n);
   trace.messagesBy = new Uint32Array(n);
   trace.calls = trace.nodes.map(() => ({ steps: [], tokens: [] }));
   trace.pairs = new Map();
-  let end = 0, tokens = 0, cost = 0, messages = 0;
+  let tokens = 0, cost = 0, messages = 0;
   for (let i = 0; i < n; i++) {
-    trace.ends[i] = end += trace.length[i];
     trace.tokensBy[i] = tokens += trace.tokens[i];
     trace.costBy[i] = cost += trace.cost[i]; // NaN, unknown, stays so
     trace.messagesBy[i] = messages += trace.group[i] === 0 ? 1 : 0;
@@ -78,31 +74,16 @@ function countUpTo(values, limit) {
   return low;
 }
 
-function headline(trace, i) {
-  return new TextDecoder().decode(trace.text.subarray(trace.ends[i] - trace.length[i], trace.ends[i]));
-}
-
-// The steps that pass a filter; null for an agent or a group means any. Each of the words must stand in the step's kind,
-// whom it is between, or its line.
-function matching(trace, agent, group, words = []) {
-  const steps = [], lines = words.length ? searched(trace) : null;
+// The steps that pass a filter; null for an agent, a group or what a search found means any. `found` has a bit for each.
+function matching(trace, agent, group, found = null) {
+  const steps = [];
   for (let i = 0; i < trace.count; i++) {
     if (group !== null && trace.group[i] !== group) continue;
     if (agent !== null && trace.from[i] !== agent && trace.to[i] !== agent) continue;
-    if (lines && !words.every((word) => lines[i].includes(word))) continue;
+    if (found && !(found[i >> 3] & (1 << (i & 7)))) continue;
     steps.push(i);
   }
   return Uint32Array.from(steps);
-}
-
-// What is searched of each step; made when it is first asked for.
-function searched(trace) {
-  const decoder = new TextDecoder(), name = (node) => (node === NOBODY ? "" : trace.nodes[node].name);
-  trace.lines ??= Array.from({ length: trace.count }, (_, i) => {
-    const line = decoder.decode(trace.text.subarray(trace.ends[i] - trace.length[i], trace.ends[i]));
-    return `${trace.groups[trace.group[i]]} ${name(trace.from[i])} ${name(trace.to[i])} ${line}`.toLowerCase();
-  });
-  return trace.lines;
 }
 
 const whole = new Intl.NumberFormat("en-US");

@@ -12,45 +12,18 @@ import msgspec
 import streamlit as st
 
 from experiments import words
+from experiments.steps import TITLES
 from traces import kernel as k
 from traces.kernel import NANO, Record
 from traces.prompts import prompt_at
 
 SHORT = 48
 
-TITLES: dict[type[Any], str] = {
-    k.RunStarted: "Run starts",
-    k.AgentCreated: "Agent joins",
-    k.MessageSent: "Message",
-    k.DeadLetter: "Message not delivered",
-    k.Chat: "Model call",
-    k.OutputRejected: "Reply rejected",
-    k.EffectIntended: "Effect intended",
-    k.ApprovalDecided: "Approval",
-    k.ToolExecuted: "Tool call",
-    k.TaskPosted: "Task posted",
-    k.TaskOpened: "Task open for bids",
-    k.BidMade: "Bid",
-    k.TaskAwarded: "Award",
-    k.TaskStarted: "Work begins",
-    k.TaskReposted: "Posted again",
-    k.TaskDelivered: "Delivery",
-    k.TaskReviewed: "Acceptance",
-    k.TaskClosed: "Task closed",
-    k.MoneyMoved: "Money",
-    k.ReputationChanged: "Reputation",
-    k.AnswerHandedIn: "Answer handed in",
-    k.LimitHit: "Limit",
-    k.Noted: "Note",
-    k.Evaluated: "Evaluation",
-    k.RunFinished: "Run ends",
-}
-
 
 def show(record: Record, past: Sequence[Record], simulated: bool) -> None:
     """The step in full. `past`: the events that its prompt is made of, where it is a model call."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"Step {record.seq} · {TITLES[type(record.event)]}", anchor=False, width="content")
+        st.header(f"Step {record.seq} · {TITLES[type(record.event)]}", anchor=False, width="content")
         st.caption(f"at {record.t:.2f} s{' of simulated time' if simulated else ''}")
     if isinstance(record.event, k.Chat):
         _model_call(record.event, prompt_at(past, record.seq))

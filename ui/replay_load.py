@@ -1,23 +1,24 @@
-"""A run as Replay holds it: a light row for each event, packed for the browser. What is in a step is read when it is
+"""A run as Replay holds it: a few numbers for each event, packed for the browser. What is in a step is read when it is
 shown."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from experiments import skeleton
+from experiments.skeleton import Calls
 from traces.kernel import Record
 from traces.prompts import sources
+from traces.rows import RunRow
 from traces.store import Store
-from ui.replay_component import Calls, Packer
-
-WINDOW = 10_000
+from ui.replay_component import packed
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """One run. `name` differs when the run has grown; `packed` is what the stepper takes."""
+    """One run. `name` differs when the run has grown; `packed` is what the browser takes."""
 
     name: str
     experiment: str
@@ -41,17 +42,9 @@ class Loaded:
         return [step]
 
 
-def load(store: Store, experiment: str, run: int) -> Loaded:
-    """Read a run once, a window of its events at a time."""
-    packer = Packer()
-    for window in _windows(store, experiment, run):
-        packer.add(window)
-    name = f"{experiment}-{run}-{packer.count}"
-    return Loaded(name, experiment, run, packer.count, packer.packed(experiment, run), packer.calls, packer.market)
-
-
-def _windows(store: Store, experiment: str, run: int) -> Iterator[list[Record]]:
-    offset = 0
-    while records := store.events(experiment, run, offset, WINDOW):
-        yield records
-        offset += len(records)
+def load(store: Store, row: RunRow) -> Loaded:
+    """Look over a run once."""
+    found = skeleton.read(store, row.experiment, row.run)
+    name = f"{row.experiment}-{row.run}-{found.count}"
+    taken = packed(name, row.experiment, row.run, row.clock == "virtual", found)
+    return Loaded(name, row.experiment, row.run, found.count, taken, found.calls, found.has("market"))

@@ -57,6 +57,7 @@ def page() -> Iterator[Any]:
 def _open(page: Any, world: World, rest: str = "") -> None:
     page.goto(f"{world.url}/replay?experiment={world.experiment}&run=0&step={world.step}{rest}")
     page.get_by_role("heading", name=re.compile(rf"^Step {world.step} ·")).wait_for()
+    page.locator(f".replay[data-step='{world.step}']").wait_for()  # drawn: nothing moves under a click any more
 
 
 def test_a_step_is_forked_and_the_fork_stands_beside_its_parent(world: World, page: Any) -> None:

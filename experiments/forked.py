@@ -25,6 +25,11 @@ def replaces(fork: Lineage) -> bool:
     return bool(REPLACING & fork.changes.keys())
 
 
+def shared(fork: Lineage) -> int:
+    """How many of its first events a fork has from its past: up to the step, and what was put in place of that."""
+    return fork.step + replaces(fork)
+
+
 def starts(
     plan: Plan, folder: ExperimentFolder, todo: Sequence[Trial], begun: Mapping[int, Start]
 ) -> Mapping[int, Start]:
@@ -38,8 +43,8 @@ def starts(
 def start(fork: Lineage, past: Sequence[Record], begun: Start) -> Start:
     """`past` goes up to the step, that included. `begun`: what the run itself has recorded."""
     amendment = _amendment(fork, past)
-    shared = past if replaces(fork) else past[: fork.step]
-    expected = begun.expected if len(begun.expected) > len(shared) else shared
+    own = past[: shared(fork)]
+    expected = begun.expected if len(begun.expected) > len(own) else own
     changed = fork.step if replaces(fork) else -1
     return Start(expected, begun.written, changed, begun.sealed, amendment)
 

@@ -25,6 +25,7 @@ from agents.models.wrappers import Cached, Fitting, Meter, Metered, Recorded, Wi
 from agents.settings import Inside
 from agents.table import Team
 from agents.workspace import Workspace
+from experiments import forked
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of, draws
 from marketplace.bus import Bus, Interceptor
@@ -43,6 +44,7 @@ from traces.kernel import Budget, Run, RunFinished, RunStarted
 from traces.past import Past
 from traces.prompts import PromptDelta
 from traces.recorder import Recorder
+from traces.rerecorder import Rerecorder
 from traces.streams import stream
 
 log = logging.getLogger("headcount")
@@ -237,21 +239,30 @@ class _Minds:
         return self.made[name]
 
     def _wrapped(self, name: str | None) -> Model:
-        find = self.bench.model_for if name is None else self.bench.other_model(name)
-        number = draws(self.bench.plan, self.trial)
-        bare = find(self.case, self.bench.plan.seed, number)
-        model: Model = Fitting(bare)
-        other = self.bench.plan.fork and self.bench.plan.fork.changes.get("model")
-        if other and name is None:
-            model = Speaking(bare.card, Fitting(self.bench.other_model(other)(self.case, self.bench.plan.seed, number)))
-        if models.keeps_replies(name or self.bench.plan.model):
+        bare = self._bare(name)
+        fork = self.bench.plan.fork
+        other = fork.changes.get("model") if fork is not None and name is None else None
+        model: Model = Fitting(bare if other is None else self._bare(other))
+        if models.keeps_replies(other or name or self.bench.plan.model):
             model = Cached(model, self.recorder.record, self._on_disk())
+        if other is not None:
+            model = Speaking(bare.card, model, self._in_past)
         if self.past is not None and not models.is_shared(bare):
             model = Recalled(model, self.past, self.recorder.record, self.recorder.now)
         if self.inside.cache:
             model = Cached(model, self.recorder.record, self.kept)
         model = Metered(Recorded(model, self.recorder.record, self.prompts), self.meter)
         return model if self.past is None else Amended(model, self.past)
+
+    def _bare(self, name: str | None) -> Model:
+        find = self.bench.model_for if name is None else self.bench.other_model(name)
+        return find(self.case, self.bench.plan.seed, draws(self.bench.plan, self.trial))
+
+    def _in_past(self) -> bool:
+        """Whether what a fork shares with its parent is not all done again yet."""
+        fork, recorder = self.bench.plan.fork, self.recorder
+        due = recorder.due if isinstance(recorder, Rerecorder) else None
+        return fork is not None and due is not None and due.seq < forked.shared(fork)
 
     def _on_disk(self) -> KeptReplies:
         trial = f"{self.case.id}/{self.bench.plan.seed}/{self.trial.trial}"

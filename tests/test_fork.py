@@ -125,10 +125,13 @@ def test_an_approval_can_be_changed_and_then_nothing_is_done(parent: ExperimentF
 
 def test_the_model_the_budget_and_the_team_can_be_changed(parent: ExperimentFolder) -> None:
     old = _records(parent)
-    step = _first(old, Chat, last=True)
-    assert [r.event.model for r in _fork(parent, step, model="sim:large") if isinstance(r.event, Chat)][
-        -1
-    ] == "sim:large"
+    for step in (_first(old, Chat), _first(old, Chat, last=True)):
+        calls = [(r.seq, r.event) for r in _fork(parent, step, model="sim:large") if isinstance(r.event, Chat)]
+        assert {(e.model, e.window) for seq, e in calls if seq >= step} == {("sim:large", 200_000)}
+        assert {(e.model, e.window) for seq, e in calls if seq < step} <= {("sim:small", 32_768)}
+    both = _fork(parent, step, model="sim:large", reply="What?")
+    after = [r.event for r in both if isinstance(r.event, Chat) and r.seq >= step]
+    assert [(e.model, e.window) for e in after[:2]] == [("sim:small", 32_768), ("sim:large", 200_000)]
     spent = sum(r.event.usage.tokens for r in old[:step] if isinstance(r.event, Chat))
     limited = _fork(parent, step, budget__tokens=str(spent))
     assert isinstance(limited[step].event, LimitHit)

@@ -59,10 +59,15 @@ class Amended:
 
 
 class Speaking(Struct, frozen=True):
-    """Another model in a model's place: for what has been said under its `card`."""
+    """Another model in a model's place, whose card was `before`: it holds for as long as the past is done again."""
 
-    card: Card
+    before: Card
     model: Model
+    in_past: Callable[[], bool]
+
+    @property
+    def card(self) -> Card:
+        return self.before if self.in_past() else self.model.card
 
     async def chat(self, request: Request) -> Reply:
         return await self.model.chat(request)

@@ -21,7 +21,7 @@ from experiments import personal
 from experiments import plan as plans
 from traces import home
 from traces.errors import InputError
-from traces.home import ExperimentFolder, write_atomically
+from traces.home import ExperimentFolder, write_atomically, writing
 from traces.kernel import Chat, ChatMessage
 from traces.labels import DOWN, UP, Labels, Said
 from traces.prompts import prompts
@@ -60,10 +60,8 @@ def write(experiment: str, form: str, file: Path) -> Exported:
     found = export(experiment, form)
     if not found.lines:
         raise InputError(f"nothing of {experiment} is labelled so that it makes {form}: {_wanted(found.form)}")
-    try:
+    with writing(file):
         write_atomically(file, found.text.encode())
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written: {error.strerror}") from None
     return found
 
 

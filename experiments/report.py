@@ -23,7 +23,7 @@ from experiments.steps import describe, headline
 from experiments.verdict import Compared, TeamSummary, summarise
 from experiments.words import money
 from traces.errors import InputError
-from traces.home import ExperimentFolder, experiment_folder, write_atomically
+from traces.home import ExperimentFolder, experiment_folder, write_atomically, writing
 from traces.kernel import NANO, Record
 from traces.store import Store
 
@@ -86,10 +86,8 @@ def _first_error(experiment: str, outcomes: Sequence[Outcome]) -> str:
 
 def write(path: Path, data: bytes, option: str) -> None:
     """A file that the user named with `option`. Raises InputError where it cannot be written."""
-    try:
+    with writing(f"{option}: {path}"):
         write_atomically(path, data)
-    except OSError as error:
-        raise InputError(f"{option}: {path} cannot be written: {error.strerror}") from None
 
 
 def as_json(value: Any) -> str:

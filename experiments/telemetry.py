@@ -10,8 +10,7 @@ from experiments import personal
 from experiments.sharing import settled
 from traces import journal
 from traces.committed import committed
-from traces.errors import InputError
-from traces.home import ExperimentFolder
+from traces.home import ExperimentFolder, writing
 from traces.kernel import Record
 from traces.otlp import protobuf, sending
 from traces.otlp.sending import Sent
@@ -31,13 +30,10 @@ def send(experiment: str, endpoint: str, *, content: bool = False, hide: Sequenc
 def write(experiment: str, target: Path, *, content: bool = False, hide: Sequence[str] = ()) -> int:
     """The same into a file of OTLP's JSON, a request a line; gives the number of spans."""
     folder, total = settled(experiment), 0
-    try:
-        with target.open("w", encoding="utf-8") as file:
-            for request, spans in protobuf.requests(_spans(folder, content, hide), _version()):
-                file.write(protobuf.as_json(request) + "\n")
-                total += spans
-    except OSError as error:
-        raise InputError(f"{target} cannot be written: {error.strerror}") from None
+    with writing(target), target.open("w", encoding="utf-8") as file:
+        for request, spans in protobuf.requests(_spans(folder, content, hide), _version()):
+            file.write(protobuf.as_json(request) + "\n")
+            total += spans
     return total
 
 

@@ -11,10 +11,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -210,6 +212,15 @@ def _alive(status: Status) -> bool | None:
         return False
     except psutil.AccessDenied:
         return None
+
+
+@contextlib.contextmanager
+def writing(named: Path | str) -> Iterator[None]:
+    """Around what writes a file that the user named: raises InputError where it cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{named} cannot be written: {error.strerror}") from None
 
 
 def write_atomically(path: Path, data: bytes) -> None:

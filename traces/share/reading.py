@@ -8,6 +8,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +34,7 @@ from traces.share.manifest import (
 
 GROWTH = 1000  # times that a table may be larger than its file: JSON of long, equal prompts reaches about a hundred
 _BATCH = 2048
+_TOGETHER = 64
 _decode = msgspec.json.Decoder(Event).decode
 
 
@@ -71,9 +73,10 @@ class Shared:
         scratch = target.with_name(f".{target.name}.parquet")
         try:
             self._extract(name, scratch)
+            bodies = (encoded(record)[:-1] for record in self._records(name, scratch))
             with Journal(target) as into:
-                for record in self._records(name, scratch):
-                    into.write([encoded(record)[:-1]])
+                while together := list(islice(bodies, _TOGETHER)):
+                    into.write(together)
         finally:
             scratch.unlink(missing_ok=True)
 

@@ -19,8 +19,7 @@ from msgspec import Struct
 
 from traces import journal
 from traces.committed import Committed, committed
-from traces.errors import InputError
-from traces.home import ExperimentFolder, state
+from traces.home import ExperimentFolder, state, writing
 from traces.share.manifest import EVENTS, FORMAT, MANIFEST, PAST, PLAN, VERSION, Manifest, Member
 from traces.stretches import lines_of
 from traces.withheld import Withheld
@@ -47,11 +46,10 @@ def write(
     the journal of what forks share with their parent. Raises InputError where the file cannot be written."""
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
-            manifest = _write(file, folder, plan, withheld, past)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"{target} cannot be written: {error.strerror}") from None
+        with writing(target):
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as file:
+                manifest = _write(file, folder, plan, withheld, past)
+            os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     return manifest

@@ -31,6 +31,7 @@ from traces.kernel import (
     ToolExecuted,
 )
 from traces.prompts import prompt_at
+from traces.store import Store
 
 BUDGET = {"tokens": int, "cost_usd": float, "seconds": float, "calls": int}
 
@@ -49,11 +50,12 @@ class ForkPlan(Struct, frozen=True):
 def changeable(experiment: str, run: int, step: int) -> dict[str, str]:
     """What can be changed at a step of a run, and what it is there. Raises InputError where there is no such step."""
     folder = home.find_experiment(experiment)
-    records = _records(folder, run, step)
+    store = Store()
+    _check_step(run, step, store.run(folder.id, run).events)
     plan = plans.read(folder)
-    started = records[0].event
+    started = store.picked(folder.id, run, [0])[0].event
     assert isinstance(started, RunStarted)
-    found = _of_event(records, step)
+    found = _of_event(store.moment(folder.id, run, step), step)
     found["model"] = plan.model
     budget = started.run.budget
     found |= {f"budget.{name}": str(getattr(budget, name) or "none") for name in BUDGET}
@@ -61,7 +63,8 @@ def changeable(experiment: str, run: int, step: int) -> dict[str, str]:
 
 
 def _of_event(records: list[Record], step: int) -> dict[str, str]:
-    event = records[step].event
+    """`records`: of the step, and before it those that its prompt is made of."""
+    event = records[-1].event
     if isinstance(event, Chat):
         prompt = prompt_at(records, step)
         found = {"prompt": prompt[-1].content, "reply": event.text}
@@ -119,10 +122,13 @@ def _records(folder: ExperimentFolder, run: int, step: int) -> list[Record]:
     found: Committed | None = next((one for one in committed(folder.journals()) if one.number == run), None)
     if found is None:
         raise InputError(f"experiment {folder.id} has no run {run}; `headcount list {folder.id}` shows them")
-    records = found.records
-    if not 1 <= step < len(records):
-        raise InputError(f"--at: run {run} can be forked at steps 1 to {len(records) - 1}, not {step}")
-    return records
+    _check_step(run, step, len(found.records))
+    return found.records
+
+
+def _check_step(run: int, step: int, events: int) -> None:
+    if not 1 <= step < events:
+        raise InputError(f"--at: run {run} can be forked at steps 1 to {events - 1}, not {step}")
 
 
 def _check_names(experiment: str, fork: ForkPlan) -> None:

@@ -3,7 +3,6 @@ length is looked over by them; what is in an event is read when it is shown."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -73,7 +72,6 @@ _FIELDS = {
     "state": "$.state",
     "success": "$.success",
     "status": "$.status",
-    "kept": "$.kept",
     "call_s": "$.usage.latency_s",
     "tool_s": "$.latency_s",
 }
@@ -86,13 +84,6 @@ class Node(NamedTuple):
     name: str
 
 
-class Calls(NamedTuple):
-    """An agent's model calls in their order: the number of each event, and its `kept`."""
-
-    seqs: array[int]
-    kept: array[int]
-
-
 @dataclass(frozen=True)
 class Skeleton:
     """The events of a run as columns, one value an event: `t`, and how long it `lasted`, in seconds; `cost` in
@@ -102,7 +93,6 @@ class Skeleton:
     count: int
     nodes: list[Node]
     columns: Mapping[str, NDArray[Any]]
-    calls: Mapping[str, Calls]
 
     def has(self, group: str) -> bool:
         """Whether there are events of this group."""
@@ -119,12 +109,7 @@ def _read(con: DuckDBPyConnection, events: str) -> Skeleton:
     con.execute(_NODES)
     nodes = [Node(*node.split(":", 1)) for (node,) in con.execute("SELECT node FROM nodes ORDER BY place").fetchall()]
     columns = cast("dict[str, NDArray[Any]]", con.execute(_COLUMNS).fetchnumpy())
-    return Skeleton(len(columns["t"]), nodes, columns, _calls(con))
-
-
-def _calls(con: DuckDBPyConnection) -> dict[str, Calls]:
-    found = con.execute(_CALLS).fetchall()
-    return {agent: Calls(array("I", seqs), array("I", kept)) for agent, seqs, kept in found}
+    return Skeleton(len(columns["t"]), nodes, columns)
 
 
 def tag(kind: type[Any]) -> str:
@@ -153,8 +138,7 @@ _SEEN = f"""
 SELECT seq, t, {_GROUP} AS group_, {_column("sender")} AS sender, {_column("to")} AS recipient,
     coalesce({_column("wrong")}, false) AS wrong, coalesce(tokens, 0) AS tokens,
     CASE WHEN type = 'chat' THEN coalesce(cost_nano_usd::DOUBLE, 'NaN'::DOUBLE) ELSE 0 END AS cost,
-    CASE type WHEN 'chat' THEN call_s::FLOAT WHEN 'execute_tool' THEN tool_s::FLOAT END AS lasted,
-    CASE type WHEN 'chat' THEN kept::UINTEGER END AS kept
+    CASE type WHEN 'chat' THEN call_s::FLOAT WHEN 'execute_tool' THEN tool_s::FLOAT END AS lasted
 FROM (
     SELECT seq, t, type, agent, tokens, cost_nano_usd, {_NAMED}
     FROM (SELECT *, json_extract_string(body, [{_PATHS}]) AS j FROM {{events}})
@@ -174,9 +158,4 @@ SELECT t, cost, coalesce(lasted, 0)::FLOAT AS lasted, tokens::UINTEGER AS tokens
     group_::UTINYINT AS "group", wrong::UTINYINT AS wrong
 FROM seen LEFT JOIN nodes a ON a.node = sender LEFT JOIN nodes b ON b.node = recipient
 ORDER BY seq
-"""
-
-_CALLS = f"""
-SELECT coalesce(sender[{len("agent:") + 1}:], '') AS caller, list(seq ORDER BY seq), list(kept ORDER BY seq) FROM seen
-WHERE kept IS NOT NULL GROUP BY caller
 """

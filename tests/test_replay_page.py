@@ -39,7 +39,6 @@ from traces.kernel import (
     ToolExecuted,
     Usage,
 )
-from traces.prompts import prompt_at
 from traces.store import Store
 from ui import replay_lines, replay_load
 
@@ -400,17 +399,6 @@ def test_a_failed_run_says_where_it_went_wrong_and_leads_there(world: World, pag
     page.get_by_text(f"Decisive error: {autopsy.title(found.label)}").wait_for()
     page.get_by_role("button", name=f"{found.decisive.agent} made it, step {found.decisive.seq}").click()
     _at(page, found.decisive.seq)
-
-
-def test_a_step_has_the_prompt_that_the_whole_run_gives_it(world: World) -> None:
-    store, records = Store(world.home), world.events()
-    loaded = replay_load.load(store, store.run(world.experiment, MARKET))
-    assert loaded.count == len(records)
-    for record in records:
-        event, past = loaded.step(store, record.seq)
-        assert event == record
-        if isinstance(event.event, Chat):
-            assert prompt_at(past, record.seq) == prompt_at(records, record.seq)
 
 
 def test_the_browser_is_answered_with_lines_and_with_where_words_stand(world: World) -> None:

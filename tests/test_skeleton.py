@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Iterator
 
 import numpy as np
+import psutil
 import pytest
 
 from experiments import search, skeleton
@@ -14,6 +17,7 @@ from traces import kernel as k
 from traces.home import Status, experiment_folder
 from traces.journal import Journal
 from traces.kernel import Record
+from traces.prompts import prompt_at, prompts
 from traces.store import Store
 
 RUN = k.Run("s", "c", "t", "native", "m", 0, 1, k.Budget(), "virtual", True)
@@ -62,19 +66,35 @@ EVENTS: list[tuple[k.Event, str, str, str, bool]] = [
 ]
 
 
-@pytest.fixture(params=["over", "running"])
-def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Store:
+def _calls() -> Iterator[k.Event]:
+    """Model calls of two agents, whose prompts go on, are cut back and begin anew, close together and far apart."""
+    draw, kept = random.Random(7), {"a": 0, "b": 0}
+    for number in range(300):
+        agent = draw.choice("ab")
+        keep = draw.choice((kept[agent], kept[agent], kept[agent] // 2, 0))
+        added = tuple(k.ChatMessage("user", f"{agent} {number} {n}") for n in range(draw.choice((0, 1, 2))))
+        kept[agent] = keep + len(added)
+        yield k.Chat(agent, "act", "m", keep, added, "hi", k.Usage())
+        yield from [k.TaskOpened("p")] * draw.choice((0, 0, 1, 90))
+
+
+LONG = list(_calls())
+RUNS: list[list[k.Event]] = [[event for event, *_ in EVENTS[:3]], [event for event, *_ in EVENTS], LONG]
+
+
+@pytest.fixture(params=["finished", "running"], scope="module")
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A run of all kinds of events between two others, in an experiment that is over, and in one that still runs."""
-    monkeypatch.setenv("HEADCOUNT_HOME", f"{tmp_path}/runs")
-    folder = experiment_folder("e").create()
+    store = Store(tmp_path_factory.mktemp("skeleton"))
+    folder = experiment_folder("e", store.home).create()
     folder.write_plan({"id": "e", "scenario": "s", "command": "", "created": 1.0, "simulated": True})
     with Journal(folder.journal_file()) as journal:
-        for run in (0, 1, 2):
-            for seq, (event, *_) in enumerate(EVENTS if run == 1 else EVENTS[:3]):
+        for run, events in enumerate(RUNS):
+            for seq, event in enumerate(events):
                 journal.append(Record(run, seq, seq * 0.5, 1.0 + seq, event))
-    state = "finished" if request.param == "over" else "running"
-    folder.write_status(Status(1, 0.0, state, 3, 3, time.time()))
-    return Store()
+    me = psutil.Process()
+    folder.write_status(Status(me.pid, me.create_time(), request.param, 3, 3, time.time()))
+    return store
 
 
 def _names(found: Skeleton, column: str) -> list[str]:
@@ -105,10 +125,6 @@ def test_it_has_what_calls_took(world: Store) -> None:
     assert np.isnan(found.columns["cost"][calls[1]])
     assert found.columns["cost"].sum() != found.columns["cost"].sum()  # an unknown price makes the sum unknown
     assert found.columns["lasted"][calls[0]] == 0.5
-    assert {agent: (list(c.seqs), list(c.kept)) for agent, c in found.calls.items()} == {
-        "a": ([calls[0], calls[1], calls[3]], [0, 0, 2]),
-        "b": ([calls[2]], [0]),
-    }
     assert found.has("market")
     assert not skeleton.read(world, "e", 0).has("market")
 
@@ -139,3 +155,14 @@ def test_a_search_finds_what_is_said_and_what_it_is_called(
 
 def test_an_empty_search_finds_everything(world: Store) -> None:
     assert search.steps(world, "e", 1, []).tolist() == list(range(len(EVENTS)))
+
+
+def test_a_moment_has_all_that_its_prompt_is_made_of(world: Store) -> None:
+    records = [Record(2, seq, 0.0, 0.0, event) for seq, event in enumerate(LONG)]
+    whole = {record.seq: prompt for record, _, prompt in prompts(records)}
+    for seq in random.Random(1).sample(sorted(whole), 25):
+        moment = world.moment("e", 2, seq)
+        assert moment[-1].event == LONG[seq]
+        assert prompt_at(moment, seq) == whole[seq]
+    assert [record.seq for record in world.moment("e", 1, 3)] == [3]
+    assert world.moment("e", 1, 999) == []

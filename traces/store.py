@@ -17,8 +17,9 @@ from traces import index
 from traces.errors import InputError, TraceError
 from traces.home import ExperimentFolder, experiment_folder, home, list_experiments, state
 from traces.index import Indexed, Unreadable
-from traces.kernel import Event, Record
+from traces.kernel import Chat, Event, Record
 from traces.live import LiveExperiment
+from traces.prompts import sources
 from traces.rows import ExperimentRow, RunRow, experiment_row
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ _COLUMNS = RunRow.__struct_fields__
 _UNDER_WAY = ("running", "pending")
 _ATTEMPTS = 4
 _NO_END = 1 << 31
+_CLOSE = 64  # events
 _AT_ONCE = 200  # runs whose events are in memory together
 
 
@@ -104,6 +106,34 @@ class Store:
                 return [record for seq in sorted(seqs) for record in self._tail(experiment).events(run, seq, 1)]
         which = "seq BETWEEN ? AND ? AND seq IN (SELECT unnest(?))"
         return self._read(experiment, run, which, [min(seqs), max(seqs), list(seqs)])
+
+    def moment(self, experiment: str, run: int, seq: int) -> list[Record]:
+        """An event of a run, the last of what is given back, and before it, where it is a model call, those that its
+        prompt is made of. Empty where the run has no such event."""
+        found = self.picked(experiment, run, [seq])
+        if not found or not isinstance(found[0].event, Chat) or not found[0].event.kept:
+            return found
+        return self.picked(experiment, run, self._sources(experiment, run, seq, found[0].event.agent))
+
+    def _sources(self, experiment: str, run: int, seq: int, agent: str) -> list[int]:
+        """The events that the prompt of the agent's model call `seq` is made of. They mostly stand close before it:
+        further back is only looked where something is still missing."""
+        back = _CLOSE
+        while True:
+            calls = self._calls(experiment, run, agent, max(0, seq - back), seq)
+            needed = sources([kept for _, kept in calls], len(calls) - 1)
+            if not calls[needed[0]][1] or back >= seq:
+                return [calls[call][0] for call in needed]
+            back *= _CLOSE
+
+    def _calls(self, experiment: str, run: int, agent: str, first: int, last: int) -> list[tuple[int, int]]:
+        """An agent's model calls in a part of a run: the number of each event, and its `kept`."""
+        query = """SELECT seq, (body->>'$.kept')::INTEGER FROM {events} WHERE type = 'chat' AND seq BETWEEN ? AND ?
+            AND coalesce(agent, '') = ? ORDER BY seq"""
+        values = [first, last, agent]
+        return self.about_run(
+            experiment, run, lambda con, events: con.execute(query.format(events=events), values).fetchall()
+        )
 
     def _read(self, experiment: str, run: int, which: str, values: list[Any]) -> list[Record]:
         query = f"SELECT seq, t, wall, body FROM events WHERE part = $part AND run = ? AND {which} ORDER BY seq"

@@ -43,6 +43,7 @@ def page() -> None:
     if picked is not None:
         _summary(experiments[picked.experiment], picked)
         replay_lineage.show(picked, experiments.values())
+        replay_autopsy.note(picked)
         _run(picked)
 
 
@@ -118,5 +119,5 @@ def _detail(loaded: Loaded, row: RunRow, step: int) -> None:
     step = max(0, min(step, loaded.count - 1))
     replay_pick.remember(loaded.name, step)
     replay_panels.show(row, step, loaded.market)
-    record, past = loaded.step(shared.store(), step)
-    replay_detail.show(record, past, row.clock == "virtual")
+    moment = shared.store().moment(loaded.experiment, loaded.run, step)
+    replay_detail.show(moment, row.clock == "virtual")

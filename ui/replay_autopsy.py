@@ -30,6 +30,13 @@ def mark(row: RunRow) -> dict[str, Any] | None:
     return _mark(str(home.home()), row.experiment, row.run, row.events)
 
 
+def note(row: RunRow) -> None:
+    """What to do for a failed run that is too long for `mark`."""
+    if row.success is False and row.status != "running" and row.events > MOST:
+        command = f"headcount autopsy {row.experiment} {row.run}"
+        st.caption(f"Its decisive error is not looked for here: it has more than {MOST:,} events. `{command}` does it.")
+
+
 @st.cache_data(max_entries=64, show_spinner="Looking for the decisive error")
 def _mark(base: str, experiment: str, run: int, events: int) -> dict[str, Any] | None:
     """`base` and `events` make it be looked for anew when the run has changed."""

@@ -20,13 +20,14 @@ from traces.prompts import prompt_at
 SHORT = 48
 
 
-def show(record: Record, past: Sequence[Record], simulated: bool) -> None:
-    """The step in full. `past`: the events that its prompt is made of, where it is a model call."""
+def show(moment: Sequence[Record], simulated: bool) -> None:
+    """The last event of `moment` in full; the others are those that its prompt is made of (`Store.moment`)."""
+    record = moment[-1]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(f"Step {record.seq} · {TITLES[type(record.event)]}", anchor=False, width="content")
         st.caption(f"at {record.t:.2f} s{' of simulated time' if simulated else ''}")
     if isinstance(record.event, k.Chat):
-        _model_call(record.event, prompt_at(past, record.seq))
+        _model_call(record.event, prompt_at(moment, record.seq))
     else:
         _body(record.event)
 

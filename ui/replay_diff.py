@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from experiments import diff, words
-from experiments.diff import Change, Row
+from experiments.diff import Aligned, Change, Row, Side
 from traces.errors import HeadcountError
 from traces.home import home
 from traces.kernel import Record
 from traces.rows import RunRow
-from traces.store import Store
 from ui import shared
 
 AGAINST = "against"
@@ -23,16 +22,6 @@ ALIGNED = 1500
 OTHERS = 500
 MARKS = {"same": "", "changed": "≠", "left": "only left", "right": "only right"}
 NAMES = {"case_id": "case", "ended_by": "ended by", "cost_usd": "cost", "latency_s": "time", "calls": "model calls"}
-
-
-class Side(NamedTuple):
-    """A run, by its address: `experiment:run`."""
-
-    experiment: str
-    run: int
-
-    def __str__(self) -> str:
-        return f"{self.experiment}:{self.run}"
 
 
 def button(text: str, experiment: str, run: int, step: int, against: str) -> None:
@@ -70,7 +59,7 @@ def panel(row: RunRow) -> None:
         st.warning(shared.plain(str(error)))
         return
     _figures(found.changes)
-    _steps(found)
+    _steps(found.aligned)
 
 
 def _follow(key: str) -> None:
@@ -89,7 +78,7 @@ def _others(row: RunRow) -> dict[str, str]:
     if row.parent_experiment is not None and row.parent_run is not None:
         parent = Side(row.parent_experiment, row.parent_run)
         found[str(parent)] = f"its parent: run {parent.run} of {parent.experiment}"
-    for other in Store().runs(row.experiment, case=row.case_id, limit=OTHERS):
+    for other in shared.store().runs(row.experiment, case=row.case_id, limit=OTHERS):
         if other.run != row.run:
             outcome = {True: "success", False: "failure", None: other.status}[other.success]
             engine = "" if other.engine == "native" else f" on {other.engine}"
@@ -99,24 +88,18 @@ def _others(row: RunRow) -> dict[str, str]:
 
 
 class Compared(NamedTuple):
-    """Two runs aligned; `cut` is the number of events after the first difference that were left out."""
+    """Two runs aligned, and what differs in their figures."""
 
-    rows: Sequence[Row]
+    aligned: Aligned
     changes: Sequence[Change]
-    first: int | None
-    cut: int
 
 
 @st.cache_resource(max_entries=8, show_spinner="Aligning the two runs")
 def _compared(base: str, left: Side, right: Side, events: int) -> Compared:
     """`base` and `events` make it be done anew when a run has changed."""
-    store = Store()
-    ours, theirs = (store.events(side.experiment, side.run) for side in (left, right))
-    rows = diff.aligned(ours, theirs, ALIGNED)
-    first = diff.first_divergence(rows)
-    shown = sum((row.left is not None) + (row.right is not None) for row in rows)
-    changes = diff.changes(*(store.run(side.experiment, side.run) for side in (left, right)))
-    return Compared(rows, changes, first, len(ours) + len(theirs) - shown)
+    store = shared.store()
+    changes = diff.changes(*(store.run(*side) for side in (left, right)))
+    return Compared(diff.windowed(store, left, right, ALIGNED), changes)
 
 
 def _figures(changes: Sequence[Change]) -> None:
@@ -155,22 +138,24 @@ def _difference(change: Change) -> str:
     return "" if not by else f"{sign}{_figure(change.name, abs(by))}{share}"
 
 
-def _steps(found: Compared) -> None:
-    if found.first is None:
+def _steps(found: Aligned) -> None:
+    first = found.first
+    if first is None:
         st.success("The two runs did the same, step by step.")
     only = st.toggle("only what differs", key="diff_only", value=False)
-    numbers = [n for n, row in enumerate(found.rows) if not only or row.mark != "same"]
+    numbers = found.numbers(only)
     if not numbers:
         return
-    start = 0 if only or found.first is None else max(0, found.first - BEFORE)
+    start = 0 if only or first is None else max(0, first - BEFORE)
     if len(numbers) > WINDOW:
-        name = f"diff_from_{only}_{found.first}_{len(numbers)}"
+        name = f"diff_from_{only}_{first}_{len(numbers)}"
         start = int(st.number_input("From row", 0, len(numbers) - 1, start, WINDOW, key=name))
     shown = numbers[start : start + WINDOW]
-    if found.first is not None:
-        st.markdown(f"They part where the mark ▶ is (row {found.first:,}).", width="content")
+    if first is not None:
+        st.markdown(f"They part where the mark ▶ is (row {first:,}).", width="content")
+    rows = zip(shown, found.rows(shared.store(), shown), strict=True)
     st.dataframe(
-        [_line(n, found.rows[n], found.first) for n in shown],
+        [_line(number, row, first) for number, row in rows],
         hide_index=True,
         alt="The steps of both runs, side by side",
         column_config={

@@ -9,7 +9,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import connection
 from pathlib import Path
 from typing import IO, Protocol
@@ -20,6 +20,7 @@ from experiments import left
 from experiments import plan as plans
 from experiments.order import in_order
 from experiments.plan import Plan, Trial
+from experiments.rerun import Start
 from experiments.stopping import Turn, write_begun
 from experiments.worker import Done, do, journal_for
 from tasks import scenario as scenarios
@@ -175,28 +176,25 @@ class Share:
     def __init__(
         self,
         plan: Plan,
-        runs: Sequence[int],
+        todo: Sequence[Trial],
+        starts: Mapping[int, Start],
         folder: ExperimentFolder,
         journal: Journal,
         begun: Callable[[], int],
-        past: bool,
     ) -> None:
-        """`begun`: how many cases may be begun, where the experiment may stop early. `past`: go on with runs that were
-        begun, from the journals of the folder; else they begin anew."""
+        """`starts`: where those of the runs start that were begun. `begun`: how many cases may be begun, where the
+        experiment may stop early."""
         self._plan, self._folder, self._journal, self._begun = plan, folder, journal, begun
         self._done: queue.SimpleQueue[Done | BaseException | None] = queue.SimpleQueue()
         self._idle = threading.Event()
         self._stopped = False
-        threading.Thread(target=self._work, args=(set(runs), past), daemon=True, name="share").start()
+        threading.Thread(target=self._work, args=(todo, starts), daemon=True, name="share").start()
 
-    def _work(self, runs: set[int], past: bool) -> None:
-        plan, folder = self._plan, self._folder
+    def _work(self, todo: Sequence[Trial], starts: Mapping[int, Start]) -> None:
         try:
-            scenario = scenarios.load(plan.scenario)
-            mine = [trial for trial in in_order(plan, plans.trials(plan, scenario)) if trial.run in runs]
-            todo, starts = left.left(mine, folder) if past else (mine, {})
+            may_begin = self._may_begin(scenarios.load(self._plan.scenario))
             with self._journal as journal:
-                do(plan, todo, folder.path, journal, self._tell, starts, self._may_begin(scenario))
+                do(self._plan, todo, self._folder.path, journal, self._tell, starts, may_begin)
             self._done.put(None)
         except BaseException as error:
             self._done.put(error)
@@ -257,9 +255,9 @@ class Here:
         self._begun = 0
 
     def start(self, share: int) -> Worker:
-        runs = [trial.run for trial in plans.dealt(self._trials, share, self._plan.workers)]
         journal = journal_for(self._plan, self._folder.journal_file(share))
-        return _Thread(share, Share(self._plan, runs, self._folder, journal, lambda: self._begun, past=True))
+        todo, starts = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
+        return _Thread(share, Share(self._plan, todo, starts, self._folder, journal, lambda: self._begun))
 
     def begin(self, cases: int) -> None:
         self._begun = cases

@@ -25,12 +25,14 @@ from experiments import left
 from experiments import plan as plans
 from experiments.executors import Share, Worker, WorkerKilled, WorkerLost
 from experiments.order import in_order
-from experiments.plan import Plan
+from experiments.plan import Plan, Trial
+from experiments.rerun import Start
 from experiments.worker import Done, journal_for
 from tasks import scenario as scenarios
 from traces.errors import HeadcountError, Unavailable
 from traces.home import ExperimentFolder
 from traces.journal import Journal
+from traces.kernel import Record
 
 POLL_S = 0.2
 LEAVE_S = 2.0
@@ -54,6 +56,14 @@ class Kit(msgspec.Struct, frozen=True):
     environment: dict[str, str]
 
 
+class Job(msgspec.Struct, frozen=True):
+    """A worker's share: the runs to do, what is recorded of those that were begun, and how many cases may be begun."""
+
+    runs: list[int]
+    past: dict[int, Sequence[Record]]
+    begun: int = 0
+
+
 def check() -> None:
     """Raises Unavailable if Ray is not installed."""
     if importlib.util.find_spec("ray") is None:
@@ -74,9 +84,11 @@ class OnRay:
         self._actors: list[Any] = []
 
     def start(self, share: int) -> Worker:
-        todo, _ = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
+        todo, starts = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
+        past = {run: start.expected for run, start in starts.items()}
         with _reached():
-            actor = self._actor.remote(self._kit, [trial.run for trial in todo], self._begun)
+            job = Job([trial.run for trial in todo], past, self._begun)
+            actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job))
             self._actors.append(actor)
             return _OnRay(self._ray, share, actor, journal_for(self._plan, self._folder.journal_file(share)))
 
@@ -138,7 +150,7 @@ def take_token() -> None:
 
 class Outbox(Journal):
     """A journal that stands elsewhere: what is written waits to be taken there. At most MOST_WAITING writes do; whoever
-    writes more waits too. Nothing is synced, since a run that is lost with its node begins anew."""
+    writes more waits too. Nothing waits for having arrived: what is lost with the node is done again."""
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[Sequence[bytes]] = queue.Queue(MOST_WAITING)
@@ -163,8 +175,8 @@ class Outbox(Journal):
 class Node:
     """The actor: a share that is done where Ray has put it. Ray may call `begin` while `news` waits."""
 
-    def __init__(self, kit: bytes, runs: list[int], begun: int) -> None:
-        given = msgspec.msgpack.decode(kit, type=Kit)
+    def __init__(self, kit: bytes, job: bytes) -> None:
+        given, share = msgspec.msgpack.decode(kit, type=Kit), msgspec.msgpack.decode(job, type=Job)
         plan, folder = given.plan, ExperimentFolder(Path(given.folder))
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         os.environ.update(given.environment)
@@ -175,9 +187,10 @@ class Node:
         from agents.models import quiet
 
         quiet.environment()
-        self._begun = begun
+        self._begun = share.begun
         self._outbox = Outbox()
-        self._share = Share(plan, runs, folder, self._outbox, lambda: self._begun, past=False)
+        starts = {run: Start(records) for run, records in share.past.items()}
+        self._share = Share(plan, _trials(plan, share.runs), starts, folder, self._outbox, lambda: self._begun)
 
     def begin(self, cases: int) -> None:
         """So many cases may be begun."""
@@ -265,6 +278,12 @@ def packed(folder: ExperimentFolder, plan: Plan, environment: dict[str, str]) ->
         environment,
     )
     return msgspec.msgpack.encode(kit)
+
+
+def _trials(plan: Plan, runs: Sequence[int]) -> list[Trial]:
+    """These runs, with their teams as this machine calls them."""
+    found = {trial.run: trial for trial in plans.trials(plan, scenarios.load(plan.scenario))}
+    return [found[run] for run in runs]
 
 
 def _is_here(kit: Kit) -> bool:

@@ -20,14 +20,16 @@ from experiments import executors_ray
 from experiments import plan as plans
 from experiments.conduct import Progress, conduct, prepare
 from experiments.executors import WorkerLost
+from experiments.executors_ray import Job
 from experiments.plan import Plan, Trial
 from experiments.worker import Done
 from tasks.scenario import SHIPPED
 from tests.killing import Killing
 from traces import home, journal
+from traces.committed import committed
 from traces.errors import InputError, Unavailable
 from traces.home import ExperimentFolder
-from traces.kernel import Budget
+from traces.kernel import Budget, Chat, Record, RunFinished
 from traces.store import Store
 
 PLAN = Plan("market_brief", teams=("solo", "market"), cases=6, trials=15, workers=1)
@@ -100,7 +102,7 @@ def test_a_node_on_another_machine_gives_the_same_from_what_it_was_sent_and_leav
     expected = {outcome.run: outcome for outcome in conduct(folder).outcomes}
     shutil.rmtree(scenario)
     shutil.rmtree(tmp_path / "home")
-    node = executors_ray.Node(kit, list(expected), 0)
+    node = executors_ray.Node(kit, msgspec.msgpack.encode(Job(list(expected), {})))
     lines, done, over, error = node.news(60)
     assert (over, error) == (True, "")
     found = [done.outcome for done in msgspec.json.decode(done, type=list[Done])]
@@ -110,6 +112,25 @@ def test_a_node_on_another_machine_gives_the_same_from_what_it_was_sent_and_leav
     assert {msgspec.json.decode(line + b"}")["run"] for line in lines} == set(expected)
     node.leave()
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_node_goes_on_with_what_is_recorded_of_a_run() -> None:
+    """Up to a reply that was other than the model's own would be: it must have been served, and not asked for again."""
+    folder = prepare(Plan("market_brief", teams=("solo",), cases=1, trials=1, workers=1, on="here"))
+    conduct(folder)
+    (run,) = committed(folder.journals())
+    records = run.records
+    last = next(n for n, record in reversed(list(enumerate(records))) if isinstance(record.event, Chat))
+    chat = records[last].event
+    assert isinstance(chat, Chat)
+    said = msgspec.structs.replace(chat, text=chat.text + " ")
+    past = [*records[:last], msgspec.structs.replace(records[last], event=said)]
+    kit = executors_ray.packed(folder, plans.read(folder), {})
+    lines, _, over, error = executors_ray.Node(kit, msgspec.msgpack.encode(Job([0], {0: past}))).news(60)
+    assert (over, error) == (True, "")
+    found = [msgspec.json.decode(line + b"}", type=Record) for line in lines]
+    assert [(r.seq, r.t, r.event) for r in found[: last + 1]] == [(r.seq, r.t, r.event) for r in past]
+    assert isinstance(found[-1].event, RunFinished)
 
 
 @pytest.mark.parametrize("there", [True, False])

@@ -24,6 +24,11 @@ def seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
 
 
+def about(seconds: float) -> str:
+    """A time that nobody knows to the second."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def ago(when: float) -> str:
     """How long ago a Unix time was."""
     passed = max(0.0, time.time() - when)

@@ -43,9 +43,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             yield url
 
 
-# Colours on their way from one to another are not those of the page.
+# Colours on their way from one to another are not those of the page, nor is what is pale while it is drawn anew.
 STILL = """document.getAnimations().every(
-    one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)"""
+    one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)
+    && [...document.querySelectorAll('[data-testid=stElementContainer]')].every(
+    one => getComputedStyle(one).opacity === '1')"""
 PRIMARY = '[kind^="primary"]'
 WIDTH = "document.querySelector('[data-testid=stMain]').scrollWidth"
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 800}

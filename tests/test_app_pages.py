@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -16,8 +17,10 @@ from experiments import launch
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
 from tasks import scenario as scenarios
+from tools import approvals
 from traces import home
-from ui import shared, style
+from traces.home import Status
+from ui import inbox, shared, style
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +183,35 @@ def _until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def _waiting_in(name: str) -> None:
+    """An experiment that is over, with a request that nobody answered."""
+    folder = home.experiment_folder(f"{home.new_id()}-{name}").create()
+    folder.write_plan({"created": time.time(), "scenario": name, "total": 1, "plan": {"scenario": name}})
+    folder.write_status(Status(1, 0.0, "finished", 1, 1, time.time()))
+    asked = approvals.Request("0" * 16, 0, "effect", "ann", time.time(), time.time(), "pay", {"amount": 3}, "", "so")
+    (folder.path / approvals.FOLDER).mkdir()
+    (folder.path / approvals.FOLDER / f"{asked.id}.json").write_bytes(msgspec.json.encode(asked))
+
+
+def test_the_same_call_in_two_experiments_waits_twice() -> None:
+    for name in ("one", "two"):
+        _waiting_in(name)
+    app = opened("approvals")
+    assert said(app).count("wants to call pay") == 2
+    assert _buttons(app) == ["Allow it", "Refuse"] * 2
+
+
+def test_a_part_that_fails_says_so_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(inbox, "waiting", broken)
+    app = AppTest.from_function(_script, default_timeout=100, kwargs={"name": "approvals"}).run()
+    assert not app.exception
+    assert "This page failed: RuntimeError" in said(app)
+    assert _buttons(app) == ["Try again"]
 
 
 @pytest.mark.parametrize("name", ["home", "live", "compare", "replay", "layers", "market"])

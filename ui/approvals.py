@@ -32,7 +32,7 @@ def page() -> None:
         )
     preferred = preferences.read().name or _user()
     name = st.text_input("Your name, as it is recorded in the trace", preferred, key="approver_name", max_chars=80)
-    st.fragment(_inbox, run_every=REFRESH_S)(str(name))
+    shared.fragment(_inbox, REFRESH_S)(str(name))
     _history()
 
 
@@ -52,7 +52,7 @@ def _inbox(name: str) -> None:
     for one in waiting:
         _request(one, name)
     if lost:
-        st.subheader("Their run has ended", anchor=False)
+        st.header("Their run has ended", anchor=False)
         st.caption("Nobody waits for these now. An answer is kept, and used if the experiment is resumed.")
         for one in lost:
             _request(one, name)
@@ -102,15 +102,16 @@ def _answer(one: Waiting, name: str) -> None:
     request = one.request
     question = request.kind == "question"
     label = "Your answer" if question else "Reason (the agent is told)"
-    text = st.text_input(label, key=f"text_{request.id}", max_chars=2000)
+    key = f"{one.experiment}_{request.id}"
+    text = st.text_input(label, key=f"text_{key}", max_chars=2000)
     with st.container(horizontal=True):
         if question:
-            if st.button("Answer", key=f"yes_{request.id}", type="primary", disabled=not text):
+            if st.button("Answer", key=f"yes_{key}", type="primary", disabled=not text):
                 _give(one, True, name, str(text))
         else:
-            if st.button("Allow it", key=f"yes_{request.id}", type="primary"):
+            if st.button("Allow it", key=f"yes_{key}", type="primary"):
                 _give(one, True, name, str(text))
-            if st.button("Refuse", key=f"no_{request.id}"):
+            if st.button("Refuse", key=f"no_{key}"):
                 _give(one, False, name, str(text))
 
 
@@ -129,7 +130,7 @@ def _history() -> None:
     found = inbox.answered(ANSWERED)
     if not found:
         return
-    st.subheader("Answered", anchor=False)
+    st.header("Answered", anchor=False)
     rows = [
         {
             "answer": "answered" if request.kind == "question" else ("allowed" if answer.approved else "refused"),

@@ -13,7 +13,7 @@ from ui import shared, style
 
 
 def section(model: str) -> None:
-    st.subheader("Capacity", anchor=False)
+    st.header("Capacity", anchor=False)
     if not models.simulated(model):
         st.info(
             "What servers would do under load is worked out with simulated ones. `headcount calibrate` makes a model "

@@ -54,7 +54,7 @@ def _verdict(row: ExperimentRow, found: Compared) -> None:
             shared.badge(shared.is_simulated(row))
             shared.state_badge(row.state)
             st.caption(f"{len(found.outcomes):,} of {row.total:,} runs", width="content")
-        st.subheader(shared.plain(verdict.text), anchor=False)
+        st.header(shared.plain(verdict.text), anchor=False)
         for part in verdict.reason.split("; "):
             st.write(shared.plain(part))
     if row.state in shared.UNDER_WAY:
@@ -67,10 +67,10 @@ def _verdict(row: ExperimentRow, found: Compared) -> None:
         )
 
 
-@st.fragment
+@shared.fragment
 def _recommendation(found: Compared) -> None:
     """What to take under the reader's own limits; a slider that is moved draws this alone anew."""
-    st.subheader("Under your limits", anchor=False)
+    st.header("Under your limits", anchor=False)
     first, second, third = st.columns(3)
     priced = [s.cost_usd for s in found.summaries if s.cost_usd is not None]
     cost = None
@@ -100,7 +100,7 @@ def _above(value: float) -> float:
 def _download(row: ExperimentRow, found: Compared) -> None:
     from experiments import htmlreport, judging, sharing
 
-    st.subheader("Take it along", anchor=False)
+    st.header("Take it along", anchor=False)
     with st.container(horizontal=True):
         st.download_button(
             "Report (HTML)",

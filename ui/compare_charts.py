@@ -24,7 +24,7 @@ CLICK = "A click on a mark shows its runs in the table below."
 
 
 def success(found: Compared) -> None:
-    st.subheader("Success, with 95 % interval", anchor=False)
+    st.header("Success, with 95 % interval", anchor=False)
     frame = _frame(found)
     base = alt.Chart(frame).encode(
         y=alt.Y("team:N", title=None, sort=None), color=alt.Color("team:N", scale=_colours(found), legend=None)
@@ -43,7 +43,7 @@ def success(found: Compared) -> None:
 
 def pareto(found: Compared) -> None:
     """Success against what it costs; the line joins the teams that none beats on both."""
-    st.subheader("What success costs", anchor=False)
+    st.header("What success costs", anchor=False)
     ways = {"dollars per run": "cost", "seconds per run": "latency", "tokens per run": "tokens"}
     if any(s.cost_usd is None for s in found.summaries):
         st.caption("The price of this model is unknown.")
@@ -91,7 +91,7 @@ def differences(found: Compared) -> None:
     compared = found.verdict.differences
     if not compared:
         return
-    st.subheader("Against one agent, case by case", anchor=False)
+    st.header("Against one agent, case by case", anchor=False)
     frame = pd.DataFrame(
         [
             {
@@ -107,14 +107,19 @@ def differences(found: Compared) -> None:
         ]
     )
     y = alt.Y("team:N", title=None, sort=None)
-    axis = alt.Axis(format="+%")
+    axis = alt.Axis(labelExpr="format(100 * datum.value, '+~r')")
     tooltip = ["team", _change("difference"), _change("low"), _change("high"), "p (Holm)", "cases", "pairs"]
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=style.MUTED, strokeDash=[3, 3]).encode(x="zero:Q")
     colour = alt.Color("team:N", scale=_colours(found), legend=None)
     rules = (
         alt.Chart(frame)
         .mark_rule(strokeWidth=3)
-        .encode(x=alt.X("low:Q", title="success rate more than one agent's", axis=axis), x2="high:Q", y=y, color=colour)
+        .encode(
+            x=alt.X("low:Q", title="success rate minus one agent's, in points", axis=axis),
+            x2="high:Q",
+            y=y,
+            color=colour,
+        )
     )
     points = (
         alt.Chart(frame)
@@ -144,7 +149,7 @@ def by_class(found: Compared) -> None:
     ]
     if not cells:
         return
-    st.subheader("By kind of case", anchor=False)
+    st.header("By kind of case", anchor=False)
     frame = pd.DataFrame(cells)
     order = list(dict.fromkeys(frame["class"]))
     base = alt.Chart(frame).encode(
@@ -184,7 +189,7 @@ def _in_words(outcomes: list[Outcome]) -> tuple[float, str]:
 
 def failure_modes(row: ExperimentRow, found: Compared) -> None:
     """Why runs fail, by team: their decisive errors, by rules over the trace."""
-    st.subheader("What goes wrong", anchor=False)
+    st.header("What goes wrong", anchor=False)
     try:
         failures = compare_runs.failures(row)
     except InputError as error:
@@ -195,7 +200,12 @@ def failure_modes(row: ExperimentRow, found: Compared) -> None:
         return
     trials = {s.name: s.trials for s in found.summaries}
     frame = pd.DataFrame(
-        {"team": team.name, "error": short(label), "runs": runs, "share": runs / trials.get(team.name, team.failed)}
+        {
+            "team": team.name,
+            "error": short(label).replace("_", " "),
+            "runs": runs,
+            "share": runs / trials.get(team.name, team.failed),
+        }
         for team in failures
         for label, runs in team.labels.items()
     )
@@ -210,7 +220,7 @@ def failure_modes(row: ExperimentRow, found: Compared) -> None:
             color=alt.Color("team:N", scale=_colours(found), legend=alt.Legend(orient="top", title=None)),
             tooltip=["error", "team", "runs", alt.Tooltip("share:Q", format=".1%")],
         )
-        .properties(height=40 + 14 * len(order) * max(1, len(found.teams)))
+        .properties(height=110 + 14 * len(order) * max(1, len(found.teams)))
     )
     style.draw(chart, "Share of each team's runs that failed by each kind of error: headcount autopsy has the figures")
     st.caption(

@@ -29,10 +29,10 @@ def narrow(team: str | None, kind: str | None) -> None:
     st.session_state["runs_page"] = 1
 
 
-@st.fragment
+@shared.fragment
 def show(row: ExperimentRow) -> None:
     """The table with its boxes; what is chosen there draws it alone anew."""
-    st.subheader("Runs", anchor=False)
+    st.header("Runs", anchor=False)
     store = shared.store()
     plan = plans.recorded_in(row.plan)
     boxes = st.columns(5)

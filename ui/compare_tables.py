@@ -42,7 +42,7 @@ def ungraded_teams(row: ExperimentRow) -> bool:
     """What can be told where no run was graded; False where none is over."""
     found = ungraded.teams(shared.store().team_rows(row.id))
     if found:
-        st.subheader(ungraded.TEXT, anchor=False)
+        st.header(ungraded.TEXT, anchor=False)
         shared.table(ungraded.table(found), caption="Every team in figures (means per run)")
     return bool(found)
 
@@ -54,7 +54,7 @@ def endings(row: ExperimentRow, found: Compared) -> None:
             {"team": one.team, "ended by": ", ".join(f"{how} {share:.1%}" for how, share in one.shares.items())}
             for one in found.endings
         ],
-        caption="How runs ended",
+        caption="How runs ended; stop rules have their names of the team's file (docs/teams.md)",
     )
     budget = details.budget_of(home.find_experiment(row.id))
     st.caption(shared.plain(f"Every run of every team could use the same: {budget}."))
@@ -100,7 +100,7 @@ def _share(value: float | None) -> str:
 def overhead(found: Compared) -> None:
     """What working together takes (Kim et al. 2025): model calls beyond one agent's, messages for each call, and
     successes for each 1,000 tokens."""
-    st.subheader("What working together takes", anchor=False)
+    st.header("What working together takes", anchor=False)
     by_team = {group[0].name: group for group in groups(found.outcomes).values()}
     alone = next((_calls(group) for group in by_team.values() if group[0].team == "solo"), None)
     shared.table(

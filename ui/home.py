@@ -30,7 +30,7 @@ def page() -> None:
     if not rows:
         shared.nothing_yet()
         return
-    st.subheader("Last answers", anchor=False)
+    st.header("Last answers", anchor=False)
     for row in rows[:SHOWN]:
         _experiment(row)
     if len(rows) > SHOWN:
@@ -40,7 +40,7 @@ def page() -> None:
 def _ways_to_start() -> None:
     first, second, third = st.columns(3)
     with first, st.container(border=True, height="stretch"):
-        st.subheader("Try the demo", anchor=False)
+        st.header("Try the demo", anchor=False)
         st.write(
             "A billing agent's job: one agent against two teams, on a simulated model. Free, without a key, and "
             "done in about a minute."
@@ -48,16 +48,17 @@ def _ways_to_start() -> None:
         if st.button("Run the demo", type="primary"):
             _demo()
     with second, st.container(border=True, height="stretch"):
-        st.subheader("Use your own job", anchor=False)
+        st.header("Use your own job", anchor=False)
         st.write("Cases, documents and tools of yours make a scenario: a folder that can be read and versioned.")
         if "own_job" in shared.PAGES:
             shared.link("own_job", "Make a scenario")
         shared.link("launch", "Launch a scenario that you have")
     with third, st.container(border=True, height="stretch"):
-        st.subheader("Open a trace", anchor=False)
+        st.header("Open a trace", anchor=False)
         st.write("Step through a run: who said what to whom, what each agent saw, and what it cost so far.")
         shared.link("replay", "Replay the newest run")
-        opening.uploader()
+        st.caption("Or open a file that somebody sent, below.")
+    opening.uploader()
 
 
 def _demo() -> None:

@@ -50,16 +50,17 @@ def _corpus() -> Corpus | None:
     names = [*scenarios.shipped(), *corpora.corpora(), ADD]
     asked = st.query_params.get("documents", "")
     picked = st.selectbox(
-        "Documents", names, index=names.index(asked) if asked in names else 0, key="corpus", on_change=_follow
+        "Documents",
+        names,
+        index=names.index(asked) if asked in names else 0,
+        key="corpus",
+        on_change=shared.follow,
+        args=["documents", "corpus"],
     )
     if picked != ADD:
         return corpora.find(picked)
     _add()
     return None
-
-
-def _follow() -> None:
-    st.query_params["documents"] = st.session_state["corpus"]
 
 
 def _add() -> None:

@@ -34,7 +34,7 @@ def page() -> None:
     with right:
         if scenario:
             launch_about.scenario(scenario)
-        st.subheader("Who talks to whom", anchor=False)
+        st.header("Who talks to whom", anchor=False)
         launch_about.teams(list(plan.teams), scenario)
     with left:
         _start(plan)
@@ -42,17 +42,17 @@ def page() -> None:
 
 def _form() -> tuple[Plan, Scenario | None]:
     preferred = preferences.read()
-    st.subheader("1 · The job", anchor=False)
+    st.header("1 · The job", anchor=False)
     name, scenario = _scenario()
-    st.subheader("2 · Who does it", anchor=False)
+    st.header("2 · Who does it", anchor=False)
     teams, engines = _teams()
-    st.subheader("3 · On which model", anchor=False)
+    st.header("3 · On which model", anchor=False)
     model, api_base = _model(preferred)
     card = _card(model, api_base)
-    st.subheader("4 · How often, and with what budget", anchor=False)
+    st.header("4 · How often, and with what budget", anchor=False)
     trials, cases, seed = _size(preferred)
     budget = _budget(preferred, scenario, card)
-    st.subheader("5 · Who approves", anchor=False)
+    st.header("5 · Who approves", anchor=False)
     approver, wait_s = _approver(models.simulated(model))
     plan = Plan(
         scenario=name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import streamlit as st
 
 from agents import table
@@ -14,7 +16,7 @@ from ui import drawn, shared
 
 def scenario(found: Scenario) -> None:
     """Its story, and a case to read."""
-    st.subheader(shared.plain(found.file.title), anchor=False)
+    st.header(shared.plain(found.file.title), anchor=False)
     st.text("\n\n".join(" ".join(part.split()) for part in found.file.story.split("\n\n")))
     ids = [case.id for case in found.cases]
     titles = {case.id: f"{case.title} ({case.difficulty})" for case in found.cases}
@@ -33,14 +35,19 @@ def scenario(found: Scenario) -> None:
 def teams(names: list[str], found: Scenario | None) -> None:
     """Each team with who talks to whom."""
     case = found.cases[0] if found else None
-    for name in names:
-        try:
-            team = table.team(name)
-        except HeadcountError:
-            continue
+    for team in known(names):
         with st.container(border=True):
             st.markdown(f"**{shared.plain(team.name)}**")
             drawn.show(drawn.team(team.settings, case), shared.plain(team.settings.about or "a team of your own"))
+
+
+def known(names: Iterable[str]) -> Iterator[table.Team]:
+    """Those of the teams that can be read: a file or function of the reader's may have gone since."""
+    for name in names:
+        try:
+            yield table.team(name)
+        except HeadcountError:
+            continue
 
 
 def model(card: Card) -> None:

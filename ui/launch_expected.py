@@ -27,7 +27,7 @@ def show(plan: Plan, scenario: Scenario, total: int) -> None:
     each = total // max(1, len(plan.teams))
     costs = [one.cost_usd for one in expected]
     cost = None if None in costs else each * sum(c for c in costs if c is not None)
-    st.subheader("What it will be", anchor=False)
+    st.header("What it will be", anchor=False)
     first, second, third = st.columns(3)
     first.metric("Runs", f"{total:,}", help=f"{len(plan.teams)} teams, {len(plan.engines)} engines, cases × trials.")
     second.metric("Tokens", words.count(each * sum(one.tokens for one in expected)))

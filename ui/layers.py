@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from agents import table
 from agents.models.model import Card
 from agents.settings import Settings
 from experiments import layer_facts, layers
@@ -26,18 +25,13 @@ def page() -> None:
         "The same work, seen at each layer of the stack: what happened there, what it cost, and what could be changed "
         "there. From the trace, the scenario and the model's card; what none of them says is “unknown”."
     )
-    row = shared.choose_experiment()
+    row = shared.choose_ended("Its layers")
     if row is None:
-        return
-    shared.heading(row)
-    if row.state in shared.UNDER_WAY:
-        st.info("It still runs. The layers can be read when it is over.")
-        shared.link("live", "Watch it", experiment=row.id)
         return
     run = _run(row)
     stack = _stack(row, run)
     if not stack.runs.get("runs"):
-        st.info("Nothing of this is recorded." if run is None else f"There is no run {run}. Empty the box to see all.")
+        st.info("No run of it is recorded." if run is None else f"Run {run} is not recorded. Empty the box to see all.")
         return
     for number, layer in enumerate(layers.layers(stack), 1):
         _layer(number, layer, row)
@@ -46,10 +40,22 @@ def page() -> None:
 def _run(row: ExperimentRow) -> int | None:
     """The run that the address names (`?run=`), or that is given; None is the whole experiment."""
     asked = st.query_params.get("run", "")
-    given = st.text_input(
-        "Run (empty: the whole experiment)", asked if asked.isdecimal() else "", key=f"run_{row.id}_{asked}", width=280
+    there = asked.isdecimal() and int(asked) < row.total
+    if asked and not there:
+        st.warning(f"There is no run {shared.plain(asked)} in this experiment. This is all of it:")
+    key = f"layers_run_{row.id}_{asked}"
+    given = st.number_input(
+        "Run",
+        0,
+        max(0, row.total - 1),
+        int(asked) if there else None,
+        key=key,
+        on_change=shared.follow,
+        args=["run", key],
+        placeholder="all: the whole experiment",
+        width=280,
     )
-    return int(str(given)) if str(given).isdecimal() else None
+    return None if given is None else int(given)
 
 
 def _stack(row: ExperimentRow, run: int | None) -> Stack:
@@ -87,20 +93,12 @@ def _scenario(folder: str) -> Scenario | None:
 def _teams(row: ExperimentRow, names: Iterable[str], run: int | None) -> dict[str, Settings]:
     """The settings of the teams that ran, as far as they can still be read."""
     wanted = shared.store().run(row.id, run).team if run is not None and run < row.total else None
-    found = {}
-    for name in names:
-        try:
-            team = table.team(name)
-        except HeadcountError:
-            continue
-        if wanted in (None, team.name):
-            found[team.name] = team.settings
-    return found
+    return {team.name: team.settings for team in launch_about.known(names) if wanted in (None, team.name)}
 
 
 def _layer(number: int, layer: Layer, row: ExperimentRow) -> None:
     with st.container(border=True):
-        st.subheader(f"{number} · {layer.name.capitalize()}", anchor=False)
+        st.header(f"{number} · {layer.name.capitalize()}", anchor=False)
         st.caption(layer.asks)
         shared.facts(layer.happened)
         st.markdown(f"**What it cost:** {shared.plain(layer.cost)}")

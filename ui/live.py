@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from typing import Any
 
 import streamlit as st
 
-from experiments import launch, words
+from experiments import answers, launch, words
 from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
@@ -39,7 +40,7 @@ def page() -> None:
     row = shared.choose_experiment()
     if row is None:
         return
-    st.fragment(_watch, run_every=1.0 if row.state in shared.UNDER_WAY else None)(row.id)
+    shared.fragment(_watch, 1.0 if row.state in shared.UNDER_WAY else None)(row.id)
 
 
 def _watch(experiment: str) -> None:
@@ -65,14 +66,17 @@ def _watch(experiment: str) -> None:
 
 
 def _ended(row: ExperimentRow) -> str:
-    return f"{OVER.get(row.state, row.state)} {shared.plain(row.message)}".strip()
+    """How it ended, and what came out."""
+    found = answers.answer(row, shared.store())
+    said = (OVER.get(row.state, row.state), shared.plain(row.message), shared.plain(found.text) if found.kind else "")
+    return " ".join(filter(None, said))
 
 
 def _progress(row: ExperimentRow, done: int, running: bool) -> str:
     passed = (time.time() if running else row.updated or row.created) - row.created
     if running and not done:
         return f"Starting: {words.seconds(passed)} so far. A real model's first run can take minutes."
-    left = f", about {words.seconds(passed / done * (row.total - done))} left" if running else ""
+    left = f", about {words.about(passed / done * (row.total - done))} left" if running else ""
     return f"{done:,} of {row.total:,} runs in {words.seconds(passed)}{left}"
 
 
@@ -102,14 +106,13 @@ def _teams(outcomes: list[Outcome], row: ExperimentRow, plan: Plan | None, runni
 def _team(team: str, outcomes: list[Outcome], each: int, passed: float | None) -> None:
     n, won = len(outcomes), sum(o.success for o in outcomes)
     interval = success_interval(outcomes)
-    st.metric(
+    _figure(
+        st,
         team,
         f"{interval.value:.0%} succeed",
         f"95 % interval {100 * interval.low:.0f} to {100 * interval.high:.0f} %",
-        delta_color="off",
-        delta_arrow="off",
     )
-    left = f" · about {words.seconds(passed / n * (each - n))} left" if passed and each > n else ""
+    left = f" · about {words.about(passed / n * (each - n))} left" if passed and each > n else ""
     st.progress(min(1.0, n / each) if each else 0.0, text=f"{n:,} of {each or n:,} runs, {won:,} succeeded{left}")
     ways = Counter(o.status for o in outcomes)
     if ways["failed"] or ways["limited"]:
@@ -126,27 +129,20 @@ def _spent(rows: list[RunRow], row: ExperimentRow, plan: Plan | None, running: b
     cost = None if None in costs else sum(c for c in costs if c is not None)
     budget = _budget(plan)
     simulated = " (simulated)" if shared.is_simulated(row) else ""
-    st.subheader(f"Used so far{simulated}" if running else f"Used{simulated}", anchor=False)
+    st.header(f"Used so far{simulated}" if running else f"Used{simulated}", anchor=False)
     first, second, third = st.columns(3)
-    first.metric(
-        "Tokens",
-        words.count(tokens),
-        _of(budget.tokens, tokens, row.total, words.count),
-        delta_color="off",
-        delta_arrow="off",
-    )
-    second.metric(
-        "Cost",
-        words.money(cost),
-        _of(budget.cost_usd, cost, row.total, words.money),
-        delta_color="off",
-        delta_arrow="off",
-    )
+    _figure(first, "Tokens", words.count(tokens), _of(budget.tokens, tokens, row.total, words.count))
+    _figure(second, "Cost", words.money(cost), _of(budget.cost_usd, cost, row.total, words.money))
     expected = None if cost is None else cost * share
-    third.metric(
+    _figure(
+        third,
         "Cost when all are done" if running else "Cost per run",
         words.money(expected if running else None if cost is None else cost / len(rows)),
     )
+
+
+def _figure(place: Any, name: str, value: str, note: str | None = None) -> None:
+    place.metric(name, value, note, delta_color="off", delta_arrow="off")
 
 
 def _of(limit: float | None, used: float | None, runs: int, say: object) -> str:
@@ -175,7 +171,7 @@ def _newest_messages(row: ExperimentRow, rows: list[RunRow], running: bool) -> N
     records = store.events(row.id, newest.run, max(0, newest.events - LOOK_BACK))
     said = [r for r in records if isinstance(r.event, MessageSent | AnswerHandedIn)][-MESSAGES:]
     if said:
-        st.subheader("Newest messages", anchor=False)
+        st.header("Newest messages", anchor=False)
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(shared.plain(f"run {newest.run}: {newest.team} on {newest.case_id}"), width="content")
             shared.link("replay", "Replay it", experiment=row.id, run=newest.run)

@@ -32,13 +32,8 @@ def page() -> None:
         "Work is posted, agents bid for it, one of them gets it, and is paid when the delivery is accepted. "
         "Prices and balances are in tokens."
     )
-    row = shared.choose_experiment()
+    row = shared.choose_ended("Its market")
     if row is None:
-        return
-    shared.heading(row)
-    if row.state in shared.UNDER_WAY:
-        st.info("It still runs. Its market can be read when it is over.")
-        shared.link("live", "Watch it", experiment=row.id)
         return
     traded = _traded(str(home.home()), row.id, row.updated)
     if not traded:
@@ -92,18 +87,14 @@ def _run(row: ExperimentRow, traded: list[Traded]) -> Traded:
         index=names.index(start),
         format_func=lambda run: _called(by_run[run]),
         key=key,
-        on_change=_follow,
-        args=[key],
+        on_change=shared.follow,
+        args=["run", key],
     )
     return by_run[picked if picked is not None else start]
 
 
 def _called(run: Traded) -> str:
     return f"run {run.run}: {run.team} on {run.case}, {run.settled:,} of {run.postings:,} postings settled"
-
-
-def _follow(key: str) -> None:
-    st.query_params["run"] = str(st.session_state[key])
 
 
 def _figures(row: ExperimentRow, run: Traded, market: Market) -> None:
@@ -150,7 +141,7 @@ def _summary(row: ExperimentRow, run: Traded) -> Summary | None:
 
 
 def _whole(summary: Summary) -> None:
-    st.subheader("The whole market (the trace is a sample of it)", anchor=False)
+    st.header("The whole market (the trace is a sample of it)", anchor=False)
     shared.facts(
         {
             "jobs": f"{summary.tasks:,}, {summary.settled:,} settled, {summary.given_up:,} given up",
@@ -193,7 +184,7 @@ def _charts(market: Market) -> None:
 
 
 def _agents(market: Market) -> None:
-    st.subheader("Agents", anchor=False)
+    st.header("Agents", anchor=False)
     found = recorded.dealers(market)
     shared.table(
         [_agent(one) for one in found[:AGENTS]],
@@ -221,7 +212,7 @@ def _agent(one: Dealer) -> dict[str, object]:
 
 
 def _postings(row: ExperimentRow, run: Traded, market: Market) -> None:
-    st.subheader("Postings and their bids", anchor=False)
+    st.header("Postings and their bids", anchor=False)
     ended = sorted({story.state for story in market.stories.values()} & {"settled", "withdrawn", "expired"})
     first, second = st.columns([1, 3])
     state = str(first.selectbox("Ended as", [ALL, *ended], key="market_state"))

@@ -20,7 +20,7 @@ STATE_COLOURS = dict(zip(recorded.STATES, [*style.COLOURS, "#B8860B"], strict=Tr
 
 
 def states(market: Market) -> None:
-    st.subheader("Postings by state over time", anchor=False)
+    st.header("Postings by state over time", anchor=False)
     frame = pd.DataFrame(recorded.over_time(market), columns=["time", "state", "postings"])
     order = list(dict.fromkeys(frame["state"]))
     frame["rank"] = [order.index(state) for state in frame["state"]]
@@ -31,9 +31,7 @@ def states(market: Market) -> None:
         .encode(
             x=alt.X("time:Q", title="seconds of the run"),
             y=alt.Y("postings:Q", title="postings"),
-            color=alt.Color(
-                "state:N", scale=scale, sort=order, legend=alt.Legend(orient="bottom", title=None, columns=4)
-            ),
+            color=alt.Color("state:N", scale=scale, sort=order, legend=alt.Legend(orient="top", title=None, columns=5)),
             order="rank:Q",
             tooltip=[alt.Tooltip("time:Q", format=".1f"), "state", "postings"],
         )
@@ -46,7 +44,7 @@ def states(market: Market) -> None:
 
 
 def prices(market: Market) -> None:
-    st.subheader("Prices", anchor=False)
+    st.header("Prices", anchor=False)
     told = [story for story in market.stories.values() if story.price is not None]
     if not told:
         st.caption("Nothing was awarded, so there is no price.")
@@ -66,7 +64,7 @@ def prices(market: Market) -> None:
             color=alt.Color(
                 "role:N",
                 scale=style.names_scale(roles, style.COLOURS),
-                legend=alt.Legend(orient="bottom", title=None, columns=4),
+                legend=alt.Legend(orient="top", title=None, columns=5),
             ),
             shape=alt.Shape("role:N", scale=style.names_scale(roles, style.SHAPES), legend=None),
             tooltip=["posting", "role", "agent", alt.Tooltip("price:Q", format=",.0f")],
@@ -78,7 +76,7 @@ def prices(market: Market) -> None:
 
 
 def reputation(found: list[Standing]) -> None:
-    st.subheader("Reputation, with 95 % interval", anchor=False)
+    st.header("Reputation, with 95 % interval", anchor=False)
     if not found:
         st.caption("No reputation is recorded agent by agent here.")
         return
@@ -108,7 +106,7 @@ def reputation(found: list[Standing]) -> None:
 
 def network(market: Market) -> None:
     """Who works for whom; of many agents those through whom most of the work runs."""
-    st.subheader("Who works for whom", anchor=False)
+    st.header("Who works for whom", anchor=False)
     graph = measures.network(market.stories.values())
     if not graph:
         st.caption("Nothing was awarded.")

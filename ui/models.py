@@ -16,6 +16,7 @@ from ui import capacity, launch_about, preferences, shared
 
 OTHER = "another model"
 LONGEST = 1024
+TOLD = ("context window", "price", "knowledge cutoff", "parameters", "runs")
 STATES = {"ok": ("works", "green"), "off": ("not here", "gray"), "missing": ("missing", "red")}
 
 
@@ -52,7 +53,7 @@ def _pick() -> tuple[str, str | None]:
 
 
 def _try(name: str, api_base: str | None, simulated: bool) -> None:
-    st.subheader("Try it", anchor=False)
+    st.header("Try it", anchor=False)
     if simulated:
         st.info(
             "A simulated model follows the reference plan of a case, with errors at its profile's rates. It cannot "
@@ -91,7 +92,7 @@ def _ask(model: Model, prompt: str, tokens: int) -> None:
 
 
 def _health() -> None:
-    st.subheader("Health", anchor=False)
+    st.header("Health", anchor=False)
     for finding in _findings():
         word, colour = STATES.get(finding.state, (finding.state, "gray"))
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -114,9 +115,8 @@ def _all() -> None:
     for name, what in table.offered().items():
         if table.simulated(name):
             facts = modelcards.facts(launch_about.card(name, None))
-            keys = ("context window", "price", "knowledge cutoff", "parameters", "runs")
-            rows.append({"model": name, **{key: facts[key] for key in keys}, "what": what})
+            rows.append({"model": name, "what": what, **{key: facts[key] for key in TOLD}})
         else:
-            rows.append({"model": name, "what": what})
-    st.subheader("All that have a name here", anchor=False)
+            rows.append({"model": name, "what": what, **dict.fromkeys(TOLD, "on its card, above")})
+    st.header("All that have a name here", anchor=False)
     shared.table(rows, caption="Names of your own stand in models.yaml (docs/models.md)")

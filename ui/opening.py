@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from experiments.foreign import Brought
     from experiments.sharing import Imported
 
-LABEL = "Or open a file: of headcount export (.zip), or OpenTelemetry traces (.json, .jsonl, .pb)"
+LABEL = "A file of headcount export (.zip), or OpenTelemetry traces (.json, .jsonl, .pb)"
 TYPES = ["zip", "json", "jsonl", "pb"]
 
 

@@ -46,15 +46,16 @@ def page() -> None:
     title, goal = _job()
     files, tables = _material()
     given = _Given(title, goal, files, tables, _questions(), _tools(bool(files), bool(tables)))
+    st.header("5 · Where to keep it", anchor=False)
     folder = st.text_input(
-        "5. Where to keep it", str(Path.cwd() / "my_job"), key="folder", help="A folder that does not exist yet."
+        "Where to keep it", str(Path.cwd() / "my_job"), key="folder", help="A folder that does not exist yet."
     )
     if st.button("Make the scenario", type="primary"):
         _make(given, Path(folder).expanduser())
 
 
 def _job() -> tuple[str, str]:
-    st.subheader("1. The job")
+    st.header("1 · The job", anchor=False)
     title = st.text_input("What is it called?", key="title", placeholder="Questions about our handbook")
     goal = st.text_area(
         "What are the agents to do?",
@@ -65,7 +66,7 @@ def _job() -> tuple[str, str]:
 
 
 def _material() -> tuple[list[Any], list[Any]]:
-    st.subheader("2. What is known")
+    st.header("2 · What is known", anchor=False)
     left, right = st.columns(2)
     forms = [form.lstrip(".") for form in documents.FORMS]
     files = left.file_uploader("Documents", accept_multiple_files=True, type=forms, key="documents")
@@ -77,7 +78,7 @@ def _material() -> tuple[list[Any], list[Any]]:
 
 def _questions() -> tuple[Question, ...] | pd.DataFrame:
     """Those of a file, else those that were typed in."""
-    st.subheader("3. Questions and right answers")
+    st.header("3 · Questions and right answers", anchor=False)
     st.caption(
         "“must say”: the words that a right answer has to hold, several separated by |; without them, the answer "
         "itself. They are looked up in what you gave. Ten or more questions make a comparison worth something."
@@ -103,7 +104,7 @@ def _questions() -> tuple[Question, ...] | pd.DataFrame:
 
 
 def _tools(searchable: bool, queryable: bool) -> list[str]:
-    st.subheader("4. Tools")
+    st.header("4 · Tools", anchor=False)
     fits = {"search": searchable, "query_database": queryable, "run_python": True}
     return st.multiselect(
         "What agents may use",

@@ -10,14 +10,15 @@ import streamlit as st
 
 from agents.models import catalog, endpoint, quiet
 from experiments import doctor
-from traces import home
-from traces.errors import InputError
-from ui import preferences, shared
+from traces import home, labels
+from traces.errors import HeadcountError, InputError
+from ui import launch_about, preferences, shared
 from ui.preferences import Preferences
 
 PARTS = {
     "experiments": "journals, plans and logs: the source of everything",
     "traces.duckdb": "an index over the journals; can be deleted at any time",
+    labels.FILE: "thumbs, labels and comments: made from nothing else, keep it",
     "knowledge": "embedded documents; made again when needed",
     "scenarios": "jobs of your own",
     "cache": "replies of real models, where models.yaml keeps them",
@@ -34,7 +35,7 @@ def page() -> None:
 
 
 def _defaults() -> None:
-    st.subheader("Defaults of a launch", anchor=False)
+    st.header("Defaults of a launch", anchor=False)
     kept = preferences.read()
     with st.form("defaults", border=True):
         model = st.text_input("Model", kept.model)
@@ -46,28 +47,38 @@ def _defaults() -> None:
             "Dollars per run (0: the scenario's)", 0.0, 1000.0, kept.cost_usd or 0.0, 0.01, format="%.4f"
         )
         name = st.text_input("Your name, for approvals", kept.name, max_chars=80)
-        if st.form_submit_button("Save"):
-            preferences.write(
-                Preferences(
-                    str(model).strip() or kept.model,
-                    str(base).strip(),
-                    int(tokens) or None,
-                    float(dollars) or None,
-                    int(trials),
-                    str(name).strip(),
-                )
-            )
-            st.toast("Saved.")
+        sent = st.form_submit_button("Save")
+    if sent:
+        wanted = Preferences(
+            str(model).strip() or kept.model,
+            str(base).strip(),
+            int(tokens) or None,
+            float(dollars) or None,
+            int(trials),
+            str(name).strip(),
+        )
+        _save(wanted)
+
+
+def _save(wanted: Preferences) -> None:
+    """A model that there is not is told here, and not on the next launch."""
+    try:
+        launch_about.card(wanted.model, wanted.api_base or None)
+    except HeadcountError as error:
+        st.error(shared.plain(f"Not saved. {error}"))
+        return
+    preferences.write(wanted)
+    st.toast("Saved.")
 
 
 def _data() -> None:
-    st.subheader("Your data", anchor=False)
+    st.header("Your data", anchor=False)
     folder = home.home()
     st.write("Everything that you make lies in one folder on this machine (HEADCOUNT_HOME):")
     st.code(str(folder), language=None)
     sizes = _sizes(str(folder))
     shared.table(
-        [{"what": name, "size": _size(sizes.get(name, 0)), "": said} for name, said in PARTS.items()],
+        [{"what": name, "size": _size(sizes.get(name, 0)), "what it is": said} for name, said in PARTS.items()],
         caption=f"{_size(sum(sizes.values()))} in all; {_size(_free(folder))} free on the disk",
     )
     if st.button("Make the index anew", help="Deletes traces.duckdb and builds it from the journals."):
@@ -112,7 +123,7 @@ def _size(count: float) -> str:
 
 
 def _privacy() -> None:
-    st.subheader("Privacy", anchor=False)
+    st.header("Privacy", anchor=False)
     st.write(
         "Nothing leaves this machine, except calls to a model that you name, to the address that its card shows. "
         "The app listens on 127.0.0.1 alone. Telemetry of every dependency is off:"
@@ -121,7 +132,7 @@ def _privacy() -> None:
 
 
 def _keys() -> None:
-    st.subheader("Keys", anchor=False)
+    st.header("Keys", anchor=False)
     st.write("Keys come from the environment in which the app was started. They are never shown, stored or recorded.")
     own = (endpoint.BASE_VARIABLE, endpoint.KEY_VARIABLE, catalog.VARIABLE)
     try:
@@ -130,4 +141,4 @@ def _keys() -> None:
         st.error(shared.plain(str(error)))
         named = ()
     names = dict.fromkeys((*named, *own, *doctor.KEYS))
-    shared.table([{"variable": name, "": "set" if os.environ.get(name) else "not set"} for name in names])
+    shared.table([{"variable": name, "state": "set" if os.environ.get(name) else "not set"} for name in names])

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, ParamSpec
 
 import streamlit as st
 
@@ -20,6 +20,8 @@ from traces.store import Store
 PAGES: dict[str, Any] = {}
 
 UNDER_WAY = ("running", "pending")
+
+P = ParamSpec("P")
 
 log = logging.getLogger("headcount.app")
 
@@ -34,22 +36,27 @@ def opened(name: str) -> Callable[[], None]:
     return guarded(page)
 
 
-def guarded(page: Callable[[], None]) -> Callable[[], None]:
-    """A page on which an error is a sentence, never a traceback."""
+def guarded(page: Callable[P, None]) -> Callable[P, None]:
+    """A page, or a part of one, in which an error is a sentence, never a traceback."""
 
     @wraps(page)
-    def run() -> None:
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            page()
+            page(*args, **kwargs)
         except HeadcountError as error:
             st.error(plain(str(error)))
         except Exception as error:  # the reader is told, the log has the rest
             log.exception("page %s", page.__name__)
             st.error(f"This page failed: {type(error).__name__}. The log of the app (where it was started) says more.")
-            if st.button("Try again", key="try_again"):
+            if st.button("Try again", key=f"try_again_{page.__module__}_{page.__name__}"):
                 st.rerun()
 
     return run
+
+
+def fragment(part: Callable[P, None], run_every: float | None = None) -> Callable[P, None]:
+    """A part of a page that is drawn anew without the rest: by what is chosen in it, or every so many seconds."""
+    return st.fragment(guarded(part), run_every=run_every)
 
 
 def store() -> Store:
@@ -104,11 +111,14 @@ def facts(values: dict[str, str]) -> None:
 
 
 def table(rows: list[dict[str, Any]], caption: str = "") -> None:
-    """Rows of plain values; a column `replay` or `open` holds addresses of the app."""
+    """Rows of plain values; a column `replay` or `open` holds addresses of the app. A column that no row fills is left
+    out."""
     if caption:
         st.caption(caption)
     links = {name: st.column_config.LinkColumn(name, display_text="open") for name in ("replay", "open")}
-    st.dataframe(rows, hide_index=True, column_config=links, alt=caption or None)
+    filled = {name for row in rows for name, value in row.items() if value not in ("", None)}
+    told = [{name: value for name, value in row.items() if name in filled} for row in rows]
+    st.dataframe(told, hide_index=True, column_config=links, alt=caption or None)
 
 
 # --- experiments ------------------------------------------------------------------------------------------------
@@ -145,16 +155,35 @@ def choose_experiment() -> ExperimentRow | None:
         index=names.index(asked) if asked in by_id else 0,
         format_func=lambda name: label(by_id[name]),
         key=f"experiment_{asked}",
-        on_change=_follow,
-        args=[f"experiment_{asked}"],
+        on_change=follow,
+        args=["experiment", f"experiment_{asked}"],
     )
     return by_id[picked] if picked else None
 
 
-def _follow(key: str) -> None:
-    """Put the experiment that the reader picked into the address. (Streamlit's own binding takes a value that is the
-    default out of the address: a link to the newest experiment would come to mean another one.)"""
-    st.query_params["experiment"] = st.session_state[key]
+def choose_ended(what: str) -> ExperimentRow | None:
+    """The experiment, with what it is in a line, once it is over; None, with a hint, while it runs and where there is
+    none. `what` can be read when it is over."""
+    row = choose_experiment()
+    if row is None:
+        return None
+    heading(row)
+    if row.state in UNDER_WAY:
+        st.info(f"It still runs. {what} can be read when it is over.")
+        link("live", "Watch it", experiment=row.id)
+        return None
+    return row
+
+
+def follow(name: str, key: str) -> None:
+    """Put what the reader picked in the widget `key` into the address, as `name`; nothing picked goes out of it.
+    (Streamlit's own binding takes a value that is the default out of the address: a link to the newest experiment
+    would come to mean another one.)"""
+    picked = st.session_state[key]
+    if picked is None:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = str(picked)
 
 
 def heading(row: ExperimentRow) -> None:

@@ -4,6 +4,7 @@ start, so that it is known when the experiment is shared, whatever became of the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import msgspec
 from msgspec import Struct
@@ -45,17 +46,14 @@ def _values(scenario: Scenario, column: str, setups: Sequence[str]) -> list[str]
     table, name = (part.replace('"', '""') for part in column.split("."))
     found: set[str] = set()
     for setup in dict.fromkeys(setups):
-        db = registry.world(scenario.folder, scenario.file.database, setup).db
-        if not db.execute(
-            f'SELECT 1 FROM pragma_table_info("{table}") WHERE lower(name) = lower(?)', [name]
-        ).fetchall():
-            raise ScenarioError(
-                str(scenario.folder / "scenario.yaml"), f"there is no column {column}", field="personal.columns"
-            )
-        found |= {
-            str(value) for (value,) in db.execute(f'SELECT DISTINCT "{name}" FROM "{table}"') if value is not None
-        }
-        db.close()
+        with closing(registry.world(scenario.folder, scenario.file.database, setup)) as world:
+            there = f'SELECT 1 FROM pragma_table_info("{table}") WHERE lower(name) = lower(?)'
+            if not world.db.execute(there, [name]).fetchall():
+                raise ScenarioError(
+                    str(scenario.folder / "scenario.yaml"), f"there is no column {column}", field="personal.columns"
+                )
+            values = world.db.execute(f'SELECT DISTINCT "{name}" FROM "{table}"')
+            found |= {str(value) for (value,) in values if value is not None}
     return sorted(found)
 
 

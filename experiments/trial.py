@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -126,7 +127,13 @@ async def run_trial(trial: Trial, bench: Bench, recorder: Recorder, past: Past |
     With a `past`, what it holds is done again from there, and the run goes on where it ends. Raises Difference where a
     Rerecorder finds that something else happens."""
     case = bench.scenario.case(trial.case)
-    world = bench.world(case)
+    with closing(bench.world(case)) as world:
+        return await _run_in(world, trial, bench, case, recorder, past)
+
+
+async def _run_in(
+    world: World, trial: Trial, bench: Bench, case: Case, recorder: Recorder, past: Past | None
+) -> Outcome:
     model = bench.model_for(case, bench.plan.seed, draws(bench.plan, trial))
     run = _run(trial, bench, case, model)
     recorder.record(RunStarted(run, case.request))
@@ -147,7 +154,6 @@ async def run_trial(trial: Trial, bench: Bench, recorder: Recorder, past: Past |
         error,
     )
     recorder.record(finished)
-    world.db.close()
     return Outcome.of(trial.run, run, evaluated, finished)
 
 

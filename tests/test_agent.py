@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,6 +52,7 @@ class Bench:
         self.model = ScriptedModel(lines, tool_calls=tool_calls, context_window=window)
         self.recorder = Recorder(0, keep=True)
         self.world = registry.world(registry.Path("."), None)
+        weakref.finalize(self, self.world.close)
         toolbox = Toolbox(TOOLS, self.world, Gate([ALLOW], SimulatedApprover([])), self.recorder)
         self.agent = Agent("ann", "coder", self.model, toolbox, tuple(TOOLS), self.recorder.record, **options)
         self.agent.messages.append(ChatMessage("system", "You are ann."))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -16,8 +17,11 @@ from traces.kernel import Chunk
 CHUNKS = {"policy#2": Chunk("policy#2", "policy", "Policy", 2, text="A refund is given within 30 days of the invoice.")}
 
 
-def outcome(answer: str, db: sqlite3.Connection | None = None) -> Outcome:
-    return Outcome(answer, db or sqlite3.connect(":memory:"), CHUNKS.get)
+EMPTY = sqlite3.connect(":memory:")
+
+
+def outcome(answer: str, db: sqlite3.Connection = EMPTY) -> Outcome:
+    return Outcome(answer, db, CHUNKS.get)
 
 
 @pytest.mark.parametrize(
@@ -87,13 +91,13 @@ def test_abstaining_must_be_about_the_right_thing(answer: str, passed: bool) -> 
 
 
 def test_the_database_is_compared_row_by_row() -> None:
-    db = sqlite3.connect(":memory:")
-    db.executescript("CREATE TABLE notes (id TEXT, amount TEXT); INSERT INTO notes VALUES ('A', '193.60');")
-    check = {"sql": "SELECT * FROM notes"}
-    assert graders.database(outcome("", db), **check, equals=[["A", 193.6]]).passed
-    assert not graders.database(outcome("", db), **check, equals=[]).passed
-    assert not graders.database(outcome("", db), **check, equals=[["A", 193.6], ["B", 1]]).passed
-    assert "no such table" in graders.database(outcome("", db), sql="SELECT * FROM x", equals=[]).detail
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript("CREATE TABLE notes (id TEXT, amount TEXT); INSERT INTO notes VALUES ('A', '193.60');")
+        check = {"sql": "SELECT * FROM notes"}
+        assert graders.database(outcome("", db), **check, equals=[["A", 193.6]]).passed
+        assert not graders.database(outcome("", db), **check, equals=[]).passed
+        assert not graders.database(outcome("", db), **check, equals=[["A", 193.6], ["B", 1]]).passed
+        assert "no such table" in graders.database(outcome("", db), sql="SELECT * FROM x", equals=[]).detail
 
 
 def test_the_grade_is_the_weighted_share_and_success_needs_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -98,8 +99,9 @@ def test_a_table_comes_back_from_sql_as_it_was(
     kinds = {column: tables._kind([row[column] for row in rows]) for column in rows[0]}
     folder = tmp_path_factory.mktemp("sql")
     (folder / "world.sql").write_text(Table("t", kinds, tuple(rows)).sql(), encoding="utf-8")
-    db = registry.world(folder, "world.sql").db
-    back = [["" if cell is None else str(cell) for cell in row] for row in db.execute("SELECT * FROM t").fetchall()]
+    with closing(registry.world(folder, "world.sql")) as world:
+        found = world.db.execute("SELECT * FROM t").fetchall()
+    back = [["" if cell is None else str(cell) for cell in row] for row in found]
     assert back == [[row[column] for column in kinds] for row in rows]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -130,10 +131,10 @@ def test_bad_sql_is_told_with_its_line(tmp_path: Path) -> None:
 
 def test_every_world_is_fresh(tmp_path: Path) -> None:
     folder = tea_shop(tmp_path / "tea")
-    first = registry.world(folder, "world.sql", "INSERT INTO items VALUES ('cake', 6);")
-    first.db.execute("DELETE FROM items")
-    second = registry.world(folder, "world.sql")
-    assert second.db.execute("SELECT * FROM items").fetchall() == [("tea", 4)]
+    with closing(registry.world(folder, "world.sql", "INSERT INTO items VALUES ('cake', 6);")) as first:
+        first.db.execute("DELETE FROM items")
+        with closing(registry.world(folder, "world.sql")) as second:
+            assert second.db.execute("SELECT * FROM items").fetchall() == [("tea", 4)]
 
 
 def test_what_is_not_there_is_named_with_what_is(tmp_path: Path) -> None:

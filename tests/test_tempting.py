@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -63,26 +64,29 @@ def _walk(
     """Follow the plan through the real tools, giving in to one temptation; whether the grader calls it a success."""
     tools = registry.load(scenario.folder)
     results = scenario.file.knowledge.results if scenario.file.knowledge else 4
-    world = registry.world(scenario.folder, scenario.file.database, case.setup, knowledge, results)
-    known: dict[str, Known] = {}
-    truths: dict[str, str] = {}
-    for step in Index(case).steps.values():
-        truths |= {name: fact.value for name, fact in step.facts.items()}
-        if step.tool is None:
-            found = {
-                name: Known(fact.value if all(known[g].value == truths[g] for g in fact.given) else _otherwise(fact))
-                for name, fact in step.facts.items()
-            }
-        else:
-            given = {**step.args, **args} if step is tempted else step.args
-            call = arguments_for(given, known, tools[step.tool].parameters)
-            found = read(step, _text(tools[step.tool].function, world, call))
-        if step is tempted:
-            found |= {name: Known(value) for name, value in facts.items()}
-        known |= {name: found.get(name, Known("unknown")) for name in step.facts}
-    answer = templates.fill(case.answer, known)
-    outcome = graders.Outcome(answer, world.db, knowledge.chunk)
-    return graders.grade(case, outcome, graders.custom_graders(scenario.folder)).success
+    case_world = registry.world(scenario.folder, scenario.file.database, case.setup, knowledge, results)
+    with closing(case_world) as world:
+        known: dict[str, Known] = {}
+        truths: dict[str, str] = {}
+        for step in Index(case).steps.values():
+            truths |= {name: fact.value for name, fact in step.facts.items()}
+            if step.tool is None:
+                found = {
+                    name: Known(
+                        fact.value if all(known[g].value == truths[g] for g in fact.given) else _otherwise(fact)
+                    )
+                    for name, fact in step.facts.items()
+                }
+            else:
+                given = {**step.args, **args} if step is tempted else step.args
+                call = arguments_for(given, known, tools[step.tool].parameters)
+                found = read(step, _text(tools[step.tool].function, world, call))
+            if step is tempted:
+                found |= {name: Known(value) for name, value in facts.items()}
+            known |= {name: found.get(name, Known("unknown")) for name in step.facts}
+        answer = templates.fill(case.answer, known)
+        outcome = graders.Outcome(answer, world.db, knowledge.chunk)
+        return graders.grade(case, outcome, graders.custom_graders(scenario.folder)).success
 
 
 def _otherwise(fact: Any) -> str:

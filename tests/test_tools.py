@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,12 @@ from traces.kernel import Chunk
 
 
 @pytest.fixture
-def shop() -> World:
+def shop() -> Iterator[World]:
     db = sqlite3.connect(":memory:", isolation_level=None)
     db.execute("CREATE TABLE items (name TEXT, price REAL)")
     db.executemany("INSERT INTO items VALUES (?, ?)", [(f"item {n}", n) for n in range(80)])
-    return World(db)
+    yield World(db)
+    db.close()
 
 
 # --- SQL -----------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import importlib.util
 import re
 import sqlite3
 import traceback
+from contextlib import closing
 from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -58,19 +59,23 @@ def world(
 ) -> World:
     """A fresh world: the scenario's database as its SQL file makes it, after the case's `setup`."""
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    if database:
-        path = folder / database
-        db.deserialize(_template(path, path.stat().st_mtime_ns))
-    if setup:
-        _execute(db, setup, f"{folder} (a case's setup)")
+    try:
+        if database:
+            path = folder / database
+            db.deserialize(_template(path, path.stat().st_mtime_ns))
+        if setup:
+            _execute(db, setup, f"{folder} (a case's setup)")
+    except ScenarioError:
+        db.close()
+        raise
     return World(db, retriever, results)
 
 
 @lru_cache(maxsize=64)
 def _template(path: Path, changed: int) -> bytes:
-    db = sqlite3.connect(":memory:")
-    _execute(db, path.read_text(encoding="utf-8"), str(path))
-    return db.serialize()
+    with closing(sqlite3.connect(":memory:")) as db:
+        _execute(db, path.read_text(encoding="utf-8"), str(path))
+        return db.serialize()
 
 
 def _execute(db: sqlite3.Connection, script: str, place: str) -> None:

@@ -59,6 +59,10 @@ class World:
     results: int = 4
     scratch: dict[str, Any] = field(default_factory=dict)
 
+    def close(self) -> None:
+        """Let go of the database: the trial is over."""
+        self.db.close()
+
 
 @dataclass(frozen=True)
 class Tool:

@@ -44,5 +44,9 @@ class Kept:
 
     def _open(self) -> closing[sqlite3.Connection]:
         connection = sqlite3.connect(self._file, timeout=10)
-        connection.execute(f"pragma synchronous={self._synchronous}")
+        try:
+            connection.execute(f"pragma synchronous={self._synchronous}")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return closing(connection)

@@ -39,6 +39,9 @@ def search(
     team: Annotated[str, typer.Option(help="Only runs of this team.")] = "",
     case: Annotated[str, typer.Option(help="Only runs on this case.")] = "",
     success: Annotated[bool | None, typer.Option("--success/--failure", help="Only runs that ended so.")] = None,
+    label: Annotated[
+        str, typer.Option(help="Only what this was said about in Replay: a label, `thumb up`, `thumb down`, `comment`.")
+    ] = "",
     limit: Annotated[int, typer.Option(help="Events, at most.")] = 50,
     json: Json = False,
 ) -> None:
@@ -47,7 +50,7 @@ def search(
     from traces import home
     from traces.store import Store
 
-    wanted = searching.Wanted(text, agent, kind, min_cost, team, case, success)
+    wanted = searching.Wanted(text, agent, kind, min_cost, team, case, success, label)
     rows = searching.search(Store(), home.find_experiment(experiment).id, wanted, limit)
     _print(rows, csv=False, json=json)
 

@@ -72,10 +72,14 @@ def _experiments() -> list[dict[str, Any]]:
 def _runs(name: str) -> list[dict[str, Any]]:
     from experiments import damage
     from traces import home
+    from traces.labels import Labels
     from traces.store import Store
 
     folder = home.find_experiment(name)
     rows = Store().runs(folder.id)
+    said: dict[int, list[str]] = {}
+    for one in Labels().of(folder.id):
+        said.setdefault(one.run, []).append(one.name)
     damage.tell(folder)
     return [
         {
@@ -91,6 +95,7 @@ def _runs(name: str) -> list[dict[str, Any]]:
             "messages": row.messages,
         }
         | _origin(row)
+        | ({"labels": ", ".join(dict.fromkeys(said.get(row.run, ()))) or None} if said else {})
         for row in rows
     ]
 

@@ -14,6 +14,7 @@ from experiments import skeleton
 from experiments.steps import TITLES
 from traces import kernel
 from traces.errors import InputError
+from traces.labels import Labels, Said
 from traces.store import Store
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ _FIELDS = (
 
 class Wanted(Struct, frozen=True):
     """What to look for; None and "" leave it open. `text`: somewhere in the event, case aside. `kind`: a type of event
-    (KINDS). `min_cost` in dollars: model calls of a known price of at least this."""
+    (KINDS). `min_cost` in dollars: model calls of a known price of at least this. `label`: what was said about the
+    event, or about the whole run (`Said.name`)."""
 
     text: str = ""
     agent: str = ""
@@ -44,6 +46,7 @@ class Wanted(Struct, frozen=True):
     team: str = ""
     case: str = ""
     success: bool | None = None
+    label: str = ""
 
 
 def search(store: Store, experiment: str, wanted: Wanted, limit: int = 50) -> list[dict[str, Any]]:
@@ -52,12 +55,20 @@ def search(store: Store, experiment: str, wanted: Wanted, limit: int = 50) -> li
     if wanted.kind and wanted.kind not in KINDS:
         raise InputError(f"--kind: {wanted.kind!r} is none of {', '.join(KINDS)}")
     conditions = [f"e.experiment = {_quoted(experiment)}", *_conditions(wanted)]
+    if wanted.label:
+        said = [one for one in Labels(store.home).of(experiment) if one.name == wanted.label]
+        conditions.append(f"({' OR '.join(map(_about, said)) or 'false'})")
     return store.sql(
         "SELECT e.experiment, e.run, r.team, r.case_id, e.seq, e.t, e.type, e.agent, e.cost_nano_usd, "
         "e.body::VARCHAR AS body FROM events e JOIN runs r USING (experiment, run) "
         f"WHERE {' AND '.join(conditions)} ORDER BY e.run, e.seq",
         limit,
     )
+
+
+def _about(said: Said) -> str:
+    """Whether something was said about an event, in SQL."""
+    return f"e.run = {said.run}" + ("" if said.step is None else f" AND e.seq = {said.step}")
 
 
 def _conditions(wanted: Wanted) -> list[str]:

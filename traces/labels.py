@@ -36,6 +36,9 @@ _TAKEN_BACK = """other.taken_back = one.id OR (one.kind <> 'comment' AND other.t
     AND other.kind = one.kind AND (one.kind = 'thumb' OR other.value = one.value))"""
 
 
+THUMBS = {UP: "thumb up", DOWN: "thumb down"}
+
+
 class Said(Struct, frozen=True):
     """One thumb (`up` or `down`), label or comment on a step of a run, or on the run as a whole (`step` is None). `at`
     is Unix time."""
@@ -48,6 +51,11 @@ class Said(Struct, frozen=True):
     step: int | None
     kind: Kind
     value: str
+
+    @property
+    def name(self) -> str:
+        """What it is called where words of one kind are put together: the label, or which thumb, or `comment`."""
+        return THUMBS[self.value] if self.kind == "thumb" else self.value if self.kind == "label" else self.kind
 
 
 class Labels:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
@@ -36,14 +36,21 @@ _AT_ONCE = 200  # runs whose events are in memory together
 
 
 class Wanted(TypedDict, total=False):
-    """Which runs of an experiment: None, or left out, is all. `feature`: one that the case has."""
+    """Which runs of an experiment: None, or left out, is all. `feature`: one that the case has; `graded`: whether it
+    was; `runs`: some by number; `agent`: one that did something in it; `text`: what stands in one of its events, case
+    aside."""
 
     team: str | None
+    engine: str | None
     case: str | None
     success: bool | None
     status: str | None
     difficulty: str | None
     feature: str | None
+    graded: bool | None
+    runs: Sequence[int] | None
+    agent: str | None
+    text: str | None
 
 
 class Store:
@@ -69,7 +76,7 @@ class Store:
     ) -> list[RunRow]:
         """The runs of an experiment by number, those that still run included."""
         if self._is_live(experiment):
-            rows = _filtered(self.live_rows(experiment, finished_only=False), wanted)
+            rows = self._live_runs(experiment, wanted)
             return rows[offset : None if limit is None else offset + limit]
         where, values = _where(experiment, wanted)
         return self._run_rows(experiment, f"{where} ORDER BY run LIMIT ? OFFSET ?", [*values, limit, offset])
@@ -77,9 +84,25 @@ class Store:
     def count_runs(self, experiment: str, **wanted: Unpack[Wanted]) -> int:
         """How many runs `runs` has to show without a limit."""
         if self._is_live(experiment):
-            return len(_filtered(self.live_rows(experiment, finished_only=False), wanted))
+            return len(self._live_runs(experiment, wanted))
         where, values = _where(experiment, wanted)
         return int(self._rows(experiment, f"SELECT count(*) FROM runs WHERE {where}", values)[0][0])
+
+    def kinds(self, experiment: str, columns: Sequence[str], **wanted: Unpack[Wanted]) -> list[tuple[Any, ...]]:
+        """What there is in these columns of `RunRow` among the runs, each once, in the order of the runs."""
+        if self._is_live(experiment):
+            rows = self._live_runs(experiment, wanted)
+            return list(dict.fromkeys(tuple(getattr(row, column) for column in columns) for row in rows))
+        where, values = _where(experiment, wanted)
+        names = ", ".join(columns)
+        return self._rows(
+            experiment, f"SELECT {names} FROM runs WHERE {where} GROUP BY {names} ORDER BY min(run)", values
+        )
+
+    def agents(self, experiment: str) -> list[str]:
+        """Who did something in any of the runs, by name."""
+        query = "SELECT DISTINCT agent FROM events WHERE {which} AND agent <> '' ORDER BY agent"
+        return [agent for (agent,) in self._across(experiment, query, [])]
 
     def run(self, experiment: str, run: int) -> RunRow:
         """One run; raises InputError if there is none with this number."""
@@ -241,6 +264,25 @@ class Store:
         """Whether to read the journals instead of the index."""
         return state(self._folder(experiment), time.time()) in _UNDER_WAY
 
+    def _live_runs(self, experiment: str, wanted: Wanted) -> list[RunRow]:
+        given = {name: value for name, value in wanted.items() if value is not None}
+        rows = self.live_rows(experiment, finished_only=False)
+        for name in _IN_EVENTS.keys() & given.keys():
+            query = _RUNS_WITH.format(which="{which}", test=_IN_EVENTS[name])
+            having = {run for (run,) in self._across(experiment, query, [given.pop(name)])}
+            rows = [row for row in rows if row.run in having]
+        return _filtered(rows, given)
+
+    def _across(self, experiment: str, query: str, values: list[Any]) -> list[tuple[Any, ...]]:
+        """Ask in SQL about the events of all runs of an experiment: `{which}` in the query tells them from others."""
+        if not self._is_live(experiment):
+            return self._rows(experiment, query.format(which="part = $part"), values)
+        with self._lock:
+            runs = [row.run for row in self.live_rows(experiment, finished_only=False)]
+            lines = (line for run in runs for line in self._tail(experiment).lines(run))
+            with index.in_memory(lines) as con:
+                return con.execute(query.format(which="true"), values).fetchall()
+
     def _tail(self, experiment: str) -> LiveExperiment:
         if experiment not in self._live:
             self._live[experiment] = LiveExperiment(self._folder(experiment))
@@ -312,18 +354,33 @@ def _named(found: DuckDBPyConnection, limit: int | None = None) -> list[dict[str
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+_RUNS_WITH = "SELECT DISTINCT run FROM events WHERE {which} AND {test}"
+_IN_EVENTS = {"agent": "agent = ?", "text": "contains(lower(body::VARCHAR), lower(?))"}
+_TESTS = {
+    "case": "case_id = ?",
+    "feature": "list_contains(features, ?)",
+    "graded": "(success IS NOT NULL) = ?",
+    "runs": "run IN (SELECT unnest(?::INTEGER[]))",
+    **{name: f"run IN ({_RUNS_WITH.format(which='part = $part', test=test)})" for name, test in _IN_EVENTS.items()},
+}
+
+
 def _where(experiment: str, wanted: Wanted) -> tuple[str, list[Any]]:
     given = {name: value for name, value in wanted.items() if value is not None}
-    tests = {"case": "case_id = ?", "feature": "list_contains(features, ?)"}
-    clauses = ["experiment = ?", *(tests.get(name, f"{name} = ?") for name in given)]
+    clauses = ["experiment = ?", *(_TESTS.get(name, f"{name} = ?") for name in given)]
     return " AND ".join(clauses), [experiment, *given.values()]
 
 
-def _filtered(rows: list[RunRow], wanted: Wanted) -> list[RunRow]:
-    def fits(row: RunRow, name: str, value: Any) -> bool:
-        if name == "feature":
-            return value in row.features
-        return bool(getattr(row, "case_id" if name == "case" else name) == value)
+def _filtered(rows: list[RunRow], given: Mapping[str, Any]) -> list[RunRow]:
+    fits: dict[str, Callable[[RunRow, Any], bool]] = {
+        "case": lambda row, case: bool(row.case_id == case),
+        "feature": lambda row, feature: feature in row.features,
+        "graded": lambda row, graded: (row.success is not None) == graded,
+        "runs": lambda row, runs: row.run in runs,
+    }
 
-    given = {name: value for name, value in wanted.items() if value is not None}
-    return [row for row in rows if all(fits(row, name, value) for name, value in given.items())]
+    def same(name: str) -> Callable[[RunRow, Any], bool]:
+        return lambda row, value: bool(getattr(row, name) == value)
+
+    tests = [(fits.get(name) or same(name), value) for name, value in given.items()]
+    return [row for row in rows if all(test(row, value) for test, value in tests)]

@@ -6,11 +6,10 @@ import streamlit as st
 
 from experiments import labelled
 from traces.errors import HeadcountError
-from traces.labels import DOWN, UP, Kind, Labels, Said
+from traces.labels import THUMBS, Kind, Labels, Said
 from traces.rows import RunRow
 from ui import shared
 
-THUMBS = {UP: "thumb up", DOWN: "thumb down"}
 STEP, RUN = "this step", "the whole run"
 FORMS = {"cases": "Evaluation cases", "sft": "Fine-tuning (SFT)", "dpo": "Preferences (DPO)"}
 
@@ -70,22 +69,18 @@ def _all(row: RunRow, said: list[Said]) -> None:
     if not said:
         st.caption("Nothing is said about this run yet.")
         return
-    names = list(dict.fromkeys(_name(one) for one in said))
+    names = list(dict.fromkeys(one.name for one in said))
     wanted = st.multiselect("Show", names, key="labels_shown", placeholder=f"all {len(said):,}")
-    shown = [one for one in said if not wanted or _name(one) in wanted]
+    shown = [one for one in said if not wanted or one.name in wanted]
     for one in shown:
         with st.container(horizontal=True, vertical_alignment="center"):
             place = "run" if one.step is None else f"step {one.step}"
             st.caption(place, width=70)
-            st.text(THUMBS.get(one.value, one.value) if one.kind == "thumb" else one.value, width="content")
+            st.text(one.value if one.kind == "comment" else one.name, width="content")
             if st.button("take back", type="tertiary", key=f"back-{one.id}"):
                 Labels().take_back(one)
                 st.rerun(scope="fragment")
     st.caption(f"{len(shown):,} of {len(said):,} shown")
-
-
-def _name(one: Said) -> str:
-    return one.value if one.kind == "label" else THUMBS[one.value] if one.kind == "thumb" else "comment"
 
 
 def _export(experiment: str) -> None:

@@ -11,51 +11,54 @@ from collections.abc import Callable
 import streamlit as st
 
 from traces.errors import InputError
-from traces.home import home
 from traces.rows import ExperimentRow, RunRow
-from traces.store import Store
-from ui import shared
+from traces.store import Wanted
+from ui import replay_filter, shared
 
-RUNS_KEPT = 16
+MOST = 1000  # trials of one team on one case that the box offers
 
 
 def choose(experiments: dict[str, ExperimentRow]) -> RunRow | None:
-    """The boxes, and the run that they show; None where an experiment has none. Raises InputError for an address that
-    names no run."""
+    """The boxes, and the run that they show; None where there is none. Raises InputError for an address that names no
+    run."""
     _follow_address(experiments)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         names = list(experiments)
         labels = {name: shared.label(row) for name, row in experiments.items()}
         experiment = _box("Experiment", names, "replay_experiment", 330, labels.__getitem__)
-        rows = _rows(experiments[experiment])
         boxes = st.container(horizontal=True, width="content")
         with st.container(width="content", gap="xxsmall"):
-            failed_only = st.toggle("failed only", key="replay_failed")
+            wanted = replay_filter.choose(experiments[experiment])
             st.toggle("no graph", key="replay_simple", help="A plain slider in place of graph and timeline.")
-    shown = [row for row in rows if row.success is False] if failed_only else rows
+    total, shown = (shared.store().count_runs(experiment, **which) for which in (Wanted(), wanted))
     if not shown:
-        st.info("No run of this experiment failed." if rows else "No run of this experiment was started yet.")
+        st.info("No run passes the filter." if total else "No run of this experiment was started yet.")
         return None
     with boxes:
-        return _narrowed(shown)
+        found = _narrowed(experiment, wanted)
+    if shown < total:
+        st.caption(f"{shown:,} of {total:,} runs pass the filter")
+    return found
 
 
-def _narrowed(rows: list[RunRow]) -> RunRow:
+def _narrowed(experiment: str, wanted: Wanted) -> RunRow:
     """The one run that the team, the case and the trial in the boxes leave."""
-    for label, of, width in (("Team", _team, 150), ("Case", _case, 190)):
-        value = _box(label, list(dict.fromkeys(map(of, rows))), f"replay_{label.lower()}", width, str)
-        rows = [row for row in rows if of(row) == value]
-    outcomes = {_trial(row): f"{_trial(row)} · {_outcome(row)}" for row in rows}
-    trial = _box("Trial", list(outcomes), "replay_trial", 140, outcomes.__getitem__)
-    return next(row for row in rows if _trial(row) == trial)
+    store = shared.store()
+    teams = {_team_on(*one): one for one in store.kinds(experiment, ("team", "engine"), **wanted)}
+    team, engine = teams[_box("Team", list(teams), "replay_team", 150, str)]
+    wanted = wanted | {"team": team, "engine": engine}
+    cases = [case for (case,) in store.kinds(experiment, ("case_id",), **wanted)]
+    wanted = wanted | {"case": _box("Case", cases, "replay_case", 190, str)}
+    rows = {_trial(row): row for row in store.runs(experiment, limit=MOST, **wanted)}
+    return rows[_box("Trial", list(rows), "replay_trial", 140, lambda trial: f"{trial} · {_outcome(rows[trial])}")]
 
 
 def _team(row: RunRow) -> str:
-    return row.team if row.engine == "native" else f"{row.team} on {row.engine}"
+    return _team_on(row.team, row.engine)
 
 
-def _case(row: RunRow) -> str:
-    return row.case_id
+def _team_on(team: str, engine: str) -> str:
+    return team if engine == "native" else f"{team} on {engine}"
 
 
 def _trial(row: RunRow) -> str:
@@ -73,18 +76,6 @@ def _box(label: str, options: list[str], key: str, width: int, words: Callable[[
     return str(st.selectbox(label, options, key=key, format_func=words, width=width))
 
 
-def _rows(experiment: ExperimentRow) -> list[RunRow]:
-    if experiment.state in ("running", "pending"):
-        return Store().runs(experiment.id)
-    return _over(str(home()), experiment.id, experiment.state, experiment.updated)
-
-
-@st.cache_resource(max_entries=RUNS_KEPT, show_spinner="Reading the list of runs")
-def _over(base: str, experiment: str, state: str, updated: float | None) -> list[RunRow]:
-    """The runs of an experiment that is over; the other arguments make it be read anew when it has changed."""
-    return Store().runs(experiment)
-
-
 def _follow_address(experiments: dict[str, ExperimentRow]) -> None:
     """Set the boxes to what the address names, once for each address that was not written by this page itself."""
     asked = {name: st.query_params.get(name, "") for name in ("experiment", "run", "step")}
@@ -95,9 +86,9 @@ def _follow_address(experiments: dict[str, ExperimentRow]) -> None:
     st.session_state["replay_followed"] = place
     if row is None or _is_shown(row):
         return
-    st.session_state["replay_failed"] = False
+    replay_filter.clear()
     st.session_state["replay_experiment"] = row.experiment
-    for key, value in (("team", _team(row)), ("case", _case(row)), ("trial", _trial(row))):
+    for key, value in (("team", _team(row)), ("case", row.case_id), ("trial", _trial(row))):
         st.session_state[f"replay_{key}"] = value
     st.session_state["replay_asked_step"] = int(asked["step"]) if asked["step"].isdecimal() else 0
 
@@ -109,16 +100,15 @@ def _addressed(experiment: str, run: str, experiments: dict[str, ExperimentRow])
         raise InputError(f"There is no experiment {experiment!r} here.")
     experiment = experiment or next(iter(experiments))
     if not run:
-        rows = _rows(experiments[experiment])
-        return rows[0] if rows else None
+        return next(iter(shared.store().runs(experiment, limit=1)), None)
     if not run.isdecimal():
         raise InputError(f"{run!r} is no run: runs are numbered from 0.")
-    return Store().run(experiment, int(run))
+    return shared.store().run(experiment, int(run))
 
 
 def _is_shown(row: RunRow) -> bool:
     shown = [st.session_state.get(f"replay_{key}") for key in ("experiment", "team", "case", "trial")]
-    return shown == [row.experiment, _team(row), _case(row), _trial(row)]
+    return shown == [row.experiment, _team(row), row.case_id, _trial(row)]
 
 
 def start(name: str, way: str, count: int) -> int:

@@ -84,6 +84,10 @@ def _list(rows: list[Row], name: str, count: str, limit: int = 8) -> str:
     return ", ".join(shown) + (f" and {len(rows) - limit} more" if len(rows) > limit else "")
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def _noted(stack: Stack, kind: str) -> int:
     return sum(int(row["times"]) for row in stack.facts.rows["notes"] if row["kind"] == kind)
 
@@ -176,7 +180,7 @@ def _alignment(stack: Stack) -> dict[str, str]:
     return {
         "trained to obey": _card(stack, "alignment"),
         "replies that could not be read": f"{rejected:,} of {stack.calls.get('calls', 0):,}",
-        "disobeyed the task or the role": f"{disobeyed:,} times" if stack.simulated else UNKNOWN,
+        "disobeyed the task or the role": _times(disobeyed) if stack.simulated else UNKNOWN,
         "tool calls": ("native" if stack.card.tool_calls else "as JSON under a schema") if stack.card else UNKNOWN,
     }
 
@@ -185,7 +189,7 @@ def _adaptation(stack: Stack) -> dict[str, str]:
     return {
         "adapter of": _card(stack, "adapter_of") if stack.card and stack.card.adapter_of else "none known",
         "tier": stack.card.tier if stack.card else "",
-        "went on with a fallback": f"{_noted(stack, 'fallback'):,} times",
+        "went on with a fallback": _times(_noted(stack, "fallback")),
         "answered from the cache": f"{_noted(stack, 'cache_hit'):,} calls",
     }
 
@@ -197,7 +201,7 @@ def _tools(stack: Stack) -> dict[str, str]:
         "tool calls": _list(tools, "tool", "calls") or "none",
         "that failed": _list([r for r in tools if r["failed"]], "tool", "failed") or "none",
         "passages found": _number(sum(int(r["chunks"] or 0) for r in tools)),
-        "recalled from earlier cases": f"{_noted(stack, 'recalled'):,} times",
+        "recalled from earlier cases": _times(_noted(stack, "recalled")),
         "search": f"{knowledge.embedding}, {knowledge.results} results of {knowledge.chunk_chars} characters"
         if knowledge
         else "none"
@@ -217,7 +221,7 @@ def _workflow(stack: Stack) -> dict[str, str]:
         "shapes": ", ".join(f"{name} ({team.shape})" for name, team in stack.teams.items()) or UNKNOWN,
         "task graph of a case": f"{len(case.plan)} subtasks (the first case)" if case else UNKNOWN,
         "limits that were hit": _list(stack.facts.rows["limits"], "kind", "times") or "none",
-        "went in circles": f"{_noted(stack, 'in_circles'):,} times",
+        "went in circles": _times(_noted(stack, "in_circles")),
         "stopped by": ", ".join(_stops(team) for team in stack.teams.values()) if len(stack.teams) == 1 else "",
     }
 
@@ -232,8 +236,8 @@ def _agent(stack: Stack) -> dict[str, str]:
     inside = next(iter(stack.teams.values())).agent if len(stack.teams) == 1 else None
     return {
         "model calls": _list(agents, "agent", "calls") or "none",
-        "messages left out of the window": f"{_noted(stack, 'context_cut'):,} times",
-        "memory summed up": f"{_noted(stack, 'summed_up'):,} times",
+        "messages left out of the window": _times(_noted(stack, "context_cut")),
+        "memory summed up": _times(_noted(stack, "summed_up")),
         "habits": f"check {inside.check}, memory {inside.memory}, at most {inside.max_steps} steps" if inside else "",
     }
 
@@ -247,7 +251,7 @@ def _team(stack: Stack) -> dict[str, str]:
         "kinds": _list(messages, "kind", "messages"),
         "messages per model call": f"{sent / stack.calls['calls']:.2f}" if stack.calls.get("calls") else UNKNOWN,
         "market": _list(market, "type", "events"),
-        "asked a person": f"{_noted(stack, 'escalated'):,} times",
+        "asked a person": _times(_noted(stack, "escalated")),
     }
 
 

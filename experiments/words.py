@@ -41,7 +41,7 @@ def ago(when: float) -> str:
 
 def call_time(usage: Usage) -> str:
     """How long a model call took, with what is known of where the time went."""
-    parts = [f"{usage.queue_s:.2f} s waiting"] if usage.queue_s else []
+    parts = [f"{usage.queue_s:.2f} s waiting"] if usage.queue_s >= 0.005 else []
     parts += [f"{usage.first_token_s:.2f} s to the first token"] if usage.first_token_s else []
     return f"{usage.latency_s:.2f} s" + (f" ({', '.join(parts)})" if parts else "")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -40,7 +41,7 @@ def _load(path: Path, stamp: tuple[int, int], model: type[BaseModel], defaults: 
     try:
         return model.model_validate({**dict(defaults), **data})
     except ValidationError as error:
-        raise _first_error(path, root, error) from error
+        raise _first_error(path, root, model, error) from error
 
 
 def _parse(path: Path, text: str) -> tuple[yaml.Node | None, Any]:
@@ -66,7 +67,7 @@ def _composed(text: str, kind: Any) -> tuple[yaml.Node | None, Any]:
         loader.dispose()
 
 
-def _first_error(path: Path, root: yaml.Node | None, error: ValidationError) -> ScenarioError:
+def _first_error(path: Path, root: yaml.Node | None, model: type[BaseModel], error: ValidationError) -> ScenarioError:
     details = error.errors(include_url=False)
     first = details[0]
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
@@ -74,7 +75,16 @@ def _first_error(path: Path, root: yaml.Node | None, error: ValidationError) -> 
     got = first.get("input")
     shown = f", got {got!r}" if isinstance(got, str | int | float | bool) and first["type"] != "missing" else ""
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message, shown = _no_such_field(loc, model), ""
     return ScenarioError(str(path), f"{message}{shown}{more}", line=line_of(root, loc), field=".".join(map(str, loc)))
+
+
+def _no_such_field(loc: list[str | int], model: type[BaseModel]) -> str:
+    known = list(model.model_fields) if len(loc) == 1 else []
+    close = difflib.get_close_matches(str(loc[-1]), known, 1)
+    right = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}" if known else ""
+    return f"there is no such field here{right}"
 
 
 def error_at(path: Path, loc: list[str | int], message: str) -> ScenarioError:

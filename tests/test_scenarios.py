@@ -71,7 +71,8 @@ def test_the_digest_names_the_content(tmp_path: Path) -> None:
     [
         ({"scenario": "title: [unclosed"}, "scenario.yaml:1", "not valid YAML"),
         ({"scenario": "- a\n- b\n"}, "scenario.yaml:1", "should be a mapping"),
-        ({"scenario": SCENARIO + "colour: green\n"}, "scenario.yaml:9: colour", "Extra inputs are not permitted"),
+        ({"scenario": SCENARIO + "colour: green\n"}, "scenario.yaml:9: colour", "no such field here; there are title,"),
+        ({"scenario": SCENARIO + "budjet: {}\n"}, "scenario.yaml:9: budjet", "did you mean 'budget'?"),
         ({"scenario": SCENARIO.replace("title: Tea shop\n", "")}, "scenario.yaml:1: title", "Field required"),
         (
             {"scenario": SCENARIO.replace("query_database", "telepathy")},

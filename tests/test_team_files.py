@@ -50,7 +50,7 @@ def _team(folder: Path, text: str, name: str = "mine") -> str:
         ("shape: router\nroutes: [{when: {matches: '('}, team: solo}]\n", 2, "not a regular expression"),
         ("shape: hybrid\ninbox: {limit: 2}\n", 2, "hybrid has no 'inbox'"),
         ("shape: graph\ninbox: {limit: 0}\n", 2, "greater than or equal to 1"),
-        ("shape: solo\nsize: 3\n", 2, "Extra inputs are not permitted"),
+        ("shape: solo\nsize: 3\n", 2, "there is no such field here"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(text: str, line: int, says: str, tmp_path: Path) -> None:

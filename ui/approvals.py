@@ -70,7 +70,7 @@ def _request(one: Waiting, name: str) -> None:
                 st.caption(
                     f"{words.seconds(left)} left, then it is a no" if left > 0 else "time is over", width="content"
                 )
-        st.caption(shared.plain(f"{request.team} on {request.case}, run {request.run} of {one.experiment}"))
+        st.caption(shared.plain(f"team {request.team}, case {request.case}, run {request.run} of {one.experiment}"))
         if request.kind == "question":
             st.text(request.question)
         else:

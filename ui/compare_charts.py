@@ -154,16 +154,11 @@ def by_class(found: Compared) -> None:
     order = list(dict.fromkeys(frame["class"]))
     base = alt.Chart(frame).encode(
         x=alt.X("team:N", title=None, sort=found.teams, axis=alt.Axis(orient="top", labelAngle=0)),
-        y=alt.Y("class:N", title=None, sort=order, axis=alt.Axis(labelLimit=220)),
+        y=alt.Y("class:N", title=None, sort=order, axis=alt.Axis(labelLimit=160)),
         tooltip=["class", "team", "said", "runs"],
     )
     heat = base.mark_rect(cornerRadius=3).encode(
-        color=alt.Color(
-            "success:Q",
-            title="success",
-            scale=alt.Scale(scheme="cividis", domain=[0, 1]),
-            legend=alt.Legend(format="%"),
-        )
+        color=alt.Color("success:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1]), legend=None)
     )
     dark = "datum.success > 0.55"
     text = base.mark_text(fontSize=12).encode(

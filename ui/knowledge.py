@@ -17,6 +17,7 @@ from ui import shared
 
 ADD = "add documents of mine"
 SHOWN = 10
+ENDS = ("recall", "MRR")
 
 
 def page() -> None:
@@ -152,7 +153,13 @@ def _recall(corpus: Corpus) -> None:
     if st.button(f"Measure on {len(asked)} questions", type="primary"):
         with st.spinner("Indexing and searching"):
             rows = corpora_report.recall_rows(corpora.asking(corpus, asked), strategies, lengths, k)
-        st.dataframe(pd.DataFrame(rows).round(2), hide_index=True)
+        shares = {name: st.column_config.NumberColumn(format="%.2f") for name in rows[0] if name.endswith(ENDS)}
+        cut = st.column_config.NumberColumn(help="Answers that no passage has whole.")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, column_config={**shares, "cut": cut})
+        st.caption(
+            f"Recall: the share of the answering passages among the first {k}. MRR: the mean of 1 / the rank of the "
+            "first of them. By meaning (vectors), by words (full text), and both fused."
+        )
         best = max(rows, key=lambda row: row["fused recall"])
         st.success(
             f"Best here: cut by {best['cut by']} at {best['chars']:,} characters: recall {best['fused recall']:.2f} in "

@@ -55,7 +55,10 @@ def model(card: Card) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{shared.plain(card.name)}**", width="content")
-            shared.badge(card.simulated)
+            if card.simulated:
+                shared.badge(True)
+            else:
+                st.badge("real model", color="blue", help="Its calls go where the card says.")
         shared.facts(modelcards.facts(card))
 
 

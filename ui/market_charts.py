@@ -31,7 +31,7 @@ def states(market: Market) -> None:
         .encode(
             x=alt.X("time:Q", title="seconds of the run"),
             y=alt.Y("postings:Q", title="postings"),
-            color=alt.Color("state:N", scale=scale, sort=order, legend=alt.Legend(orient="top", title=None, columns=5)),
+            color=alt.Color("state:N", scale=scale, sort=order, legend=alt.Legend(orient="top", title=None, columns=3)),
             order="rank:Q",
             tooltip=[alt.Tooltip("time:Q", format=".1f"), "state", "postings"],
         )
@@ -64,7 +64,7 @@ def prices(market: Market) -> None:
             color=alt.Color(
                 "role:N",
                 scale=style.names_scale(roles, style.COLOURS),
-                legend=alt.Legend(orient="top", title=None, columns=5),
+                legend=alt.Legend(orient="top", title=None, columns=3),
             ),
             shape=alt.Shape("role:N", scale=style.names_scale(roles, style.SHAPES), legend=None),
             tooltip=["posting", "role", "agent", alt.Tooltip("price:Q", format=",.0f")],

@@ -115,8 +115,11 @@ def _all() -> None:
     for name, what in table.offered().items():
         if table.simulated(name):
             facts = modelcards.facts(launch_about.card(name, None))
-            rows.append({"model": name, "what": what, **{key: facts[key] for key in TOLD}})
+            rows.append({"model": name, **{key: facts[key] for key in TOLD}, "what": what})
         else:
-            rows.append({"model": name, "what": what, **dict.fromkeys(TOLD, "on its card, above")})
+            rows.append({"model": name, "what": what})
     st.header("All that have a name here", anchor=False)
-    shared.table(rows, caption="Names of your own stand in models.yaml (docs/models.md)")
+    shared.table(
+        rows,
+        caption="Names of your own stand in models.yaml (docs/models.md). What is empty here is on the model's card.",
+    )

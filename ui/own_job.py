@@ -170,7 +170,7 @@ def _done(made: Made) -> None:
             st.code((scenario.folder / "cases" / f"{case.id}.yaml").read_text(encoding="utf-8"), language="yaml")
     if len(scenario.cases) > 20:
         st.caption(f"20 of {len(scenario.cases)} cases shown.")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         shared.link("launch", "Compare teams on it", scenario=str(scenario.folder))
         if st.button("Make another"):
             del st.session_state["made"]

@@ -118,7 +118,7 @@ def table(rows: list[dict[str, Any]], caption: str = "") -> None:
     links = {name: st.column_config.LinkColumn(name, display_text="open") for name in ("replay", "open")}
     filled = {name for row in rows for name, value in row.items() if value not in ("", None)}
     told = [{name: value for name, value in row.items() if name in filled} for row in rows]
-    st.dataframe(told, hide_index=True, column_config=links, alt=caption or None)
+    st.dataframe(told, hide_index=True, column_config=links, placeholder="", alt=caption or None)
 
 
 # --- experiments ------------------------------------------------------------------------------------------------

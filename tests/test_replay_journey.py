@@ -109,5 +109,6 @@ def test_what_is_said_about_a_step_is_there_in_a_new_session(world: World, page:
     assert phone.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
     # The menu is Streamlit's own: no page can change its markup.
     found = Axe().run(phone, context={"exclude": [["[data-testid=stSidebarNav]"]]}).response["violations"]
-    serious = [(v["id"], [n["html"] for n in v["nodes"]]) for v in found if v["impact"] in ("serious", "critical")]
+    wrong = [v for v in found if v["impact"] in ("serious", "critical") or v["id"] == "heading-order"]
+    serious = [(v["id"], [n["html"] for n in v["nodes"]]) for v in wrong]
     assert [one for one in serious if one[0] != "nested-interactive"] == []

@@ -45,7 +45,7 @@ PAINTED = """type => {
   })), true);
 }"""
 """Notes, for each event of a type, the time until the frame after the one that it was drawn in begins: at most a frame
-too much. A message or a timer would do with less, but waits behind key presses that come faster than anybody presses."""
+too much. A message or a timer would do with less, but waits behind presses that come faster than anybody's."""
 OPENED = """
 const look = () => {
   const roots = [...document.querySelectorAll("*")].map((one) => one.shadowRoot).filter(Boolean);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -37,7 +38,7 @@ class Recorder:
         self._seq = 0
         self._waiting: list[bytes] = []  # lines without their closing braces
         self._since = 0.0  # when the first of them was recorded
-        self._hash = hashlib.blake2b(digest_size=16)
+        self._hash = hashlib.sha256()
         self._loop = _running_loop()
         self._start = self._loop.time() if self._loop else 0.0
 
@@ -61,19 +62,21 @@ class Recorder:
 
     def record(self, event: Event) -> int:
         """Write down what happened just now; returns its sequence number."""
-        record = Record(self.run, self._seq, self.now(), time.time(), event)
-        if not self._waiting:
-            self._since = record.wall
-        self._waiting.append(encoded(record)[:-1])
-        self._seq += 1
-        if type(event) is MessageSent:
-            self.messages += 1
+        seq, wall, waiting = self._seq, time.time(), self._waiting
+        record = Record(self.run, seq, self.now(), wall, event)
+        if not waiting:
+            self._since = wall
+        waiting.append(encoded(record)[:-1])
+        self._seq = seq + 1
         if self._keep:
             self.records.append(record)
-        due = len(self._waiting) >= TOGETHER or record.wall - self._since >= WAIT_S or type(event) is RunFinished
+        kind = type(event)
+        if kind is MessageSent:
+            self.messages += 1
+        due = len(waiting) >= TOGETHER or wall - self._since >= WAIT_S or kind is RunFinished
         if due or not self._simulates:
             self._settle()
-        return record.seq
+        return seq
 
     @property
     def _simulates(self) -> bool:
@@ -83,7 +86,7 @@ class Recorder:
     def _settle(self) -> None:
         """Take the events that wait into the digest, and write them down."""
         lines, self._waiting = self._waiting, []
-        self._hash.update(b"".join([undated(line) for line in lines]))
+        self._hash.update(undated(lines))
         if lines and self._journal is not None:
             self._journal.write(lines)
 
@@ -102,9 +105,13 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def undated(line: bytes) -> bytes:
-    """What the digest takes of a record, given as its JSON without the closing brace: all but the wall time."""
-    return line[: line.index(b',"wall":')] + line[line.index(b',"event":') :] + b"}"
+def undated(lines: Iterable[bytes]) -> bytes:
+    """What the digest takes of records, given as their JSON without the closing braces: all but the wall times."""
+    pieces: list[bytes] = []
+    for line in lines:
+        wall = line.index(b',"wall":')
+        pieces += (line[:wall], line[line.index(b',"event":', wall) :], b"}")
+    return b"".join(pieces)
 
 
 def encoded(value: Any) -> bytes:

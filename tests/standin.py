@@ -125,8 +125,11 @@ class Standin:
         """Whether it was killed: connections are then closed without a word."""
         return self.dies_after is not None and len(self.requests) >= self.dies_after
 
-    def next_step(self, request: dict[str, Any], key: str) -> Step:
+    def next_step(self, request: dict[str, Any], key: str) -> Step | None:
+        """What to do with a request; None where it came too late to be taken."""
         with self._lock:
+            if self.is_dead():
+                return None
             self.requests.append(request)
             self.keys.append(key)
             return self.script.pop(0) if len(self.script) > 1 else self.script[0]
@@ -157,12 +160,11 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
             self.send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]})
 
         def do_POST(self) -> None:
-            if server.is_dead():
-                self.close_connection = True
-                return
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             step = server.next_step(request, self.headers.get("Authorization", ""))
             match step:
+                case None:
+                    self.close_connection = True
                 case Good() if request.get("stream"):
                     self.stream(step.chunks(request["model"]))
                 case Good():

@@ -401,7 +401,7 @@ def test_home_and_compare_show_them(tmp_path: Path) -> None:
     assert "1 runs" in page.success[0].value
     page = AppTest.from_function(compare_page, default_timeout=60).run()
     assert not page.exception
-    assert "Success is unknown" in page.subheader[0].value
+    assert "Success is unknown" in page.header[0].value
 
 
 def test_an_evaluation_in_a_trace_counts_and_a_score_alone_does_not(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
-KINDS: tuple[str, ...] = tuple(str(kind.__struct_config__.tag) for kind in kernel.Event.__args__)
+KINDS: tuple[str, ...] = tuple(map(skeleton.tag, kernel.Event.__args__))
 _NAMES = {
     skeleton.tag(kind): f"{skeleton.tag(kind)} {known.group} {TITLES[kind]}".lower()
     for kind, known in skeleton.KINDS.items()

@@ -18,9 +18,9 @@ from experiments.autopsy_score import score
 from experiments.conduct import conduct, prepare
 from experiments.mast import LABELS, MODES
 from experiments.plan import Plan
-from headcount import main
 from tasks import scenario
 from tasks.case import Case
+from tests import cli
 from tests.trials import do, profile, puzzle
 from traces import kernel as k
 
@@ -358,30 +358,22 @@ def experiment(tmp_path: Path) -> str:
     return folder.id
 
 
-def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main(["autopsy", *arguments])
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
-
-
 def test_the_command_explains_an_experiment_and_a_run_and_scores_itself(
     experiment: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = json.loads(_said(capsys, experiment, "--json")[1])
+    told = json.loads(cli.said(capsys, "autopsy", experiment, "--json")[1])
     (first, *_) = told["runs"]
     assert {team["team"] for team in told["teams"]} <= {"solo", "supervisor"}
     assert sum(team["failed"] for team in told["teams"]) == len(told["runs"])
     assert first["label"] == "careless"
-    assert "careless" in _said(capsys, experiment)[1]
-    one = json.loads(_said(capsys, experiment, str(first["run"]), "--json")[1])
+    assert "careless" in cli.said(capsys, "autopsy", experiment)[1]
+    one = json.loads(cli.said(capsys, "autopsy", experiment, str(first["run"]), "--json")[1])
     assert one == first
-    text = _said(capsys, experiment, str(first["run"]))[1]
+    text = cli.said(capsys, "autopsy", experiment, str(first["run"]))[1]
     assert f"step {first['decisive']['seq']}, {first['decisive']['agent']}" in text
-    scored = json.loads(_said(capsys, experiment, "--score", "--json")[1])
+    scored = json.loads(cli.said(capsys, "autopsy", experiment, "--score", "--json")[1])
     assert scored["runs"] == len(told["runs"])
-    assert "Precision" in _said(capsys, experiment, "--score")[1]
+    assert "Precision" in cli.said(capsys, "autopsy", experiment, "--score")[1]
 
 
 @pytest.mark.parametrize(
@@ -395,7 +387,7 @@ def test_the_command_explains_an_experiment_and_a_run_and_scores_itself(
 def test_bad_input_gets_one_line(
     experiment: str, arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, error = _said(capsys, *arguments)
+    code, _, error = cli.said(capsys, "autopsy", *arguments)
     assert code != 0
     assert said in error
     assert len(error.strip().splitlines()) == 1
@@ -405,6 +397,6 @@ def test_without_the_scenario_nobody_can_say(
     experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "puzzle" / "scenario.yaml").unlink()
-    code, _, error = _said(capsys, experiment)
+    code, _, error = cli.said(capsys, "autopsy", experiment)
     assert code != 0
     assert "its scenario is not here" in error

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from experiments import foreign, telemetry
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
-from headcount import main
+from tests import cli
 from traces import journal
 from traces.errors import InputError
 from traces.home import list_experiments
@@ -341,26 +341,15 @@ def _services(tmp_path: Path) -> Path:
     return folder
 
 
-def _said(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    capsys.readouterr()
-    code = 0
-    try:
-        main([str(argument) for argument in arguments])
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    said = capsys.readouterr()
-    return code, said.out, said.err
-
-
 def test_teams_of_a_folder_are_compared_and_unknown_success_is_no_failure(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = _services(tmp_path)
-    code, out, _ = _said(capsys, "import", folder)
+    code, out, _ = cli.said(capsys, "import", folder)
     assert code == 0
     assert "4 runs" in out
     assert "whether 4 of 4 runs succeeded; the price of 4 of 4 model calls" in " ".join(out.split())
-    code, out, _ = _said(capsys, "verdict", "latest", "--json")
+    code, out, _ = cli.said(capsys, "verdict", "latest", "--json")
     found = json.loads(out)
     assert code == 0
     assert "Success is unknown" in found["verdict"]
@@ -368,15 +357,15 @@ def test_teams_of_a_folder_are_compared_and_unknown_success_is_no_failure(
         ("one-agent", 2, 2, 15.0, None, 2.0),
         ("crew", 2, 2, 15.0, None, 5.0),
     }
-    assert "unknown" in _said(capsys, "verdict", "latest")[1]
+    assert "unknown" in cli.said(capsys, "verdict", "latest")[1]
     pairs_ = Store().sql("SELECT case_id, count(DISTINCT team) AS teams FROM runs GROUP BY case_id")
     assert [row["teams"] for row in pairs_] == [2, 2]
     for verb in (("list",), ("list", "latest"), ("replay", "latest", 0), ("diff", "latest", 0, 1)):
-        assert _said(capsys, *verb)[0] == 0, verb
-    assert "here already" in _said(capsys, "import", folder)[1]
+        assert cli.said(capsys, *verb)[0] == 0, verb
+    assert "here already" in cli.said(capsys, "import", folder)[1]
     assert len(list_experiments()) == 1
     for verb in (("verify", "latest"), ("resume", "latest"), ("fork", "latest", 0, "--at", 1)):
-        code, _, err = _said(capsys, *verb)
+        code, _, err = cli.said(capsys, *verb)
         assert code == 2
         assert "can be looked at, not done again" in err
 
@@ -420,7 +409,7 @@ def test_an_evaluation_in_a_trace_counts_and_a_score_alone_does_not(
     found, _ = bring(tmp_path, otlp(spans, "svc"))
     assert found.ungraded == 1
     assert [row.success for row in Store().runs(found.id)] == [True, False, None]
-    assert "1 of 3 runs were not graded, and are left out" in _said(capsys, "verdict", "latest")[1]
+    assert "1 of 3 runs were not graded, and are left out" in cli.said(capsys, "verdict", "latest")[1]
 
 
 def test_what_failed_is_a_failed_run_without_a_grade(tmp_path: Path) -> None:
@@ -500,7 +489,7 @@ def test_protobuf_is_read_too(tmp_path: Path) -> None:
 )
 def test_bad_input_is_told(tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "t.json").write_bytes(content)
-    code, out, err = _said(capsys, "import", tmp_path / "t.json")
+    code, out, err = cli.said(capsys, "import", tmp_path / "t.json")
     assert (code, out) == (2, "")
     assert said in err
     assert list_experiments() == []

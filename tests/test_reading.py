@@ -9,7 +9,7 @@ import pytest
 
 from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
-from headcount import main
+from tests import cli
 from tests.trials import profile, puzzle
 from traces.store import Store
 
@@ -23,22 +23,14 @@ def experiment(tmp_path: Path) -> str:
     return folder.id
 
 
-def _said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main(list(arguments))
-    said = capsys.readouterr()
-    return int(ended.value.code or 0), said.out, said.err
-
-
 def test_sql_answers_as_table_json_and_csv(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
     query = "SELECT team, count(*) AS n FROM runs GROUP BY team ORDER BY team"
-    assert json.loads(_said(capsys, "sql", query, "--json")[1]) == [
+    assert json.loads(cli.said(capsys, "sql", query, "--json")[1]) == [
         {"team": "solo", "n": 2},
         {"team": "supervisor", "n": 2},
     ]
-    assert _said(capsys, "sql", query, "--csv")[1] == "team,n\nsolo,2\nsupervisor,2\n"
-    assert "supervisor" in _said(capsys, "sql", query)[1]
+    assert cli.said(capsys, "sql", query, "--csv")[1] == "team,n\nsolo,2\nsupervisor,2\n"
+    assert "supervisor" in cli.said(capsys, "sql", query)[1]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +49,7 @@ def test_sql_changes_nothing_and_reads_nothing_else(
     experiment: str, query: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = Store().sql("SELECT count(*) AS n FROM events")
-    code, out, err = _said(capsys, "sql", query)
+    code, out, err = cli.said(capsys, "sql", query)
     assert code != 0
     assert out == ""
     assert err.startswith("headcount: ")
@@ -65,7 +57,7 @@ def test_sql_changes_nothing_and_reads_nothing_else(
 
 
 def test_bad_sql_says_where(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, err = _said(capsys, "sql", "SELECT nothing_such FROM runs")
+    code, _, err = cli.said(capsys, "sql", "SELECT nothing_such FROM runs")
     assert code != 0
     assert "nothing_such" in err
     assert "LINE 1" in err
@@ -73,30 +65,30 @@ def test_bad_sql_says_where(experiment: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_events_are_found_by_what_they_are(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
-    found = json.loads(_said(capsys, "search", experiment, "--kind", "chat", "--min-cost", "0.0000001", "--json")[1])
+    found = json.loads(cli.said(capsys, "search", experiment, "--kind", "chat", "--min-cost", "0.0000001", "--json")[1])
     calls = Store().sql("SELECT count(*) AS n FROM calls WHERE cost_nano_usd >= 100")[0]["n"]
     assert 0 < len(found) == min(50, calls)
-    reviewer = json.loads(_said(capsys, "search", experiment, "--agent", "reviewer", "--json")[1])
+    reviewer = json.loads(cli.said(capsys, "search", experiment, "--agent", "reviewer", "--json")[1])
     assert reviewer
     assert {row["agent"] for row in reviewer} == {"reviewer"}
     assert {row["team"] for row in reviewer} == {"supervisor"}
-    assert "nothing found" in _said(capsys, "search", experiment, "--text", "it's nowhere % said")[1]
-    code, _, err = _said(capsys, "search", experiment, "--kind", "chatter")
+    assert "nothing found" in cli.said(capsys, "search", experiment, "--text", "it's nowhere % said")[1]
+    code, _, err = cli.said(capsys, "search", experiment, "--kind", "chatter")
     assert code != 0
     assert "execute_tool" in err
 
 
 def test_two_runs_side_by_side(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
-    same = json.loads(_said(capsys, "diff", experiment, "0", "0", "--json")[1])
+    same = json.loads(cli.said(capsys, "diff", experiment, "0", "0", "--json")[1])
     assert same["first_divergence"] is None
     assert {row["what"] for row in same["rows"]} == {"same"}
     runs = Store().sql("SELECT min(run) AS run FROM runs GROUP BY team ORDER BY team")
     left, right = (str(row["run"]) for row in runs)
-    other = json.loads(_said(capsys, "diff", experiment, left, experiment, right, "--json")[1])
+    other = json.loads(cli.said(capsys, "diff", experiment, left, experiment, right, "--json")[1])
     assert other["rows"][other["first_divergence"]][""] == ">"
     assert {"left", "right"} & {row["what"] for row in other["rows"]}
     teams = next(change for change in other["changes"] if change[""] == "team")
     assert (teams["left"], teams["right"]) == ("solo", "supervisor")
-    code, _, err = _said(capsys, "diff", experiment, "0", "one")
+    code, _, err = cli.said(capsys, "diff", experiment, "0", "one")
     assert code != 0
     assert "[EXPERIMENT] RUN" in err

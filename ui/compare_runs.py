@@ -10,6 +10,7 @@ from agents import table
 from experiments import plan as plans
 from experiments import words
 from experiments.autopsy import TeamFailures, by_team, of_experiment
+from experiments.outcome import named
 from traces import home
 from traces.rows import ExperimentRow
 from traces.store import Wanted
@@ -64,7 +65,7 @@ def show(row: ExperimentRow) -> None:
             {
                 "replay": f"/replay?experiment={row.id}&run={r.run}",
                 "run": r.run,
-                "team": r.team if r.engine == "native" else f"{r.team} on {r.engine}",
+                "team": named(r.team, r.engine),
                 "case": r.case_id,
                 "trial": r.trial,
                 "outcome": {True: "success", False: "failure", None: "not graded"}[r.success],

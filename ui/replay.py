@@ -10,7 +10,6 @@ from experiments import words
 from traces.errors import InputError
 from traces.home import home
 from traces.rows import ExperimentRow, RunRow
-from traces.store import Store
 from ui import (
     replay_autopsy,
     replay_component,
@@ -30,7 +29,7 @@ log = logging.getLogger("headcount.app")
 @shared.guarded
 def page() -> None:
     st.title("Replay")
-    experiments = {row.id: row for row in Store().experiments()}
+    experiments = {row.id: row for row in shared.store().experiments()}
     if not experiments:
         shared.nothing_yet()
         return
@@ -53,9 +52,9 @@ def _run(row: RunRow) -> None:
         st.info("Nothing of this run is recorded yet.")
         return
     if st.session_state.get("replay_simple", False) or not _browser_part(loaded):
-        st.fragment(_simple)(loaded, row)
+        shared.fragment(_simple)(loaded, row)
         return
-    st.fragment(_stepper)(loaded, row)
+    shared.fragment(_stepper)(loaded, row)
     replay_lines.show(loaded)
 
 

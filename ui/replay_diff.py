@@ -9,6 +9,7 @@ import streamlit as st
 
 from experiments import diff, words
 from experiments.diff import Aligned, Change, Row, Side
+from experiments.outcome import named
 from traces.errors import HeadcountError
 from traces.home import home
 from traces.kernel import Record
@@ -49,8 +50,8 @@ def panel(row: RunRow) -> None:
         index=names.index(asked) if asked else 0,
         format_func=offered.__getitem__,
         key=key,
-        on_change=_follow,
-        args=[key],
+        on_change=shared.follow,
+        args=[AGAINST, key],
         help="Its parent, or another run on the same case; an address may name any run: &against=EXPERIMENT:RUN.",
     )
     try:
@@ -60,11 +61,6 @@ def panel(row: RunRow) -> None:
         return
     _figures(found.changes)
     _steps(found.aligned)
-
-
-def _follow(key: str) -> None:
-    """Put the run that the reader picked into the address."""
-    st.query_params[AGAINST] = st.session_state[key]
 
 
 def _side(address: str) -> Side:
@@ -80,10 +76,9 @@ def _others(row: RunRow) -> dict[str, str]:
         found[str(parent)] = f"its parent: run {parent.run} of {parent.experiment}"
     for other in shared.store().runs(row.experiment, case=row.case_id, limit=OTHERS):
         if other.run != row.run:
-            outcome = {True: "success", False: "failure", None: other.status}[other.success]
-            engine = "" if other.engine == "native" else f" on {other.engine}"
+            team = named(other.team, other.engine)
             side = Side(other.experiment, other.run)
-            found[str(side)] = f"{other.team}{engine}, trial {other.trial}: {outcome} (run {other.run})"
+            found[str(side)] = f"{team}, trial {other.trial}: {shared.outcome(other)} (run {other.run})"
     return found
 
 

@@ -11,7 +11,6 @@ from experiments.fork import ForkPlan
 from traces import home
 from traces.errors import HeadcountError
 from traces.rows import RunRow
-from traces.store import Store
 from ui import replay_diff, shared
 
 TEAM = "team.FIELD"
@@ -108,7 +107,7 @@ def _start(plan: ForkPlan, place: str) -> None:
     made = st.session_state.get(f"fork-made-{place}")
     if made is None:
         return
-    st.fragment(_made, run_every=1.0 if _state(made) in shared.UNDER_WAY else None)(plan, made)
+    shared.fragment(_made, 1.0 if _state(made) in shared.UNDER_WAY else None)(plan, made)
 
 
 def _state(experiment: str) -> str:
@@ -123,7 +122,7 @@ def _made(plan: ForkPlan, made: str) -> None:
         shared.link("live", "Watch it live", experiment=made)
         if state in shared.UNDER_WAY:
             return
-        rows = Store().runs(made)
+        rows = shared.store().runs(made)
         won = sum(row.success is True for row in rows)
         st.caption(f"{won:,} of {len(rows):,} succeeded", width="content")
         if rows:

@@ -21,7 +21,7 @@ MOST = 1000  # lines in one answer
 def show(loaded: Loaded) -> None:
     """The place where the browser asks and is answered: a fragment of its own, so that nothing else is drawn anew."""
     with st.container(key="replay_lines"):
-        st.fragment(_answering)(loaded)
+        shared.fragment(_answering)(loaded)
 
 
 def _answering(loaded: Loaded) -> None:

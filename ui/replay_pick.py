@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from experiments.outcome import named
 from traces.errors import InputError
 from traces.rows import ExperimentRow, RunRow
 from traces.store import Wanted
@@ -44,29 +45,19 @@ def choose(experiments: dict[str, ExperimentRow]) -> RunRow | None:
 def _narrowed(experiment: str, wanted: Wanted) -> RunRow:
     """The one run that the team, the case and the trial in the boxes leave."""
     store = shared.store()
-    teams = {_team_on(*one): one for one in store.kinds(experiment, ("team", "engine"), **wanted)}
+    teams = {named(*one): one for one in store.kinds(experiment, ("team", "engine"), **wanted)}
     team, engine = teams[_box("Team", list(teams), "replay_team", 150, str)]
     wanted = wanted | {"team": team, "engine": engine}
     cases = [case for (case,) in store.kinds(experiment, ("case_id",), **wanted)]
     wanted = wanted | {"case": _box("Case", cases, "replay_case", 190, str)}
     rows = {_trial(row): row for row in store.runs(experiment, limit=MOST, **wanted)}
-    return rows[_box("Trial", list(rows), "replay_trial", 140, lambda trial: f"{trial} · {_outcome(rows[trial])}")]
-
-
-def _team(row: RunRow) -> str:
-    return _team_on(row.team, row.engine)
-
-
-def _team_on(team: str, engine: str) -> str:
-    return team if engine == "native" else f"{team} on {engine}"
+    return rows[
+        _box("Trial", list(rows), "replay_trial", 140, lambda trial: f"{trial} · {shared.outcome(rows[trial])}")
+    ]
 
 
 def _trial(row: RunRow) -> str:
     return str(row.trial)
-
-
-def _outcome(row: RunRow) -> str:
-    return {True: "success", False: "failure", None: row.status}[row.success]
 
 
 def _box(label: str, options: list[str], key: str, width: int, words: Callable[[str], str]) -> str:
@@ -88,7 +79,7 @@ def _follow_address(experiments: dict[str, ExperimentRow]) -> None:
         return
     replay_filter.clear()
     st.session_state["replay_experiment"] = row.experiment
-    for key, value in (("team", _team(row)), ("case", row.case_id), ("trial", _trial(row))):
+    for key, value in (("team", named(row.team, row.engine)), ("case", row.case_id), ("trial", _trial(row))):
         st.session_state[f"replay_{key}"] = value
     st.session_state["replay_asked_step"] = int(asked["step"]) if asked["step"].isdecimal() else 0
 
@@ -108,7 +99,7 @@ def _addressed(experiment: str, run: str, experiments: dict[str, ExperimentRow])
 
 def _is_shown(row: RunRow) -> bool:
     shown = [st.session_state.get(f"replay_{key}") for key in ("experiment", "team", "case", "trial")]
-    return shown == [row.experiment, _team(row), row.case_id, _trial(row)]
+    return shown == [row.experiment, named(row.team, row.engine), row.case_id, _trial(row)]
 
 
 def start(name: str, way: str, count: int) -> int:

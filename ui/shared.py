@@ -13,7 +13,7 @@ import streamlit as st
 
 from traces import home
 from traces.errors import HeadcountError
-from traces.rows import ExperimentRow
+from traces.rows import ExperimentRow, RunRow
 from traces.store import Store
 
 # The menu's pages by their address; app.py fills it.
@@ -119,6 +119,11 @@ def table(rows: list[dict[str, Any]], caption: str = "") -> None:
     filled = {name for row in rows for name, value in row.items() if value not in ("", None)}
     told = [{name: value for name, value in row.items() if name in filled} for row in rows]
     st.dataframe(told, hide_index=True, column_config=links, placeholder="", alt=caption or None)
+
+
+def outcome(row: RunRow) -> str:
+    """How a run came out; where it was not graded, how far it is."""
+    return {True: "success", False: "failure", None: row.status}[row.success]
 
 
 # --- experiments ------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ from traces.store import Store
 EVENTS = 1_000_000
 EXPERIMENTS = 10
 RECORDED = 200_000
-PAIRS = 15
+PAIRS = 31
 TRIALS = 40
 SHORT = 50  # events of an ordinary run
 LONG = 2_000  # events of the run that is opened

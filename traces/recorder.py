@@ -13,7 +13,7 @@ import msgspec
 from traces.journal import Journal
 from traces.kernel import Event, MessageSent, Record, RunFinished
 
-TOGETHER = 64
+TOGETHER = 128
 WAIT_S = 0.05
 _encode = msgspec.json.Encoder().encode
 
@@ -41,6 +41,7 @@ class Recorder:
         self._hash = hashlib.sha256()
         self._loop = _running_loop()
         self._start = self._loop.time() if self._loop else 0.0
+        self._at, self._now = self._start, 0.0
 
     @property
     def events(self) -> int:
@@ -55,10 +56,14 @@ class Recorder:
 
     def now(self) -> float:
         """Seconds of the run's clock since its start."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._start = self._loop.time()
-        return round(self._loop.time() - self._start, 6)
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
+            self._start = self._at = loop.time()
+        at = loop.time()
+        if at != self._at:  # virtual time often stands still
+            self._at, self._now = at, round(at - self._start, 6)
+        return self._now
 
     def record(self, event: Event) -> int:
         """Write down what happened just now; returns its sequence number."""
@@ -73,8 +78,7 @@ class Recorder:
         kind = type(event)
         if kind is MessageSent:
             self.messages += 1
-        due = len(waiting) >= TOGETHER or wall - self._since >= WAIT_S or kind is RunFinished
-        if due or not self._simulates:
+        if len(waiting) >= TOGETHER or wall - self._since >= WAIT_S or kind is RunFinished or not self._simulates:
             self._settle()
         return seq
 
@@ -109,8 +113,8 @@ def undated(lines: Iterable[bytes]) -> bytes:
     """What the digest takes of records, given as their JSON without the closing braces: all but the wall times."""
     pieces: list[bytes] = []
     for line in lines:
-        wall = line.index(b',"wall":')
-        pieces += (line[:wall], line[line.index(b',"event":', wall) :], b"}")
+        before, key, event = line.partition(b',"event":')
+        pieces += (before[: before.rindex(b',"wall":')], key, event, b"}")
     return b"".join(pieces)
 
 

@@ -15,6 +15,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain
 from typing import Protocol
 
 from marketplace.mechanisms import Award, Mechanism, Terms
@@ -154,9 +155,8 @@ class Board:
     def trade(self, bids: Sequence[BidMade]) -> list[Award]:
         """Close the bidding on a round of postings: the mechanism picks the winners. A posting without an award stays
         open. Raises IllegalTransition where a bid is on one that is not open."""
-        for bid in bids:
-            for posting_id in (bid.posting, *bid.bundle):
-                self._may(posting_id, State.AWARDED)
+        for posting_id in dict.fromkeys(chain.from_iterable((bid.posting, *bid.bundle) for bid in bids)):
+            self._may(posting_id, State.AWARDED)
         for bid in bids:
             self._record(bid)
         awards = self._mechanism(bids, self._terms())

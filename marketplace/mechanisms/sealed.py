@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import log
 
 from msgspec import Struct
@@ -66,26 +66,28 @@ def scored_by(weights: Weights) -> Mechanism:
 
 
 def _best_scored(posting: str, bids: list[BidMade], terms: Terms, weights: Weights) -> Award:
-    score = _scores(posting, bids, terms, weights)
-    best = max(bids, key=score)
-    return Award(posting, best.agent, best.price, f"best score {score(best):.2f} of {len(bids)} sealed bids")
+    scores = _scores(posting, bids, terms, weights)
+    most = max(scores)
+    best = bids[scores.index(most)]
+    return Award(posting, best.agent, best.price, f"best score {most:.2f} of {len(bids)} sealed bids")
 
 
-def _scores(posting: str, bids: list[BidMade], terms: Terms, weights: Weights) -> Callable[[BidMade], float]:
-    """The logarithm of the weighted product. A bid that promises no time counts as the slowest of those that do."""
+def _scores(posting: str, bids: list[BidMade], terms: Terms, weights: Weights) -> list[float]:
+    """The logarithms of the weighted products. A bid that promises no time counts as the slowest of those that do."""
     slowest = max((bid.seconds for bid in bids if bid.seconds is not None), default=1.0)
-    skill = terms.skill.get(posting, "")
-
-    def score(bid: BidMade) -> float:
+    skill, reputation, little = terms.skill.get(posting, ""), terms.reputation, _LITTLE
+    price, quality, known, speed = weights.price, weights.quality, weights.reputation, weights.speed
+    found = []
+    for bid in bids:
+        confidence, standing, asked = bid.confidence, reputation(bid.agent, skill), bid.price
         seconds = slowest if bid.seconds is None else bid.seconds
-        return (
-            weights.quality * log(max(bid.confidence, _LITTLE))
-            + weights.reputation * log(max(terms.reputation(bid.agent, skill), _LITTLE))
-            - weights.price * log(max(bid.price, _LITTLE))
-            - weights.speed * log(max(seconds, _LITTLE))
+        found.append(
+            quality * log(confidence if confidence > little else little)
+            + known * log(standing if standing > little else little)
+            - price * log(asked if asked > little else little)
+            - speed * log(seconds if seconds > little else little)
         )
-
-    return score
+    return found
 
 
 scored = scored_by(Weights())

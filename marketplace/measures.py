@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from traces import kernel as k
 from traces.kernel import Record
 
 if TYPE_CHECKING:
     import networkx as nx
+
+A = TypeVar("A")  # how agents are named
 
 
 @dataclass
@@ -183,7 +185,7 @@ def efficiency(
 
 
 def best_assignment(
-    offers: Sequence[Mapping[str, float]], places: Mapping[str, int] | None = None, undone: float | None = None
+    offers: Sequence[Mapping[A, float]], places: Mapping[A, int] | None = None, undone: float | None = None
 ) -> float:
     """The highest sum of worth when each row of `offers` (agent → worth) goes to one of its agents, and each agent
     takes at most its `places` (without an entry, any number). A row that goes to nobody is worth `undone`; None is to
@@ -191,7 +193,7 @@ def best_assignment(
     import numpy as np
     from scipy.optimize import linear_sum_assignment
 
-    columns: dict[str, list[int]] = {}
+    columns: dict[A, list[int]] = {}
     width = 0
     for agent, wanted in Counter(agent for offer in offers for agent in offer).items():
         seats = min(wanted, (places or {}).get(agent, wanted))

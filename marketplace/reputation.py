@@ -40,13 +40,16 @@ class Reputation:
             for skill, evidence in skills.items():
                 self._seen[skill][agent] = evidence
 
-    def observe(self, agent: str, skill: str, accepted: bool) -> None:
-        """A delivery was accepted, or it was not or never came."""
-        good, bad = self._seen[skill].get(agent, _NOTHING)
-        self._seen[skill][agent] = (self._forget * good + accepted, self._forget * bad + (not accepted))
+    def observe(self, agent: str, skill: str, accepted: bool) -> float:
+        """A delivery was accepted, or it was not or never came; the mean thereafter."""
+        seen = self._seen[skill]
+        good, bad = seen.get(agent, _NOTHING)
+        seen[agent] = (self._forget * good + accepted, self._forget * bad + (not accepted))
+        mean = self.mean(agent, skill)
         if self._record is not None:
-            mean, deviation = round(self.mean(agent, skill), 6), round(self.deviation(agent, skill), 6)
-            self._record(ReputationChanged(agent, skill, accepted, mean, deviation))
+            deviation = round(self.deviation(agent, skill), 6)
+            self._record(ReputationChanged(agent, skill, accepted, round(mean, 6), deviation))
+        return mean
 
     def mean(self, agent: str, skill: str) -> float:
         """The expected probability that the next delivery is accepted."""

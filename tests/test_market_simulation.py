@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
@@ -19,6 +21,7 @@ from experiments.market.bidders import STRATEGIES, Sight
 from experiments.market.population import ENDOWMENT, Setting
 from experiments.market.simulation import Market
 from experiments.market.tally import Summary
+from experiments.market.traders import NUMBER, Traders
 from marketplace import measures
 from marketplace.mechanisms import MECHANISMS
 from traces import clock, home, journal
@@ -106,6 +109,52 @@ def test_every_token_is_accounted_for(mechanism: str) -> None:
     free = _summary(mechanism=mechanism, fee_percent=0, penalty_percent=0)
     assert (free.fees, free.penalties) == (0, 0)
     assert (free.settled, free.welfare) == (summary.settled, summary.welfare), "money changes who has it, not the work"
+
+
+def test_nothing_of_a_market_is_in_a_cycle() -> None:
+    """So that it may do without the garbage collector, which works again after it, however it ended."""
+    _summary(tasks=20)  # what is imported when it is first used
+    market = Market(Setting(80, 400))
+    gc.collect()
+    gc.disable()
+    try:
+        clock.run(market.run(), virtual=True)
+        assert gc.collect() < 50  # of the loop itself
+    finally:
+        gc.enable()
+
+    def breaks(ended: int) -> None:
+        assert not gc.isenabled()
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        clock.run(Market(Setting(80, 1000), watch=breaks).run(), virtual=True)
+    assert gc.isenabled()
+
+
+@given(st.integers(1, 3000), st.integers(1, 12), st.integers(0, 9))
+def test_those_who_are_asked_are_different_agents_of_the_skill(agents: int, most: int, seed: int) -> None:
+    traders = Traders(Setting(agents, 1))
+    asked = traders.asked(3, most, Random(seed))
+    assert len({row[NUMBER] for row in asked}) == len(asked) == min(most, len(range(3, agents, 8)))
+    assert all(traders[row[NUMBER]].skill == 3 for row in asked)
+    assert [traders[row[NUMBER]].reply_s for row in asked] == sorted(traders[row[NUMBER]].reply_s for row in asked)
+
+
+def test_an_agent_is_what_has_become_of_it() -> None:
+    traders = Traders(Setting(20, 1))
+    before = traders[7]
+    assert traders.works(7, 100.0, 5.0) == pytest.approx(5 + 100 * before.pace)
+    assert traders.works(7, 50.0, 5.0) == pytest.approx(5 + 150 * before.pace)
+    traders.over(7, True, 0.9, 80)
+    traders.idles(7)
+    after = traders[7]
+    assert (after.in_hand, after.settled, after.failed, after.earned, after.reputation) == (2, 1, 0, 80, 0.9)
+    assert (after.busy_s, after.spent) == pytest.approx((150 * before.pace, 150 * before.rate))
+    assert [trader for trader in traders if trader.number != 7] == [t for t in Traders(Setting(20, 1)) if t.number != 7]
+    traders.idles(7)
+    assert traders.asked(7, 20, Random(1)) != []
+    assert 7 not in {row[NUMBER] for row in traders.asked(7, 20, Random(1))}, "its hands are full"
 
 
 def test_a_seed_decides_everything() -> None:

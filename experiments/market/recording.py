@@ -13,10 +13,10 @@ import psutil
 from msgspec import Struct
 
 from experiments.conduct import Stopped
-from experiments.market import population
-from experiments.market.population import MIX, SKILLS, Setting, Trader
+from experiments.market.population import MIX, SKILLS, Setting
 from experiments.market.simulation import Market, check
 from experiments.market.tally import Summary
+from experiments.market.traders import Trader, Traders, numbered
 from experiments.words import ordinal
 from traces import clock, home
 from traces import kernel as k
@@ -45,7 +45,7 @@ class Sample:
     their bidders."""
 
     record: Callable[[k.Event], object]
-    traders: dict[str, Trader]
+    traders: Traders
     every: int
     _following: set[str] = field(default_factory=set)
     _known: set[str] = field(default_factory=set)
@@ -57,7 +57,7 @@ class Sample:
         if posting not in self._following:
             return
         if type(event) is k.BidMade and event.agent not in self._known:
-            self._introduce(self.traders[event.agent])
+            self._introduce(self.traders[numbered(event.agent)])
         self.record(event)
 
     def _wanted(self, posting: str) -> bool:
@@ -106,8 +106,8 @@ async def _record(
     recorder.record(k.RunStarted(run, command_line(setting)))
     rule = f"every {ordinal(_every(setting))} job is recorded, each posting of it whole; the summary is of all jobs"
     recorder.record(k.Noted("market", "sampling", rule))
-    traders = population.traders(setting)
-    sample = Sample(recorder.record, {trader.name: trader for trader in traders}, _every(setting))
+    traders = Traders(setting)
+    sample = Sample(recorder.record, traders, _every(setting))
     try:
         summary = await Market(setting, sample, _Beats(folder, watch).tell, traders).run()
     finally:

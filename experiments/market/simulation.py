@@ -9,16 +9,19 @@ drawn comes from the seed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from experiments.market import population
 from experiments.market.agenda import Agenda
-from experiments.market.bidders import IDLERS
-from experiments.market.population import ENDOWMENT, PACE, PLACES, SKILLS, TOKENS, Job, Setting, Trader
+from experiments.market.bidders import IDLERS, STRATEGIES
+from experiments.market.population import ENDOWMENT, PACE, SKILLS, TOKENS, Job, Setting
 from experiments.market.tally import Summary, Tally
+from experiments.market.traders import KIND, KINDS, NUMBER, REPUTATION, Row, Traders, named, numbered, sights
 from marketplace import mechanisms
 from marketplace.board import Board, Posting, State
 from marketplace.ledger import Ledger
@@ -33,6 +36,7 @@ CALL_S = 2.0  # from a call for bids to the award
 ROUND = 32
 TOGETHER = 16  # postings that come in while a slot of the agenda lasts
 POSTER = "poster"
+_BIDS = tuple(STRATEGIES[kind] for kind in KINDS)
 
 Record = Callable[[Event], object]
 
@@ -55,6 +59,18 @@ def check(setting: Setting) -> Setting:
     return msgspec.structs.replace(setting, round=whole)
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the garbage collector: nothing of a market is in a cycle, so it would look at what is alive in vain."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
 class Market:
     """One simulated market. `record` is given the events of every posting, `watch` how many jobs have ended, now and
     then; `traders` are the setting's population unless they are given."""
@@ -64,18 +80,17 @@ class Market:
         setting: Setting,
         record: Record = lambda event: None,
         watch: Callable[[int], object] = lambda ended: None,
-        traders: list[Trader] | None = None,
+        traders: Traders | None = None,
     ) -> None:
         self.setting = setting = check(setting)
-        self.traders = population.traders(setting) if traders is None else traders
+        self.traders = Traders(setting) if traders is None else traders
         self.standing = Reputation()
         self.tally = Tally(setting, self.traders)
         self._watch = watch
-        self._by_name = {trader.name: trader for trader in self.traders}
-        self._by_skill = [[t for t in self.traders if t.skill == n] for n in range(len(SKILLS))]
-        self._reserve: dict[str, float] = {}
+        self._reserve: dict[str, float] = {}  # of the round that is being awarded, like the next two
         self._skill: dict[str, str] = {}
-        terms = Terms(self._reserve, self._skill, self.standing.mean, setting.seed)
+        self._known: dict[str, float] = {}
+        terms = Terms(self._reserve, self._skill, lambda agent, skill: self._known[agent], setting.seed)
         self._board = Board(record, mechanisms.find(setting.mechanism), setting.mechanism, lambda: terms)
         self.ledger = Ledger(record, fee_percent=setting.fee_percent)
         self.ledger.open(POSTER, setting.tasks * population.DEAREST)
@@ -92,16 +107,14 @@ class Market:
         """Until every job has ended."""
         start = asyncio.get_running_loop().time()
         self._later(0.0, self._arrive, 0)
-        while self._agenda or self._flush():
-            when, action, arguments = self._agenda.take()
-            if when > self._now:
-                await clock.until(start + when)
-                self._now = when
-            action(*arguments)
-        return self.tally.summary(self._now, self._reputation, self.ledger)
-
-    def _reputation(self, trader: Trader) -> float:
-        return self.standing.mean(trader.name, SKILLS[trader.skill])
+        with _uncollected():
+            while self._agenda or self._flush():
+                when, action, arguments = self._agenda.take()
+                if when > self._now:
+                    await clock.until(start + when)
+                    self._now = when
+                action(*arguments)
+        return self.tally.summary(self._now, self.ledger)
 
     def _later(self, seconds: float, action: Callable[..., None], *arguments: Any) -> None:
         self._agenda.put(self._now + seconds, action, arguments)
@@ -121,7 +134,6 @@ class Market:
 
     def _post(self, job: Job) -> None:
         skill = SKILLS[job.skill]
-        self._reserve[job.id], self._skill[job.id] = job.value, skill
         self._board.post(Posting(job.id, f"{job.tokens:.0f} tokens of {skill}", skill), by=POSTER)
         round_ = self._rounds[job.skill]
         round_.append(job)
@@ -131,9 +143,12 @@ class Market:
 
     def _close(self, jobs: tuple[Job, ...]) -> None:
         """The call is over: those who were asked have bid, and the mechanism awards."""
+        for about in (self._reserve, self._skill, self._known):
+            about.clear()
         bids: list[BidMade] = []
         for job in jobs:
-            asked = self._asked(job)
+            self._reserve[job.id], self._skill[job.id] = job.value, SKILLS[job.skill]
+            asked = self.traders.asked(job.skill, self.setting.reach, self._draw["calls"])
             bids += self._bids(job, asked)
             self.tally.called(job, asked, self._now)
         awards = {award.posting: award for award in self._board.trade(bids)} if bids else {}
@@ -144,68 +159,56 @@ class Market:
                 self._board.close(job.id, State.EXPIRED, "no bid was taken")
                 self._again(job)
 
-    def _asked(self, job: Job) -> list[Trader]:
-        """Agents of the skill with room for more, drawn at random, in the order in which they answer."""
-        pool = self._by_skill[job.skill]
-        heard = self._draw["calls"].sample(pool, min(self.setting.reach, len(pool)))
-        free = [trader for trader in heard if trader.in_hand < PLACES]
-        return sorted(free, key=lambda trader: trader.reply_s)
-
-    def _bids(self, job: Job, asked: list[Trader]) -> list[BidMade]:
+    def _bids(self, job: Job, asked: list[Row]) -> list[BidMade]:
         posting, bids = job.id, []
-        for trader, sight in zip(asked, population.sights(job, asked, self._now), strict=True):
-            offer = trader.bid(sight)
+        for row, sight in zip(asked, sights(job, asked, self._now), strict=True):
+            offer = _BIDS[row[KIND]](sight)
             if offer is not None:
-                trader.bids += 1
-                bids.append(BidMade(posting, trader.name, offer.price, offer.confidence, seconds=offer.seconds))
+                name = named(row[NUMBER])
+                self._known[name] = row[REPUTATION]
+                self.tally.bids[row[KIND]] += 1
+                bids.append(BidMade(posting, name, offer.price, offer.confidence, seconds=offer.seconds))
         return bids
 
     def _begin(self, job: Job, award: Award) -> None:
         """The winner queues the work behind what it has in hand; it is due at the deadline."""
-        trader = self._by_name[award.agent]
-        self.ledger.hold(job.id, POSTER, trader.name, round(award.price))
-        self.tally.awarded(job, trader, award.price, self._now)
-        trader.in_hand += 1
-        if trader.strategy in IDLERS:
-            self._later(job.slack_s, self._fail, job, trader, "never_delivered")
+        number = numbered(award.agent)
+        self.ledger.hold(job.id, POSTER, award.agent, round(award.price))
+        self.tally.awarded(job, number, award.price, self._now)
+        if self.traders.strategy(number) in IDLERS:
+            self.traders.idles(number)
+            self._later(job.slack_s, self._fail, job, number, "never_delivered")
             return
-        work_s = trader.pace * job.tokens
-        trader.free_at = max(self._now, trader.free_at) + work_s
-        trader.busy_s += work_s
-        trader.spent += trader.rate * job.tokens
-        due_s = trader.free_at - self._now
+        due_s = self.traders.works(number, job.tokens, self._now) - self._now
         if due_s > job.slack_s:
-            self._later(job.slack_s, self._fail, job, trader, "missed_deadline")
+            self._later(job.slack_s, self._fail, job, number, "missed_deadline")
         else:
-            self._later(due_s, self._deliver, job, trader)
+            self._later(due_s, self._deliver, job, number)
 
-    def _deliver(self, job: Job, trader: Trader) -> None:
-        self._board.deliver(job.id, trader.name, "done")
-        if self._draw["work"].random() >= trader.quality:
+    def _deliver(self, job: Job, number: int) -> None:
+        self._board.deliver(job.id, named(number), "done")
+        if not self.traders.succeeds(number, self._draw["work"]):
             self._board.send_back(job.id, by=POSTER, reason="not good enough")
-            self._fail(job, trader, "rejected")
+            self._fail(job, number, "rejected")
             return
         self._board.accept(job.id, by=POSTER)
-        trader.earned += self.ledger.pay(job.id)
+        paid = self.ledger.pay(job.id)
         self._board.settle(job.id)
-        self._over(trader, job, accepted=True)
-        trader.settled += 1
-        self.tally.settled(job, trader)
+        self._over(job, number, True, paid)
+        self.tally.settled(job)
         self._let_go(job)
 
-    def _fail(self, job: Job, trader: Trader, why: str) -> None:
-        self._over(trader, job, accepted=False)
-        trader.failed += 1
+    def _fail(self, job: Job, number: int, why: str) -> None:
         self._board.close(job.id, State.WITHDRAWN, why)
         due = self.ledger.escrows[job.id].amount * self.setting.penalty_percent // 100
         penalty = self.ledger.refund(job.id, cause="task_closed", penalty=due)
-        trader.earned -= penalty
-        self.tally.failed(job, trader, why, penalty)
+        self._over(job, number, False, -penalty)
+        self.tally.failed(why, penalty)
         self._again(job)
 
-    def _over(self, trader: Trader, job: Job, *, accepted: bool) -> None:
-        trader.in_hand -= 1
-        self.standing.observe(trader.name, SKILLS[job.skill], accepted)
+    def _over(self, job: Job, number: int, accepted: bool, earned: int) -> None:
+        reputation = self.standing.observe(named(number), SKILLS[job.skill], accepted)
+        self.traders.over(number, accepted, reputation, earned)
 
     def _again(self, job: Job) -> None:
         """Its posting is off the board; the job is put up once more while it has tries left."""
@@ -216,6 +219,5 @@ class Market:
 
     def _let_go(self, job: Job, *, ended: bool = True) -> None:
         self._board.forget(job.id)
-        del self._reserve[job.id], self._skill[job.id]
         if ended and self.tally.end() % 1000 == 0:
             self._watch(self.tally.ended)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from statistics import fmean, median
 
 from msgspec import Struct
 
-from experiments.market.population import PLACES, Job, Setting, Trader, worth
+from experiments.market.population import PLACES, Job, Setting
+from experiments.market.traders import KINDS, NUMBER, Row, Trader, Traders, worth
 from marketplace import measures
 from marketplace.ledger import HOUSE, MINT, Ledger
 
@@ -71,9 +71,11 @@ class Summary(Struct, frozen=True):
 class Tally:
     """Counts what happens in one market."""
 
-    def __init__(self, setting: Setting, traders: list[Trader]) -> None:
+    def __init__(self, setting: Setting, traders: Traders) -> None:
         self.setting, self.traders = setting, traders
         self.ended = 0
+        self.bids = [0] * len(KINDS)
+        """By the kind of trader."""
         self._settled = self._calls = self._awards = 0
         self._value = 0.0
         self._penalties = 0
@@ -83,30 +85,29 @@ class Tally:
         self._tenth = max(1, setting.tasks // 10)
         self._early: Counter[str] = Counter()
         self._late: Counter[str] = Counter()
-        self._window = _Window(setting.tasks)
+        self._window = _Window(setting.tasks, traders)
 
-    def called(self, job: Job, asked: list[Trader], now: float) -> None:
+    def called(self, job: Job, asked: list[Row], now: float) -> None:
         self._calls += 1
         self._window.called(self._calls - 1, job, asked, now)
 
-    def awarded(self, job: Job, trader: Trader, price: float, now: float) -> None:
+    def awarded(self, job: Job, number: int, price: float, now: float) -> None:
         self._awards += 1
-        trader.awards += 1
         by_reserve = price / job.value
         self._price_sum += by_reserve
         if len(self._prices) < KEPT_PRICES:
             self._prices.append(by_reserve)
         if job.number < self._tenth:
-            self._early[trader.strategy] += 1
+            self._early[self.traders.strategy(number)] += 1
         elif job.number >= self.setting.tasks - self._tenth:
-            self._late[trader.strategy] += 1
-        self._window.awarded(job, trader, now)
+            self._late[self.traders.strategy(number)] += 1
+        self._window.awarded(job, number, now)
 
-    def settled(self, job: Job, trader: Trader) -> None:
+    def settled(self, job: Job) -> None:
         self._settled += 1
         self._value += job.value
 
-    def failed(self, job: Job, trader: Trader, why: str, penalty: int) -> None:
+    def failed(self, why: str, penalty: int) -> None:
         self._penalties += penalty
         self._failures[why] += 1
 
@@ -115,13 +116,14 @@ class Tally:
         self.ended += 1
         return self.ended
 
-    def summary(self, seconds: float, reputation: Callable[[Trader], float], ledger: Ledger) -> Summary:
-        """After `seconds`, when every job has ended. `reputation`: of a trader in its skill."""
+    def summary(self, seconds: float, ledger: Ledger) -> Summary:
+        """After `seconds`, when every job has ended."""
         self._window.close()
-        setting, welfare = self.setting, self._value - sum(t.spent for t in self.traders)
+        traders = list(self.traders)
+        setting, welfare = self.setting, self._value - sum(trader.spent for trader in traders)
         failed = sum(self._failures.values())
-        earned = [max(0, trader.earned) for trader in self.traders]
-        busy = sum(min(trader.busy_s, seconds) for trader in self.traders)
+        earned = [max(0, trader.earned) for trader in traders]
+        busy = sum(min(trader.busy_s, seconds) for trader in traders)
         return Summary(
             mechanism=setting.mechanism,
             agents=setting.agents,
@@ -146,21 +148,20 @@ class Tally:
             penalties=self._penalties,
             imbalance=ledger.total,
             overdrawn=sum(ledger.available(a) < 0 for a in ledger.balances if a != MINT),
-            strategies={name: self._lot(name, reputation) for name in setting.mix},
+            strategies={name: self._lot(name, [t for t in traders if t.strategy == name]) for name in setting.mix},
         )
 
-    def _lot(self, strategy: str, reputation: Callable[[Trader], float]) -> Lot:
-        mine = [trader for trader in self.traders if trader.strategy == strategy]
-        bids, awards = sum(t.bids for t in mine), sum(t.awards for t in mine)
-        done = sum(t.settled + t.failed for t in mine)
-        known = [reputation(t) for t in mine if t.awards]
+    def _lot(self, strategy: str, mine: list[Trader]) -> Lot:
+        bids = self.bids[KINDS.index(strategy)]
+        awards = sum(t.settled + t.failed for t in mine)  # each has ended
+        known = [t.reputation for t in mine if t.settled + t.failed]
         return Lot(
             traders=len(mine),
             bids=bids,
             awards=awards,
             share=awards / max(self._awards, 1),
             won=awards / bids if bids else None,
-            accepted=sum(t.settled for t in mine) / done if done else None,
+            accepted=sum(t.settled for t in mine) / awards if awards else None,
             profit=fmean(t.earned - t.spent for t in mine) if mine else 0.0,
             early=self._early[strategy] / max(self._early.total(), 1),
             late=self._late[strategy] / max(self._late.total(), 1),
@@ -174,30 +175,32 @@ class _Window:
     than it had room for in that time; a posting that nobody is worth having stays undone. It knows all costs and
     qualities and what is called out next, so no mechanism that awards to those who were asked gets past it."""
 
-    def __init__(self, tasks: int) -> None:
+    def __init__(self, tasks: int, traders: Traders) -> None:
+        self._traders = traders
         self._every = max(1, tasks // WINDOW // WINDOWS)
         self._number = -1
-        self._offers: dict[str, dict[str, float]] = {}
-        self._room: dict[str, int] = {}
-        self._got: Counter[str] = Counter()
+        self._offers: dict[str, dict[int, float]] = {}
+        self._room: dict[int, int] = {}
+        self._got: Counter[int] = Counter()
         self._reached = self._best = 0.0
 
-    def called(self, call: int, job: Job, asked: list[Trader], now: float) -> None:
+    def called(self, call: int, job: Job, asked: list[Row], now: float) -> None:
         window = call // WINDOW
         if window != self._number:
             self._look()
             self._number = window
         if window % self._every:
             return
-        self._offers[job.id] = {trader.name: worth(job, trader, now) for trader in asked}
-        for trader in asked:
-            room = PLACES - trader.in_hand + self._got[trader.name]
-            self._room[trader.name] = max(room, self._room.get(trader.name, 0))
+        traders = [self._traders[row[NUMBER]] for row in asked]
+        self._offers[job.id] = {trader.number: worth(job, trader, now) for trader in traders}
+        for trader in traders:
+            room = PLACES - trader.in_hand + self._got[trader.number]
+            self._room[trader.number] = max(room, self._room.get(trader.number, 0))
 
-    def awarded(self, job: Job, trader: Trader, now: float) -> None:
+    def awarded(self, job: Job, number: int, now: float) -> None:
         if job.id in self._offers:
-            self._got[trader.name] += 1
-            self._reached += worth(job, trader, now)
+            self._got[number] += 1
+            self._reached += worth(job, self._traders[number], now)
 
     def close(self) -> None:
         self._look()

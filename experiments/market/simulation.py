@@ -35,6 +35,7 @@ from traces.streams import stream
 CALL_S = 2.0  # from a call for bids to the award
 ROUND = 32
 TOGETHER = 16  # postings that come in while a slot of the agenda lasts
+SELDOM = 1_000_000  # objects more, each a container, before the garbage collector looks
 POSTER = "poster"
 _BIDS = tuple(STRATEGIES[kind] for kind in KINDS)
 
@@ -60,15 +61,15 @@ def check(setting: Setting) -> Setting:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector: nothing of a market is in a cycle, so it would look at what is alive in vain."""
-    was = gc.isenabled()
-    gc.disable()
+def _seldom_collected() -> Iterator[None]:
+    """With a garbage collector that seldom looks: nothing of a market is in a cycle. What a mechanism or a watcher
+    from elsewhere leaves is still found."""
+    often = gc.get_threshold()
+    gc.set_threshold(SELDOM, *often[1:])
     try:
         yield
     finally:
-        if was:
-            gc.enable()
+        gc.set_threshold(*often)
 
 
 class Market:
@@ -107,7 +108,7 @@ class Market:
         """Until every job has ended."""
         start = asyncio.get_running_loop().time()
         self._later(0.0, self._arrive, 0)
-        with _uncollected():
+        with _seldom_collected():
             while self._agenda or self._flush():
                 when, action, arguments = self._agenda.take()
                 if when > self._now:

@@ -133,12 +133,13 @@ def run(
 
 
 @cli.command(hidden=True)
-def work(experiment: str) -> None:
+def work(experiment: str, on: Annotated[str | None, typer.Option()] = None) -> None:
     """Conduct an experiment that was prepared before (what the app starts)."""
-    from experiments.conduct import conduct
+    from experiments.conduct import conduct, moved
     from traces import home
 
-    conduct(home.find_experiment(experiment))
+    folder = home.find_experiment(experiment)
+    conduct(folder, plan=moved(folder, on))
 
 
 def _fail_if(broken: bool) -> None:

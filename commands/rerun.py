@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -16,7 +17,17 @@ Experiment = Annotated[str, typer.Argument(help="The experiment's id, a part of 
 
 
 @cli.command()
-def resume(experiment: Experiment = "latest", json: Json = False) -> None:
+def resume(
+    experiment: Experiment = "latest",
+    on: Annotated[
+        str | None,
+        typer.Option(help="Where it goes on: processes, here, ray, or ray://HOST:PORT (default: as planned)."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="How many workers; 0 picks (default: as planned; in another place 0).")
+    ] = None,
+    json: Json = False,
+) -> None:
     """Go on with an experiment that was stopped or killed; nothing that was recorded is done again."""
     from experiments import plan as plans
     from experiments.resume import resume
@@ -24,7 +35,8 @@ def resume(experiment: Experiment = "latest", json: Json = False) -> None:
 
     folder = home.find_experiment(experiment)
     plan = plans.read(folder)
-    show(folder, watched(folder, plan, resume, quiet=json), plan, json=json)
+    go_on = partial(resume, on=on, workers=workers)
+    show(folder, watched(folder, plan, go_on, quiet=json), plan, json=json)
 
 
 @cli.command()

@@ -153,15 +153,34 @@ def _workers(plan: Plan, total: int) -> int:
     return max(1, min(8, os.cpu_count() or 1, total // WORTH_A_WORKER)) if models.simulated(plan.model) else 1
 
 
-def conduct(folder: ExperimentFolder, watch: Callable[[Progress], object] = lambda progress: None) -> Progress:
-    """Run the experiment to its end, where its plan says; `watch` is called about once a second and at the end. What
-    its journals hold already is not done again: it goes on where it stopped. Where the experiment's own budget ends it,
-    `ended` says so in what is returned.
+def moved(folder: ExperimentFolder, on: str | None = None, workers: int | None = None) -> Plan:
+    """The experiment's plan, with its workers in another place, or more or fewer of them; None is as planned, but for
+    how many there are in another place: as many as fit there. Raises InputError and Unavailable."""
+    plan = plans.read(folder)
+    if on is None and workers is None:
+        return plan
+    if plan.fork is not None and on not in (None, "processes"):
+        raise InputError(f"--on: {folder.id} has forks, which go on in processes on this machine: leave out --on")
+    if workers is None:
+        workers = plan.workers if on == plan.on else 0
+    plan = msgspec.structs.replace(plan, on=on or plan.on, workers=workers)
+    _check_place(plan)
+    return msgspec.structs.replace(plan, workers=_workers(plan, int(folder.read_plan()["total"])))
+
+
+def conduct(
+    folder: ExperimentFolder,
+    watch: Callable[[Progress], object] = lambda progress: None,
+    plan: Plan | None = None,
+) -> Progress:
+    """Run the experiment to its end, where its plan says, or `plan`, which is the same in another place; `watch` is
+    called about once a second and at the end. What its journals hold already is not done again: it goes on where it
+    stopped. Where the experiment's own budget ends it, `ended` says so in what is returned.
 
     Raises Stopped when asked to (stop file or KeyboardInterrupt), WorkerLost and Unavailable; what was done stays
     recorded.
     """
-    plan = plans.read(folder)
+    plan = plan or plans.read(folder)
     progress = Progress(int(folder.read_plan()["total"]))
     _take_up(folder, progress)
     stop = EarlyStop(plan, scenarios.load(plan.scenario)) if plan.stop_early is not None else None

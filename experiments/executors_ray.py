@@ -67,7 +67,9 @@ class Job(msgspec.Struct, frozen=True):
 def check() -> None:
     """Raises Unavailable if Ray is not installed."""
     if importlib.util.find_spec("ray") is None:
-        raise Unavailable('Ray is not installed; get it with .venv/bin/pip install "ray==2.60.0"')
+        raise Unavailable(
+            'Ray is not installed; get it with .venv/bin/pip install "ray==2.60.0", or do without: --on processes'
+        )
 
 
 class OnRay:
@@ -77,7 +79,7 @@ class OnRay:
         check()
         self._folder, self._plan = folder, plan
         self._trials = in_order(plan, plans.trials(plan, scenarios.load(plan.scenario)))
-        self._ray = _connected(plan)
+        self._ray = _connected(plan, folder.id)
         self._kit = self._ray.put(packed(folder, plan, environment))
         self._actor = self._ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(Node)
         self._begun = 0
@@ -86,30 +88,31 @@ class OnRay:
     def start(self, share: int) -> Worker:
         todo, starts = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
         past = {run: start.expected for run, start in starts.items()}
-        with _reached():
+        with _reached(self._folder.id):
             job = Job([trial.run for trial in todo], past, self._begun)
             actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job))
             self._actors.append(actor)
-            return _OnRay(self._ray, share, actor, journal_for(self._plan, self._folder.journal_file(share)))
+            journal = journal_for(self._plan, self._folder.journal_file(share))
+            return _OnRay(self._ray, self._folder.id, share, actor, journal)
 
     def begin(self, cases: int) -> None:
         if cases != self._begun:
             self._begun = cases
-            with _reached():
+            with _reached(self._folder.id):
                 for actor in self._actors:
                     actor.begin.remote(cases)
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:
         pending = [worker.pending for worker in workers if isinstance(worker, _OnRay)]
         if pending:
-            with _reached():
+            with _reached(self._folder.id):
                 self._ray.wait(pending, num_returns=1, timeout=seconds)
 
     def close(self) -> None:
         self._ray.shutdown()
 
 
-def _connected(plan: Plan) -> Any:
+def _connected(plan: Plan, experiment: str) -> Any:
     """The module `ray`, connected. Nothing is reported to anyone, no dashboard, and here only this machine can reach
     it. Raises Unavailable where there is no cluster at the address."""
     os.environ.update(_QUIET)
@@ -135,8 +138,8 @@ def _connected(plan: Plan) -> Any:
             ray.init(plan.on, runtime_env={"py_modules": [str(root / name) for name in CODE]}, **options)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, ray.exceptions.AuthenticationError) as error:
         raise Unavailable(
-            f"--on {plan.on}: there is no Ray cluster to be reached there: {error}; if it asks for a token, put its "
-            "token into ~/.ray/auth_token or RAY_AUTH_TOKEN"
+            f"--on {plan.on}: there is no Ray cluster to be reached there: {_first_line(error)}; if it asks for a "
+            f"token, put that into ~/.ray/auth_token or RAY_AUTH_TOKEN; {_elsewhere(experiment)}"
         ) from None
     return ray
 
@@ -217,16 +220,16 @@ class Node:
 
 
 class _OnRay:
-    def __init__(self, ray: Any, share: int, actor: Any, journal: Journal) -> None:
+    def __init__(self, ray: Any, experiment: str, share: int, actor: Any, journal: Journal) -> None:
         self.share, self.over = share, False
-        self._ray, self._actor = ray, actor
+        self._ray, self._experiment, self._actor = ray, experiment, actor
         self._journal = journal
         self.pending = actor.news.remote(POLL_S)
 
     def news(self) -> list[Done]:
         if self.over:
             return []
-        with _reached():
+        with _reached(self._experiment):
             ready, _ = self._ray.wait([self.pending], timeout=0)
             if not ready:
                 return []
@@ -249,21 +252,31 @@ class _OnRay:
             raise WorkerKilled(f"a worker on Ray was lost: {lines[0]}") from None
 
     def end(self) -> None:
-        with contextlib.suppress(WorkerLost), _reached():
+        with contextlib.suppress(WorkerLost), _reached(self._experiment):
             self._ray.wait([self._actor.leave.remote()], timeout=LEAVE_S)
             self._ray.kill(self._actor)
         self._journal.close()
 
 
 @contextlib.contextmanager
-def _reached() -> Iterator[None]:
+def _reached(experiment: str) -> Iterator[None]:
     """Raises WorkerLost for whatever Ray raises where its cluster has gone away: it has no one type for that."""
     try:
         yield
     except HeadcountError:
         raise
     except Exception as gone:
-        raise WorkerLost(f"the Ray cluster failed, or cannot be reached any more: {gone}") from gone
+        raise WorkerLost(
+            f"the Ray cluster failed, or cannot be reached any more: {_first_line(gone)}; {_elsewhere(experiment)}"
+        ) from gone
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _elsewhere(experiment: str) -> str:
+    return f"if it is gone for good, go on without it: headcount resume {experiment} --on processes"
 
 
 def packed(folder: ExperimentFolder, plan: Plan, environment: dict[str, str]) -> bytes:

@@ -19,11 +19,13 @@ def start(plan: Plan) -> str:
     return go(prepare(plan))
 
 
-def go(folder: ExperimentFolder) -> str:
-    """Start an experiment that is prepared, or stopped on the way, and return its id."""
+def go(folder: ExperimentFolder, on: str | None = None) -> str:
+    """Start an experiment that is prepared, or stopped on the way, and return its id. It goes where it was planned, or
+    `on` another place."""
+    elsewhere = ["--on", on] if on else []
     with folder.log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "headcount", "work", folder.id],
+            [sys.executable, "-m", "headcount", "work", folder.id, *elsewhere],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -33,14 +35,14 @@ def go(folder: ExperimentFolder) -> str:
     return folder.id
 
 
-def resume(experiment: str, patience_s: float = 20.0) -> None:
-    """Go on with an experiment that was stopped or lost. Returns when it runs again, or after `patience_s`. Raises
-    InputError, and starts nothing, where it cannot go on."""
+def resume(experiment: str, on: str | None = None, patience_s: float = 20.0) -> None:
+    """Go on with an experiment that was stopped or lost, where it was planned or `on` another place. Returns when it
+    runs again, or after `patience_s`. Raises InputError, and starts nothing, where it cannot go on."""
     folder = home.find_experiment(experiment)
-    resuming.check(folder)
+    resuming.check(folder, on)
     folder.stop_file.unlink(missing_ok=True)
     before = folder.read_status()
-    go(folder)
+    go(folder, on)
     deadline = time.monotonic() + patience_s
     while folder.read_status() == before and time.monotonic() < deadline:
         time.sleep(0.05)

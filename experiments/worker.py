@@ -135,7 +135,7 @@ def main(experiment: str, share: int, of: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = home.find_experiment(experiment)
-    plan = plans.read(folder)
+    plan = structs.replace(plans.read(folder), workers=of)
     scenario = plans.check(plan)
 
     turn = Turn(plan, scenario, partial(read_begun, folder)) if plan.stop_early is not None else None

@@ -173,6 +173,18 @@ def test_a_dead_model_server_is_told_where_one_looks() -> None:
     assert "1 of 1 runs broke off with an error" in said(opened("compare", experiment=experiment))
 
 
+def test_what_a_cluster_that_is_gone_began_can_go_on_on_this_machine() -> None:
+    folder = prepare(Plan("market_brief", ("solo",), cases=1, trials=1, workers=1))
+    assert "Resume on this machine" not in _buttons(opened("live", experiment=folder.id))
+    plan = folder.read_plan()
+    folder.write_plan({**plan, "plan": {**plan["plan"], "on": "ray://127.0.0.1:9"}})
+    folder.write_status(Status(1, 0.0, "failed", 0, 1, time.time(), "the Ray cluster failed"))
+    live = opened("live", experiment=folder.id)
+    assert [label for label in _buttons(live) if "Resume" in label] == ["Resume", "Resume on this machine"]
+    _drawn(live.button(key="resume-here").click().run())
+    _until(lambda: _state(folder.id) == "finished")
+
+
 def _state(experiment: str) -> str:
     status = home.find_experiment(experiment).read_status()
     return status.state if status else "pending"

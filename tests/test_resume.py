@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,6 +96,27 @@ def test_a_run_that_was_cut_anywhere_ends_as_if_it_had_not_been(
         assert len(events) == len(lines)
         ((_, digest),) = left.over(folder)
         assert digest == first.digest
+
+
+def _later(line: bytes) -> bytes:
+    """A journal's line as a machine would have written it whose clock is an hour ahead."""
+    before, key, rest = line.partition(b',"wall":')
+    wall, comma, event = rest.partition(b",")
+    body = before + key + b"%.6f" % (float(wall) + 3600) + comma + event[: event.rindex(b',"crc":')]
+    return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
+
+
+def test_a_run_goes_on_in_another_journal_though_the_clock_where_it_began_was_ahead(tmp_path: Path) -> None:
+    plan = Plan("market_brief", ("solo",), cases=1, trials=1)
+    todo = trials_of(plan, Bench(plan).scenario)
+    folder = ExperimentFolder(tmp_path / "e").create()
+    (first,) = _do(plan, folder, todo, {})
+    lines = folder.journal_file().read_bytes().splitlines(keepends=True)
+    folder.journal_file().unlink()
+    folder.journal_file(1).write_bytes(b"".join(map(_later, lines[: len(lines) // 2])))
+    (again,) = _do(plan, folder, *left.left(todo, folder))
+    assert len(folder.journals()) == 2
+    assert [digest for _, digest in left.over(folder)] == [again.digest] == [first.digest]
 
 
 def test_a_killed_experiment_is_resumed_to_the_same_end() -> None:

@@ -16,14 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import executors_ray
+from experiments import executors_ray, left
 from experiments import plan as plans
-from experiments.conduct import Progress, conduct, prepare
+from experiments.conduct import Progress, Stopped, conduct, moved, prepare
 from experiments.executors import WorkerLost
 from experiments.executors_ray import Job
 from experiments.plan import Plan, Trial
+from experiments.resume import resume
 from experiments.worker import Done
 from tasks.scenario import SHIPPED
+from tests.cli import said
 from tests.killing import Killing
 from traces import home, journal
 from traces.committed import committed
@@ -45,6 +47,29 @@ def events(folder: ExperimentFolder) -> list[tuple[int, int, float, object]]:
     return [
         (r.run, r.seq, r.t, r.event) for run in store.team_rows(folder.id) for r in store.events(folder.id, run.run)
     ]
+
+
+def stopped(plan: Plan) -> ExperimentFolder:
+    """An experiment that was stopped on the way, with runs that were under way."""
+    folder = prepare(plan)
+
+    def stop(progress: Progress) -> None:
+        if progress.done >= RUNS // 6:
+            folder.request_stop()
+
+    with pytest.raises(Stopped):
+        conduct(folder, stop)
+    folder.stop_file.unlink()
+    assert progress_of(folder) < RUNS
+    return folder
+
+
+def progress_of(folder: ExperimentFolder) -> int:
+    return sum(1 for _ in left.over(folder))
+
+
+def unreachable(*arguments: object, **options: object) -> None:
+    raise ConnectionError("ray client connection timeout")
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +101,35 @@ def test_one_process_two_and_this_one_give_the_same_though_a_worker_is_killed(
 
 
 @pytest.mark.timeout(240)
-def test_ray_gives_the_same_to_the_byte_though_a_worker_is_killed(
+def test_ray_goes_on_to_the_same_end_to_the_byte_though_a_worker_is_killed(
     expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.05)
     monkeypatch.setattr("experiments.executors_ray.POLL_S", 0.05)
-    folder = prepare(on("ray", 2))
+    folder = stopped(on("processes", 2))
     kill = Killing(1, "ray::Node")
-    check(folder, conduct(folder, kill), expected)
+    check(folder, conduct(folder, kill, moved(folder, "ray", 2)), expected)
     assert kill.left == 0
     assert {journal.place(path)[0] for path in folder.journals()} == {"journal-0", "journal-1"}
+
+
+def test_what_a_cluster_that_is_gone_began_goes_on_here(
+    expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.05)
+    folder = stopped(on("processes", 3))
+    written = folder.read_plan()
+    planned = msgspec.structs.replace(plans.read(folder), on="ray://127.0.0.1:9")
+    folder.write_plan({**written, "plan": msgspec.to_builtins(planned)})
+    monkeypatch.setattr("ray.init", unreachable)
+    code, _, said_ = said(capsys, "resume", folder.id)
+    assert code == Unavailable.exit_code
+    assert f"headcount resume {folder.id} --on processes" in said_
+    assert home.state(folder, time.time()) == "failed"
+    assert said(capsys, "resume", folder.id, "--on", "processes", "--workers", "2")[0] == 0
+    check(folder, conduct(folder, plan=moved(folder, "here", 1)), expected)
+    with pytest.raises(InputError, match="--on: 'moon'"):
+        resume(folder, on="moon")
 
 
 def test_a_node_on_another_machine_gives_the_same_from_what_it_was_sent_and_leaves_nothing(

@@ -38,6 +38,7 @@ class Recorder:
         self._seq = 0
         self._waiting: list[bytes] = []  # lines without their closing braces
         self._since = 0.0  # when the first of them was recorded
+        self._wall = time.time
         self._hash = hashlib.sha256()
         self._loop = _running_loop()
         self._start = self._loop.time() if self._loop else 0.0
@@ -67,7 +68,7 @@ class Recorder:
 
     def record(self, event: Event) -> int:
         """Write down what happened just now; returns its sequence number."""
-        seq, wall, waiting = self._seq, time.time(), self._waiting
+        seq, wall, waiting = self._seq, self._wall(), self._waiting
         record = Record(self.run, seq, self.now(), wall, event)
         if not waiting:
             self._since = wall

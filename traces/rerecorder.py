@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -53,6 +54,8 @@ class Rerecorder(Recorder):
         self._written = len(written.lines) if written is not None else 0
         self._ids: dict[int, int] = {}
         self._latest = 0.0
+        if expected:
+            self._wall = _after(expected[-1].wall)
         if written is not None:
             self._seq, self._hash = self._written, written.hashed
             self.messages = sum(isinstance(record.event, MessageSent) for record in expected[: self._written])
@@ -99,6 +102,13 @@ class Rerecorder(Recorder):
                 self._latest = max(self._latest, due.t)
                 return self._due.pop(place)
         return None
+
+
+def _after(wall: float) -> Callable[[], float]:
+    """Unix time, and later than `wall`, which may come from a machine whose clock is ahead: stretches of a run in
+    several journals are told apart by it."""
+    first = wall + 1e-6
+    return lambda: max(time.time(), first)
 
 
 def _kind(event: Event | None) -> str:

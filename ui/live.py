@@ -55,9 +55,9 @@ def _watch(experiment: str) -> None:
     done = max(row.done, len(rows)) if row.total else len(rows)
     st.progress(min(1.0, done / row.total) if row.total else 0.0, text=_progress(row, done, running))
     inbox.notice(experiment)
-    _actions(row, running)
-    outcomes = [outcome for outcome in map(Outcome.of_row, rows) if outcome is not None]
     plan = _plan(row)
+    _actions(row, plan, running)
+    outcomes = [outcome for outcome in map(Outcome.of_row, rows) if outcome is not None]
     _teams(outcomes, row, plan, running)
     _spent(rows, row, plan, running)
     _newest_messages(row, rows, running)
@@ -199,7 +199,7 @@ def _newest_runs(experiment: str, rows: list[RunRow]) -> None:
         )
 
 
-def _actions(row: ExperimentRow, running: bool) -> None:
+def _actions(row: ExperimentRow, plan: Plan | None, running: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if running and st.button("Stop", key="stop", help="Within about a second; what is done is kept."):
             launch.stop(row.id)
@@ -208,16 +208,25 @@ def _actions(row: ExperimentRow, running: bool) -> None:
             "Resume", key="resume", type="primary", help="Goes on where it stopped; nothing recorded is done again."
         ):
             _resume(row.id)
+        on = plan.on if plan is not None and plan.fork is None else ""
+        if (
+            row.state in RESUMABLE
+            and on.startswith("ray")
+            and st.button(
+                "Resume on this machine", key="resume-here", help=f"The same, by processes here instead of on {on}."
+            )
+        ):
+            _resume(row.id, "processes")
         shared.link("compare", "Compare", experiment=row.id)
         shared.link("replay", "Replay", experiment=row.id)
         shared.link("layers", "Layers", experiment=row.id)
     st.code(row.command, language=None, wrap_lines=True)
 
 
-def _resume(experiment: str) -> None:
+def _resume(experiment: str, on: str | None = None) -> None:
     try:
         with st.spinner("Starting again"):
-            launch.resume(experiment)
+            launch.resume(experiment, on)
     except HeadcountError as error:
         st.error(shared.plain(str(error)))
         return

@@ -19,8 +19,8 @@ import msgspec
 import psutil
 
 from benchmarks.report import Figure, main
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tests.browser import SETTLED, app_server, browser_page
 from traces import home
 from traces.clock import VirtualLoop

@@ -13,10 +13,11 @@ from typing import Any
 
 from agents.models.simulated import profile as profiles
 from agents.models.simulated.profile import Profile
-from experiments import calibration, plan
-from experiments.calibration import Evidence
+from experiments import plan
 from experiments.plan import Plan
-from experiments.trial import Bench, run_trial
+from experiments.profiles import calibration
+from experiments.profiles.calibration import Evidence
+from experiments.running.trial import Bench, run_trial
 from traces import clock
 from traces.recorder import Recorder
 

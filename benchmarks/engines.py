@@ -46,7 +46,7 @@ SPENT = [0.0, 0.0]
 def _round(engine: str, folder: Path) -> float:
     """Milliseconds a turn, the model's own left out."""
     from experiments.plan import Plan, trials
-    from experiments.trial import Bench, run_trial
+    from experiments.running.trial import Bench, run_trial
     from traces.clock import run
     from traces.journal import Journal
     from traces.recorder import Recorder

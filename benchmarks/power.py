@@ -22,12 +22,12 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.worlds import World, equal_rates, outcomes, rates
-from experiments import power
+from experiments.design import power
+from experiments.design.planning import PILOT_RUNS
+from experiments.design.power import Spread
+from experiments.judging.statistics import LEVEL, case_differences
+from experiments.judging.verdict import judge
 from experiments.outcome import Outcome
-from experiments.planning import PILOT_RUNS
-from experiments.power import Spread
-from experiments.statistics import LEVEL, case_differences
-from experiments.verdict import judge
 
 WANTED = 0.8
 MOST = 300

@@ -14,9 +14,9 @@ from pathlib import Path
 from agents import table
 from agents.models.model import Reply, Request
 from agents.models.simulated.model import SimulatedModel
-from experiments import left, worker
 from experiments.plan import Plan, Trial, trials
-from experiments.trial import Bench
+from experiments.running import left, worker
+from experiments.running.trial import Bench
 from traces.home import ExperimentFolder
 from traces.journal import Journal
 

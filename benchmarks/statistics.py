@@ -15,9 +15,9 @@ from scipy import stats
 
 from benchmarks import power
 from benchmarks.worlds import World, outcomes, rates
-from experiments.sequential import confidence_sequence
-from experiments.statistics import difference_interval, success_interval
-from experiments.verdict import judge
+from experiments.judging.sequential import confidence_sequence
+from experiments.judging.statistics import difference_interval, success_interval
+from experiments.judging.verdict import judge
 
 WORLDS = [
     World("one trial a case", 60, 1, 0.7, 0.25),

@@ -20,8 +20,8 @@ import msgspec
 from benchmarks.report import Figure, main
 from experiments import plan as plans
 from experiments.plan import Plan, Trial
-from experiments.trial import Bench, run_trial
-from experiments.worker import journal_for
+from experiments.running.trial import Bench, run_trial
+from experiments.running.worker import journal_for
 from traces import clock
 from traces.home import ExperimentFolder, Status, experiment_folder
 from traces.journal import Journal

@@ -26,8 +26,8 @@ import psutil
 
 from agents.models import quiet
 from benchmarks.report import Figure, main
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from traces import journal
 from traces.home import ExperimentFolder
 from traces.kernel import RunFinished

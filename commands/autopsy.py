@@ -22,7 +22,7 @@ def autopsy(
     json: Json = False,
 ) -> None:
     """Why runs failed: the first decisive error of each, who passed it on, and who could have caught it."""
-    from experiments import autopsy_report as report
+    from experiments.terminal import autopsy_report as report
 
     if score:
         if run is not None:

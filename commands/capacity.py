@@ -38,8 +38,8 @@ def capacity(
     json: Json = False,
 ) -> None:
     """Say what a pool of simulated servers can take: latency, waiting, use and cost over replicas, load and speed."""
-    from experiments import capacity_report as report
-    from experiments.report import as_json
+    from experiments.terminal import capacity_report as report
+    from experiments.terminal.report import as_json
 
     question = report.Question(
         model,

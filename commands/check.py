@@ -25,8 +25,9 @@ def check(
     """Run the experiment of a file and end with 1 where a criterion that the file sets is missed."""
     from msgspec.structs import replace
 
-    from experiments import gate, gate_report, gatefile, report
-    from experiments.conduct import conduct, prepare
+    from experiments.judging import gate, gatefile
+    from experiments.running.conduct import conduct, prepare
+    from experiments.terminal import gate_report, report
     from traces.store import Store
 
     wanted, plan = gatefile.load(file)

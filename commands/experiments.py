@@ -30,8 +30,8 @@ from traces.errors import ModelError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.conduct import Progress
     from experiments.plan import Plan
+    from experiments.running.conduct import Progress
     from traces.home import ExperimentFolder
 
     class Conduct(Protocol):
@@ -109,8 +109,8 @@ def run(
     json: Json = False,
 ) -> None:
     """Do one case with one team, and show what came out."""
-    from experiments import report
     from experiments.plan import Plan
+    from experiments.terminal import report
     from traces.kernel import Budget
 
     plan = Plan(
@@ -135,7 +135,7 @@ def run(
 @cli.command(hidden=True)
 def work(experiment: str, on: Annotated[str | None, typer.Option()] = None) -> None:
     """Conduct an experiment that was prepared before (what the app starts)."""
-    from experiments.conduct import conduct, moved
+    from experiments.running.conduct import conduct, moved
     from traces import home
 
     folder = home.find_experiment(experiment)
@@ -149,7 +149,7 @@ def _fail_if(broken: bool) -> None:
 
 
 def _run_plan(plan: Plan, *, quiet: bool) -> tuple[ExperimentFolder, Progress]:
-    from experiments.conduct import conduct, prepare
+    from experiments.running.conduct import conduct, prepare
 
     folder = prepare(plan)
     return folder, watched(folder, plan, conduct, quiet=quiet)
@@ -158,13 +158,13 @@ def _run_plan(plan: Plan, *, quiet: bool) -> tuple[ExperimentFolder, Progress]:
 def watched(folder: ExperimentFolder, plan: Plan, conduct: Conduct, *, quiet: bool) -> Progress:
     """Conduct it, with a progress bar on the terminal (on stderr, so that stdout is the result alone)."""
     if plan.approver == "terminal":
-        from experiments.asking import asked_here
+        from experiments.terminal.asking import asked_here
 
         with asked_here(folder):
             return conduct(folder)
     if quiet:
         return conduct(folder)
-    from experiments.report import progress_bar
+    from experiments.terminal.report import progress_bar
 
     with progress_bar(folder) as watch:
         return conduct(folder, watch)
@@ -173,7 +173,7 @@ def watched(folder: ExperimentFolder, plan: Plan, conduct: Conduct, *, quiet: bo
 def show(folder: ExperimentFolder, progress: Progress, plan: Plan, *, json: bool) -> None:
     """Print what came out of an experiment; ends with an error's code where no run got to its end."""
     from agents.models import table as models
-    from experiments import report
+    from experiments.terminal import report
 
     if progress.ended:
         print(f"headcount: {progress.ended}, after {progress.done} of {progress.total} runs", file=sys.stderr)

@@ -28,7 +28,8 @@ def knowledge(
     json: Json = False,
 ) -> None:
     """Search documents, or measure how well each way of cutting them finds what answers the questions."""
-    from experiments import corpora, corpora_report
+    from experiments.documents import corpora
+    from experiments.terminal import corpora_report
     from traces.errors import InputError
 
     corpus = corpora.find(documents)
@@ -44,7 +45,7 @@ def knowledge(
 
 
 def _strategies(text: str) -> list[str]:
-    from experiments.corpora import STRATEGIES
+    from experiments.documents.corpora import STRATEGIES
     from traces.errors import InputError
 
     words: list[str] = [*STRATEGIES] if text == "all" else [*options.words(text)]

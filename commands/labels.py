@@ -22,8 +22,8 @@ def labels(
 ) -> None:
     """Show the thumbs, labels and comments on an experiment's runs, or write them as evaluation cases (cases), chats to
     fine-tune with (sft) or preferences (dpo). Secrets and marked personal data stay here."""
-    from experiments import labelled
-    from experiments.report import as_json
+    from experiments.exchange import labelled
+    from experiments.terminal.report import as_json
     from traces import home
     from traces.labels import Labels
 

@@ -35,7 +35,7 @@ def simulate(
     """Simulate a market of bidders with known strategies, and record a sample of it."""
     from experiments.market import bidders, recording, report
     from experiments.market.population import MIX, Setting
-    from experiments.report import as_json
+    from experiments.terminal.report import as_json
 
     shares = dict(MIX) if mix is None else bidders.mix(mix)
     setting = Setting(
@@ -92,7 +92,7 @@ def experiment(
 ) -> None:
     """Do a result again that the literature knows, and say whether it holds here."""
     from experiments.market import known, report
-    from experiments.report import as_json
+    from experiments.terminal.report import as_json
 
     if name is None:
         report.show_names({name: (do.__doc__ or "") for name, do in known.EXPERIMENTS.items()}, json=json)

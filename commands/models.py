@@ -24,7 +24,7 @@ def calibrate(
     json: Json = False,
 ) -> None:
     """Make a simulated model that is like the one in these runs."""
-    from experiments import calibrating
+    from experiments.terminal import calibrating
 
     calibrating.calibrate(experiments or ["latest"], into, base, runs=runs, json=json)
 
@@ -37,7 +37,7 @@ def backtest(
     json: Json = False,
 ) -> None:
     """Predict the teams from the single agent's runs, and compare with what the teams did."""
-    from experiments import calibrating
+    from experiments.terminal import calibrating
 
     calibrating.show_backtest(experiment, base, runs=runs, json=json)
 
@@ -48,6 +48,6 @@ def doctor(
     json: Json = False,
 ) -> None:
     """Say which models, sandboxes and optional parts work here, and how to get those that don't."""
-    from experiments import listing
+    from experiments.terminal import listing
 
     listing.show_doctor(deep=deep, json=json)

@@ -34,7 +34,7 @@ def new(
     tokens: Annotated[int, typer.Option(help="The budget of a run.")] = 60_000,
 ) -> None:
     """Make a scenario from documents, tables and questions with answers; what is not given is asked for."""
-    from experiments import newjob
+    from experiments.documents import newjob
     from tasks.drafting import Draft
 
     asked = _Asked(interactive=sys.stdin.isatty())
@@ -81,7 +81,7 @@ class _Asked:
         return str(typer.prompt(question, default=default))
 
     def questions(self) -> tuple[Question, ...]:
-        from experiments.newjob import split
+        from experiments.documents.newjob import split
         from tasks.drafting import Question
 
         if not self._interactive:

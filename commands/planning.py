@@ -27,8 +27,9 @@ def plan(
     json: Json = False,
 ) -> None:
     """Say how many trials show a difference of the size that matters, and what they will cost, before they run."""
-    from experiments import planning, planning_report
+    from experiments.design import planning
     from experiments.plan import Plan
+    from experiments.terminal import planning_report
     from traces.store import Store
 
     wanted = Plan(

@@ -46,7 +46,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Find events of an experiment that is over."""
-    from experiments import search as searching
+    from experiments.reading import search as searching
     from traces import home
     from traces.store import Store
 
@@ -63,7 +63,7 @@ def diff(
     json: Json = False,
 ) -> None:
     """Two runs side by side, aligned by what they do: where they part, and what that changed."""
-    from experiments import diff as diffing
+    from experiments.forks import diff as diffing
     from traces import home
     from traces.store import Store
 
@@ -101,7 +101,7 @@ def _print(rows: list[dict[str, Any]], *, csv: bool, json: bool) -> None:
 
         print(encoding.dumps(rows, indent=2, default=str))
     elif csv:
-        from experiments.search import as_csv
+        from experiments.reading.search import as_csv
 
         print(as_csv(rows), end="")
     elif rows:

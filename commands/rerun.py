@@ -30,7 +30,7 @@ def resume(
 ) -> None:
     """Go on with an experiment that was stopped or killed; nothing that was recorded is done again."""
     from experiments import plan as plans
-    from experiments.resume import resume
+    from experiments.running.resume import resume
     from traces import home
 
     folder = home.find_experiment(experiment)
@@ -46,8 +46,8 @@ def verify(
     json: Json = False,
 ) -> None:
     """Do runs again from their record, without a model, and say where they first differ from it."""
-    from experiments import report
-    from experiments.verify import verify
+    from experiments.forks.verify import verify
+    from experiments.terminal import report
     from traces import home
 
     folder, verified = home.find_experiment(experiment), []
@@ -84,10 +84,10 @@ def fork(
     json: Json = False,
 ) -> None:
     """Share a run's past up to a step, change something there, and run on from there."""
-    from experiments import fork as forks
-    from experiments import forking
     from experiments import plan as plans
-    from experiments.conduct import conduct
+    from experiments.forks import fork as forks
+    from experiments.running.conduct import conduct
+    from experiments.terminal import forking
     from traces import home
 
     parent = home.find_experiment(experiment)

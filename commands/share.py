@@ -35,8 +35,8 @@ def export(
 ) -> None:
     """Write an experiment into one file that another installation opens, or send it to an OpenTelemetry collector.
     Secrets and marked personal data stay here."""
-    from experiments import sharing
-    from experiments.report import as_json
+    from experiments.exchange import sharing
+    from experiments.terminal.report import as_json
 
     if to != "file":
         _export_otlp(experiment, target, to, content=content, hide=hide or (), json=json)
@@ -54,8 +54,8 @@ def export(
 def _export_otlp(
     experiment: str, target: str | None, to: str, *, content: bool, hide: Sequence[str], json: bool
 ) -> None:
-    from experiments import telemetry
-    from experiments.report import as_json
+    from experiments.exchange import telemetry
+    from experiments.terminal.report import as_json
 
     if to not in ("otlp", "otlp-json"):
         raise InputError(f"--to: {to!r} is none of file, otlp, otlp-json")
@@ -83,8 +83,8 @@ def import_(
 ) -> None:
     """Add an experiment from a file, or OpenTelemetry traces of other frameworks: to be listed, compared, replayed and
     queried as your own."""
-    from experiments import foreign, sharing
-    from experiments.report import as_json
+    from experiments.exchange import foreign, sharing
+    from experiments.terminal.report import as_json
 
     if foreign.is_foreign(file):
         _import_traces(file, json=json)
@@ -111,8 +111,8 @@ def import_(
 
 
 def _import_traces(place: Path, *, json: bool) -> None:
-    from experiments import foreign
-    from experiments.report import as_json
+    from experiments.exchange import foreign
+    from experiments.terminal.report import as_json
 
     found = foreign.bring_in(place)
     if json:

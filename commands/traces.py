@@ -19,7 +19,7 @@ def replay(
     json: Json = False,
 ) -> None:
     """Show a run step by step: every message, model call, tool call, bid and award."""
-    from experiments import report
+    from experiments.terminal import report
     from traces import home
 
     report.show_steps(home.find_experiment(experiment).id, run, step, json=json)
@@ -33,6 +33,6 @@ def list_(
     json: Json = False,
 ) -> None:
     """List experiments, scenarios, teams, models, or the runs of an experiment."""
-    from experiments import listing
+    from experiments.terminal import listing
 
     listing.show(what, json=json)

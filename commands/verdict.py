@@ -22,8 +22,9 @@ def verdict(
     json: Json = False,
 ) -> None:
     """Judge an experiment again under your margin and limits, with everything that the verdict rests on."""
-    from experiments import judging, judging_report
-    from experiments.recommending import Limits
+    from experiments.judging import judging
+    from experiments.judging.recommending import Limits
+    from experiments.terminal import judging_report
 
     if judging_report.show_ungraded(experiment, json=json):
         return
@@ -37,7 +38,7 @@ def report(
     into: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write the comparison as one HTML file that loads nothing and can be mailed."""
-    from experiments import judging_report
+    from experiments.terminal import judging_report
 
     judging_report.write_page(experiment, into)
     print(f"{into}: the comparison as one file")

@@ -21,9 +21,9 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
-from experiments import launch
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running import launch
+from experiments.running.conduct import conduct, prepare
 from tests.browser import SETTLED, app_server, browser_page
 from tests.standin import Standin, call, text
 from tools import approvals

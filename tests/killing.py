@@ -6,7 +6,7 @@ import contextlib
 
 import psutil
 
-from experiments.conduct import Progress
+from experiments.running.conduct import Progress
 
 
 class Killing:

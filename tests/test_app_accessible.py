@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tests.browser import SETTLED, app_server, browser_page, needs_browser
 
 pytestmark = [needs_browser, pytest.mark.browser, pytest.mark.timeout(300)]

@@ -15,9 +15,9 @@ import pytest
 from playwright.sync_api import expect
 from standin import Standin, call, text
 
-from experiments import launch
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running import launch
+from experiments.running.conduct import conduct, prepare
 from tests.browser import SETTLED, app_server, browser_page, gone, needs_browser, upload
 from tests.trials import puzzle
 from tools import approvals

@@ -13,9 +13,9 @@ import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from experiments import launch
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running import launch
+from experiments.running.conduct import conduct, prepare
 from tasks import scenario as scenarios
 from tools import approvals
 from traces import home

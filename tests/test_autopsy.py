@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from agents.models.simulated.index import index_of
-from experiments.autopsy import NO_ERROR, Autopsy, autopsy, by_team, title
-from experiments.autopsy_score import score
-from experiments.conduct import conduct, prepare
-from experiments.mast import LABELS, MODES
+from experiments.failures.autopsy import NO_ERROR, Autopsy, autopsy, by_team, title
+from experiments.failures.autopsy_score import score
+from experiments.failures.mast import LABELS, MODES
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tasks import scenario
 from tasks.case import Case
 from tests import cli

@@ -14,12 +14,13 @@ import yaml
 
 from agents.models.simulated import profile as profiles
 from agents.models.simulated.index import index_of
-from experiments import calibrating, calibration, growth
-from experiments.attempts import Attempt, Reading, read_run
-from experiments.calibration import Evidence
-from experiments.callfits import FEWEST
-from experiments.conduct import conduct, prepare
+from experiments.failures.attempts import Attempt, Reading, read_run
 from experiments.plan import Plan
+from experiments.profiles import calibration, growth
+from experiments.profiles.calibration import Evidence
+from experiments.profiles.callfits import FEWEST
+from experiments.running.conduct import conduct, prepare
+from experiments.terminal import calibrating
 from tasks import scenario as scenarios
 from tests.trials import do, puzzle
 from tests.trials import profile as own_profile

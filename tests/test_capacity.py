@@ -14,11 +14,11 @@ from streamlit.testing.v1 import AppTest
 
 import headcount
 from agents.models.simulated import profile
-from experiments import capacity, capacity_answers, queueing
-from experiments import capacity_report as report
-from experiments.capacity import Demand, Lengths, Point, Setting
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
+from experiments.servers import capacity, capacity_answers, queueing
+from experiments.servers.capacity import Demand, Lengths, Point, Setting
+from experiments.terminal import capacity_report as report
 from tests.test_simulated_servers import erlang_c
 from traces.errors import InputError
 

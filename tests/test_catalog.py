@@ -14,8 +14,8 @@ import pytest
 from agents.models import catalog, table
 from agents.models.model import Price, Reply, Request
 from agents.models.places import Limits, Places
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tests.standin import Fault, Good, Standin, call, text
 from traces.clock import run
 from traces.errors import HeadcountError, ModelError, ScenarioError

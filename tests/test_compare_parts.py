@@ -11,14 +11,17 @@ from bs4 import BeautifulSoup
 
 from agents import table
 from agents.models import table as models
-from experiments import answers, expecting, htmlreport, judging, layer_facts, layers, words
-from experiments.conduct import conduct, prepare
-from experiments.layers import Stack
+from experiments import words
+from experiments.design import expecting
+from experiments.judging import answers, htmlreport, judging
+from experiments.judging.recommending import Limits, recommend
+from experiments.judging.statistics import Difference
+from experiments.judging.verdict import Compared, TeamSummary, Verdict, judge
 from experiments.outcome import Outcome
 from experiments.plan import Plan
-from experiments.recommending import Limits, recommend
-from experiments.statistics import Difference
-from experiments.verdict import Compared, TeamSummary, Verdict, judge
+from experiments.reading import layer_facts, layers
+from experiments.reading.layers import Stack
+from experiments.running.conduct import conduct, prepare
 from tasks import scenario as scenarios
 from traces.kernel import MessageSent
 from traces.store import Store

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from experiments import details, htmlreport, judging, judging_report
-from experiments.conduct import conduct, prepare
-from experiments.details import in_words
+from experiments.judging import details, htmlreport, judging
+from experiments.judging.details import in_words
 from experiments.outcome import Outcome
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
+from experiments.terminal import judging_report
 from tasks import scenario as scenarios
 from traces.home import ExperimentFolder
 from traces.kernel import Budget

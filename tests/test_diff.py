@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import diff
-from experiments.diff import Side
+from experiments.forks import diff
+from experiments.forks.diff import Side
 from traces import kernel as k
 from traces.home import Status, experiment_folder
 from traces.journal import Journal

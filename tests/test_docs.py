@@ -8,8 +8,8 @@ from pathlib import Path
 import typer
 
 from agents import table
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tasks import scenario as scenarios
 from traces.store import Store
 

@@ -12,8 +12,9 @@ import pytest
 from standin import Standin
 
 from agents.models import local
-from experiments import doctor, listing, report
+from experiments import doctor
 from experiments.doctor import Finding
+from experiments.terminal import listing, report
 from traces.home import experiment_folder
 from traces.journal import Journal
 from traces.kernel import Budget, Noted, Record, Run, RunStarted

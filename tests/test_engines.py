@@ -15,10 +15,10 @@ from agents import table
 from agents.engines.bridge import Bridge, Ended
 from agents.models.model import Card, Reply, Request
 from agents.models.scripted import ScriptedModel
-from experiments import frameworks
-from experiments.conduct import Stopped, conduct, prepare
+from experiments.judging import frameworks
 from experiments.plan import Plan, trials
-from experiments.trial import Bench, run_trial
+from experiments.running.conduct import Stopped, conduct, prepare
+from experiments.running.trial import Bench, run_trial
 from tests.standin import Hang, Standin
 from tests.trials import chats, do, events
 from traces import clock, home

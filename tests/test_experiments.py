@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from experiments import launch
 from experiments import plan as plans
-from experiments.conduct import Stopped, conduct, prepare
 from experiments.plan import Plan
+from experiments.running import launch
+from experiments.running.conduct import Stopped, conduct, prepare
 from tasks import scenario as scenarios
 from traces import home
 from traces.errors import InputError

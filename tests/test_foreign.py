@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import foreign, telemetry
-from experiments.conduct import conduct, prepare
+from experiments.exchange import foreign, telemetry
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tests import cli
 from traces import journal
 from traces.errors import InputError

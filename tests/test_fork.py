@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from experiments import forked, left, worker
 from experiments import plan as plans
-from experiments.conduct import prepare
-from experiments.fork import ForkPlan, changeable, prepared
+from experiments.forks.fork import ForkPlan, changeable, prepared
+from experiments.forks.verify import verify
 from experiments.plan import Plan
-from experiments.trial import Bench
-from experiments.verify import verify
+from experiments.running import forked, left, worker
+from experiments.running.conduct import prepare
+from experiments.running.trial import Bench
 from traces.committed import committed
 from traces.errors import InputError
 from traces.home import ExperimentFolder

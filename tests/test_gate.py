@@ -8,9 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from experiments import gate, gate_report, gatefile
-from experiments.gate import Acts, Criterion
+from experiments.judging import gate, gatefile
+from experiments.judging.gate import Acts, Criterion
 from experiments.outcome import Outcome
+from experiments.terminal import gate_report
 from headcount import main
 from traces.errors import ScenarioError
 

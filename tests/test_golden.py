@@ -10,8 +10,8 @@ import pytest
 
 from agents import table
 from experiments.plan import Plan, trials
-from experiments.steps import headline
-from experiments.trial import Bench, run_trial
+from experiments.reading.steps import headline
+from experiments.running.trial import Bench, run_trial
 from traces.clock import run
 from traces.kernel import Chat
 from traces.recorder import Recorder

@@ -10,7 +10,7 @@ from agents.models.model import Request
 from agents.models.scripted import ScriptedModel
 from agents.models.wrappers import Cached, WithFallback
 from experiments.plan import Plan
-from experiments.trial import Bench
+from experiments.running.trial import Bench
 from tests.trials import Done, chats, do, events, profile, puzzle
 from traces.clock import run
 from traces.errors import LimitReached, MalformedOutput, ModelError

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import headcount
-from experiments import judging
-from experiments.conduct import conduct, prepare
+from experiments.judging import judging
+from experiments.judging.recommending import Limits
+from experiments.judging.sequential import confidence_sequence, p_value
+from experiments.judging.statistics import equivalent, mcnemar, paired_difference, pass_hat_k
 from experiments.plan import Plan
-from experiments.recommending import Limits
-from experiments.sequential import confidence_sequence, p_value
-from experiments.statistics import equivalent, mcnemar, paired_difference, pass_hat_k
+from experiments.running.conduct import conduct, prepare
 from tests.test_statistics import grid, outcome
 from traces.errors import InputError
 

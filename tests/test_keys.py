@@ -14,8 +14,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from agents.models import catalog
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from headcount import main
 from tests.standin import Fault, Standin, call, text
 from traces.home import ExperimentFolder

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 import headcount
-from experiments import labelled
-from experiments.conduct import conduct, prepare
+from experiments.exchange import labelled
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tasks import scenario as scenarios
 from tasks.case import Case
 from traces.errors import InputError

@@ -14,8 +14,8 @@ import pytest
 from agents.models import gguf, local, table
 from agents.models.gguf import Weights
 from agents.models.model import Request
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from traces.errors import ModelError, Unavailable
 from traces.kernel import Budget, Chat, ChatMessage
 from traces.prompts import prompt_at

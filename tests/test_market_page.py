@@ -9,10 +9,10 @@ from typing import NamedTuple
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from experiments.conduct import conduct, prepare
 from experiments.market import recorded, recording
 from experiments.market.population import MIX, Setting
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from marketplace import measures
 from tests.test_app_pages import opened, said
 from traces import kernel as k

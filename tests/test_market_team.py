@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from agents.settings import load
 from agents.teams.quality import agree
 from commands.market import market as cli
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from marketplace.reputation import Reputation
 from tests.trials import Done, do
 from traces import kernel as k

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import headcount
-from experiments import corpora, newjob
-from experiments.corpora_report import recall_rows
+from experiments.documents import corpora, newjob
+from experiments.terminal.corpora_report import recall_rows
 from tasks import scenario as scenarios
 from tasks import tables
 from tasks.drafting import Draft, Question

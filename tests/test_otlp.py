@@ -12,9 +12,9 @@ import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from experiments import telemetry
-from experiments.conduct import conduct, prepare
+from experiments.exchange import telemetry
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from headcount import main
 from tests.collector import Collector, values, wrong_with
 from traces.kernel import NANO

@@ -19,7 +19,7 @@ from agents.teams import door
 from agents.teams.door import Invitation
 from experiments import plan as plans
 from experiments.plan import Plan
-from experiments.trial import Bench, run_trial
+from experiments.running.trial import Bench, run_trial
 from marketplace.outside import BURST, LARGEST, Outside, signature
 from tests.trials import profile
 from traces import kernel as k

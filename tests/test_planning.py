@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from experiments import planning, planning_report, power
-from experiments.conduct import conduct, prepare
+from experiments.design import planning, power
+from experiments.design.planning import Question
+from experiments.design.power import Spread
 from experiments.plan import Plan
-from experiments.planning import Question
-from experiments.power import Spread
+from experiments.running.conduct import conduct, prepare
+from experiments.terminal import planning_report
 from headcount import main
 from tasks import scenario as scenarios
 from traces.errors import InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import corpora
+from experiments.documents import corpora
 from tasks import scenario as scenarios
 from tests.browser import app_server, browser_page, gone, needs_browser, upload
 

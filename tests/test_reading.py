@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tests import cli
 from tests.trials import profile, puzzle
 from traces.store import Store

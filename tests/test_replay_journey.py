@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from experiments.conduct import conduct, prepare
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from tests.browser import app_server, browser_page, needs_browser
 from traces import home
 from traces.kernel import Chat, RunStarted

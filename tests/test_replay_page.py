@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from browser import PATIENCE_MS, app_server, browser_page, gone, needs_browser
 
-from experiments import autopsy
-from experiments.conduct import conduct, prepare
+from experiments.failures import autopsy
 from experiments.market import recorded
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from traces.home import Status, experiment_folder
 from traces.journal import Journal
 from traces.kernel import (

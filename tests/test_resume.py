@@ -19,13 +19,13 @@ import pytest
 from agents import table
 from agents.models.model import Reply, Request
 from agents.models.simulated.model import SimulatedModel
-from experiments import launch, left, worker
-from experiments.conduct import Stopped, conduct, prepare
 from experiments.plan import Plan, Trial
 from experiments.plan import trials as trials_of
-from experiments.rerun import Start
-from experiments.resume import resume
-from experiments.trial import Bench
+from experiments.running import launch, left, worker
+from experiments.running.conduct import Stopped, conduct, prepare
+from experiments.running.rerun import Start
+from experiments.running.resume import resume
+from experiments.running.trial import Bench
 from tasks import scenario as scenarios
 from traces import home
 from traces.committed import committed

@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import sharing
-from experiments.conduct import conduct, prepare
+from experiments.exchange import sharing
 from experiments.plan import Plan
+from experiments.running.conduct import conduct, prepare
 from headcount import main
 from tests.trials import puzzle
 from traces import home, journal

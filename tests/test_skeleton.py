@@ -10,9 +10,9 @@ import numpy as np
 import psutil
 import pytest
 
-from experiments import search, skeleton
-from experiments.skeleton import GROUPS, NOBODY, Skeleton
-from experiments.steps import TITLES
+from experiments.reading import search, skeleton
+from experiments.reading.skeleton import GROUPS, NOBODY, Skeleton
+from experiments.reading.steps import TITLES
 from traces import kernel as k
 from traces.home import Status, experiment_folder
 from traces.journal import Journal

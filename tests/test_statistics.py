@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from experiments.judging.statistics import cases_needed, holm, paired_difference, success_interval
 from experiments.outcome import Outcome
-from experiments.statistics import cases_needed, holm, paired_difference, success_interval
 
 
 def outcome(case: str, trial: int, success: bool, team: str = "solo", **more: object) -> Outcome:

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments import judging, order
+from experiments import order
 from experiments import plan as plans
-from experiments.conduct import Progress, conduct, prepare
+from experiments.judging import judging
+from experiments.judging.recommending import Limits
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
-from experiments.recommending import Limits
-from experiments.resume import resume
-from experiments.stopping import Turn, read_begun, settled, write_begun
+from experiments.running.conduct import Progress, conduct, prepare
+from experiments.running.resume import resume
+from experiments.running.stopping import Turn, read_begun, settled, write_begun
 from tasks import scenario as scenarios
 from tests.killing import Killing
 from traces import journal
@@ -71,7 +72,7 @@ def decided() -> dict[str, object]:
     ("place", "workers", "kill"),
     [
         ("processes", 1, None),
-        ("processes", 2, "experiments.worker"),
+        ("processes", 2, "experiments.running.worker"),
         ("here", 2, None),
         ("ray", 2, "ray::Node"),
     ],
@@ -79,7 +80,7 @@ def decided() -> dict[str, object]:
 def test_it_stops_where_all_is_decided_wherever_it_runs_though_a_worker_is_killed(
     place: str, workers: int, kill: str | None, decided: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("experiments.running.conduct.HEARTBEAT_S", 0.05)
     folder = prepare(msgspec.structs.replace(_big(), on=place, workers=workers))
     killing = Killing(1, kill or "", times=0 if kill is None else 1)
     progress = conduct(folder, killing)
@@ -129,7 +130,7 @@ def test_one_that_is_not_decided_does_all_its_runs() -> None:
 def test_the_order_changes_nothing_in_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan("market_brief", ("solo", "market"), trials=2, cases=3, on="here", workers=1)
     _, drawn = _conducted(plan)
-    monkeypatch.setattr("experiments.executors.in_order", lambda plan, trials: list(reversed(trials)))
+    monkeypatch.setattr("experiments.running.executors.in_order", lambda plan, trials: list(reversed(trials)))
     _, reverse = _conducted(plan)
     assert drawn.digest == reverse.digest
     assert [o.run for o in drawn.outcomes] != [o.run for o in reverse.outcomes]
@@ -146,7 +147,7 @@ def test_no_look_is_for_a_team_that_is_no_better() -> None:
 
 
 def _better(outcomes: list[Outcome], cases: list[str]) -> bool:
-    from experiments.verdict import judge
+    from experiments.judging.verdict import judge
 
     return judge(outcomes, order=cases).kind == "team_worth_it"
 

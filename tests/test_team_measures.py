@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agents.models.simulated.index import index_of
-from experiments import measures
-from experiments.measures import RunMeasures
+from experiments.judging import measures
+from experiments.judging.measures import RunMeasures
 from experiments.plan import Plan
 from tasks import scenario as scenarios
 from tests.trials import do, profile, puzzle

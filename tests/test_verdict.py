@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from experiments.judging.verdict import judge, summarise
 from experiments.outcome import Outcome
-from experiments.verdict import judge, summarise
 from tests.test_statistics import outcome
 
 

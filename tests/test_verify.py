@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from agents.models.simulated.model import SimulatedModel
-from experiments import left, worker
-from experiments.conduct import prepare
+from experiments.forks.verify import Verified, verify
 from experiments.plan import Plan, trials
-from experiments.trial import Bench
-from experiments.verify import Verified, verify
+from experiments.running import left, worker
+from experiments.running.conduct import prepare
+from experiments.running.trial import Bench
 from tasks import scenario as scenarios
 from tests.standin import Standin, call, text
 from tests.test_resume import PAIRS

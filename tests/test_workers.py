@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import executors_ray, left
 from experiments import plan as plans
-from experiments.conduct import Progress, Stopped, conduct, moved, prepare
-from experiments.executors import WorkerLost
-from experiments.executors_ray import Job
 from experiments.plan import Plan, Trial
-from experiments.resume import resume
-from experiments.worker import Done
+from experiments.running import executors_ray, left
+from experiments.running.conduct import Progress, Stopped, conduct, moved, prepare
+from experiments.running.executors import WorkerLost
+from experiments.running.executors_ray import Job
+from experiments.running.resume import resume
+from experiments.running.worker import Done
 from tasks.scenario import SHIPPED
 from tests.cli import said
 from tests.killing import Killing
@@ -92,10 +92,10 @@ def check(folder: ExperimentFolder, progress: Progress, expected: dict[str, Any]
 def test_one_process_two_and_this_one_give_the_same_though_a_worker_is_killed(
     expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("experiments.running.conduct.HEARTBEAT_S", 0.05)
     for plan in (on("processes", 2), on("here", 2)):
         folder = prepare(plan)
-        kill = Killing(3, "experiments.worker")
+        kill = Killing(3, "experiments.running.worker")
         check(folder, conduct(folder, kill), expected)
         assert kill.left == (0 if plan.on == "processes" else 1)
 
@@ -104,8 +104,8 @@ def test_one_process_two_and_this_one_give_the_same_though_a_worker_is_killed(
 def test_ray_goes_on_to_the_same_end_to_the_byte_though_a_worker_is_killed(
     expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.05)
-    monkeypatch.setattr("experiments.executors_ray.POLL_S", 0.05)
+    monkeypatch.setattr("experiments.running.conduct.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("experiments.running.executors_ray.POLL_S", 0.05)
     folder = stopped(on("processes", 2))
     kill = Killing(1, "ray::Node")
     check(folder, conduct(folder, kill, moved(folder, "ray", 2)), expected)
@@ -116,7 +116,7 @@ def test_ray_goes_on_to_the_same_end_to_the_byte_though_a_worker_is_killed(
 def test_what_a_cluster_that_is_gone_began_goes_on_here(
     expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.05)
+    monkeypatch.setattr("experiments.running.conduct.HEARTBEAT_S", 0.05)
     folder = stopped(on("processes", 3))
     written = folder.read_plan()
     planned = msgspec.structs.replace(plans.read(folder), on="ray://127.0.0.1:9")
@@ -193,10 +193,10 @@ def test_a_token_is_shown_to_a_cluster_where_there_is_one(
 
 
 def test_a_share_on_which_every_worker_dies_ends_the_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("experiments.conduct.HEARTBEAT_S", 0.02)
+    monkeypatch.setattr("experiments.running.conduct.HEARTBEAT_S", 0.02)
     folder = prepare(Plan("market_brief", trials=400, workers=1))
     with pytest.raises(WorkerLost, match="signal 9"):
-        conduct(folder, Killing(0, "experiments.worker", times=99))
+        conduct(folder, Killing(0, "experiments.running.worker", times=99))
     assert home.state(folder, time.time()) == "failed"
 
 

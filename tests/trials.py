@@ -7,7 +7,7 @@ from pathlib import Path
 from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
-from experiments.trial import Bench, run_trial
+from experiments.running.trial import Bench, run_trial
 from traces.clock import run
 from traces.kernel import Chat, Event
 from traces.recorder import Recorder

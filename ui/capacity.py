@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from agents.models import table as models
-from experiments import capacity_report as report
-from experiments.capacity import Point
-from experiments.capacity_report import Found, Question
+from experiments.servers.capacity import Point
+from experiments.terminal import capacity_report as report
+from experiments.terminal.capacity_report import Found, Question
 from traces.errors import HeadcountError
 from ui import shared, style
 

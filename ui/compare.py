@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from experiments.recommending import Limits, recommend
+from experiments.judging.recommending import Limits, recommend
 from traces.rows import ExperimentRow
 from ui import compare_charts, compare_runs, compare_tables, home, shared
 from ui.compared import Compared, compared
@@ -98,7 +98,8 @@ def _above(value: float) -> float:
 
 
 def _download(row: ExperimentRow, found: Compared) -> None:
-    from experiments import htmlreport, judging, sharing
+    from experiments.exchange import sharing
+    from experiments.judging import htmlreport, judging
 
     st.header("Take it along", anchor=False)
     with st.container(horizontal=True):

@@ -9,11 +9,11 @@ import pandas as pd
 import streamlit as st
 
 from experiments import words
-from experiments.autopsy import short
-from experiments.details import kinds_of
+from experiments.failures.autopsy import short
+from experiments.judging.details import kinds_of
+from experiments.judging.statistics import success_interval
+from experiments.judging.verdict import groups
 from experiments.outcome import Outcome, named
-from experiments.statistics import success_interval
-from experiments.verdict import groups
 from traces.errors import InputError
 from traces.rows import ExperimentRow
 from ui import compare_runs, shared, style

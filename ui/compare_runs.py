@@ -9,7 +9,7 @@ import streamlit as st
 from agents import table
 from experiments import plan as plans
 from experiments import words
-from experiments.autopsy import TeamFailures, by_team, of_experiment
+from experiments.failures.autopsy import TeamFailures, by_team, of_experiment
 from experiments.outcome import named
 from traces import home
 from traces.rows import ExperimentRow

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from experiments import details, judging, ungraded, words
-from experiments.measures import TeamMeasures
+from experiments import words
+from experiments.judging import details, judging, ungraded
+from experiments.judging.measures import TeamMeasures
+from experiments.judging.verdict import groups
 from experiments.outcome import Outcome, named
-from experiments.verdict import groups
 from traces import home
 from traces.rows import ExperimentRow
 from ui import shared

@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 from msgspec import Struct
 
-from experiments.details import Endings, endings
-from experiments.judged import verdict_on
+from experiments.judging.details import Endings, endings
+from experiments.judging.judged import verdict_on
+from experiments.judging.verdict import TeamSummary, Verdict, summarise
 from experiments.outcome import Outcome
-from experiments.verdict import TeamSummary, Verdict, summarise
 from traces import home
 from traces.rows import ExperimentRow
 from ui import shared

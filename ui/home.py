@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from experiments import answers, words
+from experiments import words
+from experiments.judging import answers
 from traces.rows import ExperimentRow
 from ui import inbox, opening, shared
 
@@ -62,8 +63,8 @@ def _ways_to_start() -> None:
 
 
 def _demo() -> None:
-    from experiments import launch
     from experiments.plan import Plan
+    from experiments.running import launch
 
     with st.spinner("Starting"):
         experiment = launch.start(Plan("billing_support", trials=10))

@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from experiments import corpora, corpora_report
-from experiments.corpora import Corpus
+from experiments.documents import corpora
+from experiments.documents.corpora import Corpus
+from experiments.terminal import corpora_report
 from tasks import scenario as scenarios
 from tools import documents
 from tools.retrieval import Knowledge

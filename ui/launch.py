@@ -7,9 +7,9 @@ import streamlit as st
 from agents import table
 from agents.models import table as models
 from agents.models.model import Card
-from experiments import launch as launcher
 from experiments import plan as plans
 from experiments.plan import Approver, Plan
+from experiments.running import launch as launcher
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from tools import approvals

@@ -6,10 +6,12 @@ import streamlit as st
 from msgspec.structs import replace
 
 from agents import table
-from experiments import expecting, planning, planning_report, words
 from experiments import plan as plans
-from experiments.expecting import Expected
+from experiments import words
+from experiments.design import expecting, planning
+from experiments.design.expecting import Expected
 from experiments.plan import Plan
+from experiments.terminal import planning_report
 from tasks.scenario import Scenario
 from traces import home
 from ui import launch_about, shared

@@ -8,9 +8,9 @@ import streamlit as st
 
 from agents.models.model import Card
 from agents.settings import Settings
-from experiments import layer_facts, layers
 from experiments import plan as plans
-from experiments.layers import Layer, Stack
+from experiments.reading import layer_facts, layers
+from experiments.reading.layers import Layer, Stack
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from traces import home

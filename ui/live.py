@@ -8,12 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from experiments import answers, launch, words
 from experiments import plan as plans
+from experiments import words
+from experiments.judging import answers
+from experiments.judging.statistics import success_interval
 from experiments.outcome import Outcome
 from experiments.plan import Plan
-from experiments.statistics import success_interval
-from experiments.steps import headline
+from experiments.reading.steps import headline
+from experiments.running import launch
 from tasks import scenario as scenarios
 from traces.errors import HeadcountError
 from traces.home import experiment_folder

@@ -14,8 +14,8 @@ from traces.errors import HeadcountError
 from ui import shared
 
 if TYPE_CHECKING:
-    from experiments.foreign import Brought
-    from experiments.sharing import Imported
+    from experiments.exchange.foreign import Brought
+    from experiments.exchange.sharing import Imported
 
 LABEL = "A file of headcount export (.zip), or OpenTelemetry traces (.json, .jsonl, .pb)"
 TYPES = ["zip", "json", "jsonl", "pb"]
@@ -45,7 +45,7 @@ def _once(file: Any) -> Imported | Brought:
 
 
 def _taken_in(file: Any) -> Imported | Brought:
-    from experiments import foreign, sharing
+    from experiments.exchange import foreign, sharing
 
     if file.name.endswith(".zip"):
         return sharing.bring_in(file, file.name)
@@ -53,7 +53,7 @@ def _taken_in(file: Any) -> Imported | Brought:
 
 
 def _say(found: Imported | Brought) -> None:
-    from experiments import foreign
+    from experiments.exchange import foreign
 
     if found.already:
         st.info(shared.plain(f"It is here already, as {found.id}."))

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 import streamlit as st
 
-from experiments import newjob
-from experiments.newjob import LEVELS, Made
+from experiments.documents import newjob
+from experiments.documents.newjob import LEVELS, Made
 from tasks.drafting import Draft, Question
 from tools import documents, registry
 from traces import home

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from experiments import autopsy
+from experiments.failures import autopsy
 from traces import home
 from traces.errors import HeadcountError
 from traces.rows import RunRow

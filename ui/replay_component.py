@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from experiments.skeleton import GROUPS, Skeleton
+from experiments.reading.skeleton import GROUPS, Skeleton
 
 HERE = Path(__file__).parent
 STEPPER = ("replay_data.js", "replay_lines.js", "replay_graph.js", "replay_timeline.js", "replay.js")

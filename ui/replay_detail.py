@@ -12,7 +12,7 @@ import msgspec
 import streamlit as st
 
 from experiments import words
-from experiments.steps import TITLES
+from experiments.reading.steps import TITLES
 from traces import kernel as k
 from traces.kernel import NANO, Record
 from traces.prompts import prompt_at

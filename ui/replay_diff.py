@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from experiments import diff, words
-from experiments.diff import Aligned, Change, Row, Side
+from experiments import words
+from experiments.forks import diff
+from experiments.forks.diff import Aligned, Change, Row, Side
 from experiments.outcome import named
 from traces.errors import HeadcountError
 from traces.home import home

@@ -6,8 +6,8 @@ import time
 
 import streamlit as st
 
-from experiments import fork as forks
-from experiments.fork import ForkPlan
+from experiments.forks import fork as forks
+from experiments.forks.fork import ForkPlan
 from traces import home
 from traces.errors import HeadcountError
 from traces.rows import RunRow

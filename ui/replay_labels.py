@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from experiments import labelled
+from experiments.exchange import labelled
 from traces.errors import HeadcountError
 from traces.labels import THUMBS, Kind, Labels, Said
 from traces.rows import RunRow

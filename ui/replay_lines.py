@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
-from experiments import search
-from experiments.steps import headline
+from experiments.reading import search
+from experiments.reading.steps import headline
 from traces.errors import HeadcountError
 from ui import replay_component, shared
 from ui.replay_load import Loaded

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments import skeleton
+from experiments.reading import skeleton
 from traces.rows import RunRow
 from traces.store import Store
 from ui.replay_component import packed

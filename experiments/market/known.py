@@ -12,10 +12,10 @@ from statistics import fmean, stdev
 
 from msgspec import Struct
 
+from experiments.judging.statistics import LEVEL, Interval, wilson
 from experiments.market.population import Setting
 from experiments.market.simulation import Market
 from experiments.market.tally import Summary
-from experiments.statistics import LEVEL, Interval, wilson
 from marketplace import mechanisms
 from marketplace.mechanisms import Award, Terms
 from traces import clock

@@ -12,11 +12,11 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-from experiments.conduct import Stopped
 from experiments.market.population import MIX, SKILLS, Setting
 from experiments.market.simulation import Market, check
 from experiments.market.tally import Summary
 from experiments.market.traders import Trader, Traders, numbered
+from experiments.running.conduct import Stopped
 from experiments.words import ordinal
 from traces import clock, home
 from traces import kernel as k

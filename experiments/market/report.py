@@ -13,7 +13,7 @@ from rich.table import Table
 from experiments.market.known import Finding
 from experiments.market.recording import Simulated
 from experiments.market.tally import Lot, Summary
-from experiments.report import as_json
+from experiments.terminal.report import as_json
 from experiments.words import ordinal
 from marketplace.mechanisms import MECHANISMS
 

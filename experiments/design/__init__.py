@@ -1,0 +1,1 @@
+"""Before anything runs: how many trials it takes, and what they will use."""

@@ -1,0 +1,215 @@
+"""How many trials an experiment needs to see the difference that matters, and what they cost, before any is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from agents import table
+from agents.models import table as models
+from agents.models.model import Card
+from experiments import plan as plans
+from experiments.design import expecting
+from experiments.design import power as powers
+from experiments.design.expecting import STAND_IN, Expected
+from experiments.design.power import Spread
+from experiments.judging.statistics import LEVEL, case_differences
+from experiments.outcome import Outcome
+from experiments.plan import Plan
+from experiments.running.trial import Bench, run_trial
+from tasks.scenario import Scenario
+from traces import clock
+from traces.errors import InputError
+from traces.recorder import Recorder
+from traces.store import Store
+
+PILOT_RUNS = 400  # simulated runs of a pilot, about
+LOOKED_AT = 12  # past experiments of the job and model, the newest first
+Basis = Literal["past", "other team", "pilot"]
+Spreads = dict[str, tuple[Spread, Basis]]
+"""Team → how much its difference from one agent's varies, and where that is known from."""
+
+
+class Question(Struct, frozen=True):
+    """The difference in success that matters (0.05 is 5 points), and how surely it is to be seen."""
+
+    difference: float = 0.05
+    power: float = 0.8
+    baseline: str = "solo"
+
+
+class Need(Struct, frozen=True):
+    """What one team's comparison with one agent needs. `trials`: of each of the plan's cases; None where no number of
+    trials of these cases does. `cases`: how many with the plan's trials. `detectable`: the smallest difference that the
+    plan as it stands shows that surely; `power`: how surely it shows the one that was asked for. `basis`: where the
+    spread is known from: `past` runs of this team on this job and model, those of an `other team`, or a `pilot` on a
+    simulated model."""
+
+    team: str
+    spread: Spread
+    basis: Basis
+    trials: int | None
+    cases: int | None
+    detectable: float | None
+    power: float
+
+
+class Design(Struct, frozen=True):
+    """`trials` is what every comparison has enough with (None: none is); `alpha` is each comparison's level, 5 % over
+    their number (the strictest of Holm's steps). Sums are over all runs with that many trials, with the plan's where
+    there is no such number: `cost_usd` None where a price is unknown, `latency_s` on the runs' own clock, one after the
+    other."""
+
+    scenario: str
+    model: str
+    simulated: bool
+    cases: int
+    planned: int
+    difference: float
+    wanted: float
+    alpha: float
+    needs: tuple[Need, ...]
+    trials: int | None
+    runs: int
+    tokens: float | None
+    cost_usd: float | None
+    latency_s: float | None
+    command: str
+
+
+def design(plan: Plan, question: Question, store: Store) -> Design:
+    """Raises InputError for a wrong plan or question. May run a few hundred simulated trials (about a second)."""
+    scenario = plans.check(plan)
+    _check(plan, question)
+    card = models.resolve(plan.model, plan.api_base)(scenario.cases[0], plan.seed, 0).card
+    needs = needed(plan, scenario, question, spreads(plan, scenario, question.baseline, store, card))
+    enough = [need.trials for need in needs]
+    trials = None if None in enough else max(n for n in enough if n is not None)
+    final = msgspec.structs.replace(plan, trials=trials or plan.trials)
+    expected = expecting.expect(plan, scenario, card, store)
+    return Design(
+        scenario.name,
+        plan.model,
+        card.simulated,
+        len(plans.case_ids(plan, scenario)),
+        plan.trials,
+        question.difference,
+        question.power,
+        _alpha(plan),
+        tuple(needs),
+        trials,
+        len(plans.trials(final, scenario)),
+        *_sums(expected, len(plans.trials(final, scenario)), len(plan.teams)),
+        plans.command_line(final),
+    )
+
+
+def needed(plan: Plan, scenario: Scenario, question: Question, known: Spreads) -> list[Need]:
+    """What each team beside the baseline needs, in the plan's order."""
+    cases, alpha = len(plans.case_ids(plan, scenario)), _alpha(plan)
+    return [
+        Need(
+            team,
+            found,
+            basis,
+            powers.trials_needed(found, question.difference, cases, alpha, question.power),
+            powers.cases_needed(found, question.difference, plan.trials, alpha, question.power),
+            powers.detectable(found, cases, plan.trials, alpha, question.power),
+            powers.power(found, question.difference, cases, plan.trials, alpha),
+        )
+        for team, (found, basis) in known.items()
+    ]
+
+
+def _check(plan: Plan, question: Question) -> None:
+    if not 0 < question.difference < 1:
+        raise InputError(f"--difference: {question.difference:g} should be between 0 and 1, such as 0.05 for 5 points")
+    if not 0.5 <= question.power < 1:
+        raise InputError(f"--power: {question.power:g} should be from 0.5 to below 1, such as 0.8")
+    names = [table.name_of(team) for team in plan.teams]
+    if question.baseline not in names or len(names) < 2:
+        raise InputError(f"--teams: give {question.baseline} and at least one other, to be compared with it")
+
+
+def _alpha(plan: Plan) -> float:
+    return (1 - LEVEL) / max(1, len(plan.teams) * len(plan.engines) - 1)
+
+
+def _sums(expected: Sequence[Expected], runs: int, teams: int) -> tuple[float | None, float | None, float | None]:
+    """Tokens, USD and seconds of all runs; None where a team is not known about."""
+    if len(expected) < teams:
+        return None, None, None
+    each = runs / teams
+    costs = [one.cost_usd for one in expected]
+    cost = None if None in costs else each * sum(c for c in costs if c is not None)
+    latency = None if any(not one.latency_s for one in expected) else each * sum(one.latency_s for one in expected)
+    return each * sum(one.tokens for one in expected), cost, latency
+
+
+# --- where the spread is known from -------------------------------------------------------------------------------
+
+
+def spreads(plan: Plan, scenario: Scenario, baseline: str, store: Store, card: Card) -> Spreads:
+    """How much each team's difference from one agent's varies, whatever the number of trials of the plan."""
+    past = _past(scenario.name, plan.model, baseline, store)
+    names = [name for name in map(table.name_of, plan.teams) if name != baseline]
+    missing = [name for name in names if name not in past]
+    widest = max(past.values(), key=lambda one: one.within + one.between, default=None)
+    pilot = _pilot(plan, scenario, baseline) if missing and widest is None else {}
+    found: Spreads = {}
+    for name in names:
+        if name in past:
+            found[name] = past[name], "past"
+        elif name in pilot:
+            found[name] = pilot[name], "pilot"
+        elif widest is not None:
+            found[name] = widest, "other team"
+    return found
+
+
+def _past(scenario: str, model: str, baseline: str, store: Store) -> dict[str, Spread]:
+    """Team → its spread in the experiment that has most pairs of it and the baseline."""
+    found: dict[str, Spread] = {}
+    alike = (row for row in store.experiments() if row.scenario == scenario and _like(row.plan.get("plan", {}), model))
+    for row in islice(alike, LOOKED_AT):
+        outcomes = [o for o in map(Outcome.of_row, store.team_rows(row.id)) if o is not None]
+        for team, one in _between_teams(outcomes, baseline).items():
+            if team not in found or one.pairs > found[team].pairs:
+                found[team] = one
+    return found
+
+
+def _like(plan: dict[str, Any], model: str) -> bool:
+    return plan.get("fork") is None and plan.get("model", models.DEFAULT) == model
+
+
+def _between_teams(outcomes: Sequence[Outcome], baseline: str) -> dict[str, Spread]:
+    by_team: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        if outcome.engine == outcomes[0].engine:
+            by_team.setdefault(outcome.team, []).append(outcome)
+    base = by_team.pop(baseline, [])
+    spreads = {team: powers.spread(case_differences(group, base).values()) for team, group in by_team.items()}
+    return {team: one for team, one in spreads.items() if one is not None}
+
+
+def _pilot(plan: Plan, scenario: Scenario, baseline: str) -> dict[str, Spread]:
+    """The plan's cases with a simulated model: its own where it is one, else the default stands in."""
+    cases = plans.case_ids(plan, scenario)
+    small = Plan(
+        plan.scenario,
+        plan.teams,
+        plan.engines[:1],
+        model=plan.model if models.simulated(plan.model) else STAND_IN,
+        cases=tuple(cases),
+        trials=max(2, PILOT_RUNS // (len(cases) * len(plan.teams))),
+        seed=plan.seed,
+    )
+    bench = Bench(small)
+    todo = plans.trials(small, bench.scenario)
+    outcomes = [clock.run(run_trial(trial, bench, Recorder(trial.run)), virtual=True) for trial in todo]
+    return _between_teams(outcomes, baseline)

@@ -1,0 +1,1 @@
+"""What a user brings: documents, and a job made from them."""

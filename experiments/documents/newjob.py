@@ -1,0 +1,155 @@
+"""A scenario of the user's own, made from what they have, checked, and solved by the oracle before it is shown."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from experiments import plan as plans
+from experiments.plan import Plan
+from experiments.running.trial import Bench, run_trial
+from tasks import drafting, tables
+from tasks import scenario as scenarios
+from tasks.drafting import Draft, Question
+from tasks.scenario import Scenario
+from tools import registry
+from tools.documents import read_rows
+from tools.retrieval import Knowledge
+from traces import clock, home
+from traces.errors import InputError, ScenarioError
+from traces.kernel import Evaluated
+from traces.recorder import Recorder
+
+TEAMS = ("solo", "supervisor")
+LEVELS = ("easy", "medium", "hard")
+
+
+class Unsolved(Struct, frozen=True):
+    """A case that the oracle did not solve, and the checks that failed."""
+
+    case: str
+    team: str
+    why: str
+
+
+class Made(Struct, frozen=True):
+    """A new scenario. `unsolved` is empty where the oracle, which makes no errors, solves every case alone and as a
+    team: the cases, their tools and their graders work."""
+
+    scenario: Scenario
+    runs: int
+    unsolved: tuple[Unsolved, ...]
+
+
+def make(draft: Draft, folder: Path) -> Made:
+    """Write the scenario's folder, read it back, and let the oracle solve it. Raises InputError, and leaves nothing
+    behind, where the draft is wrong."""
+    _check(draft)
+    scratch = folder.with_name(f".{folder.name}.new")
+    if folder.exists() and any(folder.iterdir()):
+        raise InputError(f"{folder} is not empty: give a folder that does not exist yet")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        _write(draft, scratch)
+        scenarios.load(str(scratch))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists():
+            folder.rmdir()
+        scratch.rename(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    scenario = scenarios.load(str(folder))
+    return Made(scenario, len(scenario.cases) * len(TEAMS), tuple(solve(scenario)))
+
+
+def _check(draft: Draft) -> None:
+    if not draft.title.strip() or not draft.goal.strip():
+        raise InputError("a scenario needs a title, and a goal: what the agents are to do")
+    if not draft.questions:
+        raise InputError("a scenario needs at least one question with its answer")
+    unknown = [tool for tool in draft.tools if tool not in registry.builtin()]
+    if unknown:
+        raise InputError(f"there is no tool {unknown[0]!r}; there are: {', '.join(registry.builtin())}")
+    if "search" in draft.tools and draft.documents is None:
+        raise InputError("the tool search needs documents: give a folder of them, or leave the tool out")
+    if "query_database" in draft.tools and not draft.tables:
+        raise InputError("the tool query_database needs a table: give a CSV file, or leave the tool out")
+
+
+def _write(draft: Draft, folder: Path) -> None:
+    own: list[str] = []
+    if draft.tools_file is not None:
+        own = [name for name in registry.load(draft.tools_file.parent) if name not in registry.builtin()]
+    drafting.write_base(draft, folder, own)
+    search = _search(folder) if draft.documents is not None else lambda query: ()
+    for number in range(1, len(draft.questions) + 1):
+        drafting.write_case(draft, number, folder, search)
+
+
+def _search(folder: Path) -> drafting.Search:
+    settings = scenarios.Knowledge()
+    knowledge = Knowledge.open(folder / settings.folder, settings.chunk_chars, settings.overlap_chars, home.knowledge())
+    return lambda query: knowledge.search(query, settings.results)
+
+
+def solve(scenario: Scenario) -> list[Unsolved]:
+    """What the oracle does not solve, alone and as a team. Nothing is kept of these runs."""
+    plan = Plan(str(scenario.folder), TEAMS, model="sim:oracle", trials=1)
+    bench, found = Bench(plan), []
+    for trial in plans.trials(plan, scenario):
+        recorder = clock.run(_one(trial, bench), virtual=True)
+        graded = next(r.event for r in recorder.records if isinstance(r.event, Evaluated))
+        if not graded.success:
+            failed = "; ".join(f"{c.name}: {c.detail}" for c in graded.checks if not c.passed)
+            found.append(Unsolved(trial.case, trial.team, failed))
+    return found
+
+
+async def _one(trial: plans.Trial, bench: Bench) -> Recorder:
+    recorder = Recorder(trial.run, keep=True)
+    await run_trial(trial, bench, recorder)
+    return recorder
+
+
+def questions_in(path: Path, content: bytes | None = None) -> tuple[Question, ...]:
+    """A CSV file with the columns `question` and `answer`, and, where wanted, `must_say`, `support` (several separated
+    by |) and `difficulty`. Raises ScenarioError with the line."""
+    found = []
+    for line, row in enumerate(read_rows(path, content), 2):
+        if not row.get("question") or not row.get("answer"):
+            raise ScenarioError(str(path), "needs a `question` and an `answer`", line=line)
+        level = row.get("difficulty") or "medium"
+        if level not in LEVELS:
+            raise ScenarioError(
+                str(path), f"{level!r} should be one of {', '.join(LEVELS)}", line=line, field="difficulty"
+            )
+        found.append(
+            Question(
+                row["question"],
+                row["answer"],
+                split(row.get("must_say", "")),
+                split(row.get("support", "")),
+                level,
+                f"{path}:{line}",
+            )
+        )
+    return tuple(found)
+
+
+def split(text: str) -> tuple[str, ...]:
+    """The parts of a cell that holds several."""
+    return tuple(part.strip() for part in text.split("|") if part.strip())
+
+
+def tables_in(paths: Sequence[Path]) -> tuple[tables.Table, ...]:
+    """The tables of CSV files. Raises ScenarioError for one that is none, InputError where two have one name."""
+    found: dict[str, tables.Table] = {}
+    for path in paths:
+        table = tables.read(path)
+        if table.name in found:
+            raise InputError(f"{path}: there is a table {table.name!r} already")
+        found[table.name] = table
+    return tuple(found.values())

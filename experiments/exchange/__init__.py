@@ -1,0 +1,1 @@
+"""Experiments on their way out and in: files, OpenTelemetry, data for training."""

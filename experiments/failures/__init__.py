@@ -1,0 +1,1 @@
+"""Why runs failed, held against the reference solution."""

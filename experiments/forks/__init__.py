@@ -1,0 +1,1 @@
+"""Runs done again: checked against their record, or with one thing changed."""

@@ -1,0 +1,1 @@
+"""What the runs come to: intervals, the verdict, and whether it is what was asked for."""

@@ -1,0 +1,78 @@
+"""The verdicts of experiments that are over, kept beside their journals so that nobody judges the same runs twice.
+
+<experiment>/verdict.json can be deleted at any time; it counts only for the very journals and the very code of the
+judgement that it was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from traces import index
+from traces.home import experiment_folder, write_atomically
+from traces.rows import ExperimentRow
+from traces.store import Store
+
+FILE = "verdict.json"
+_JUDGES = (
+    "judging/judged.py",
+    "judging/verdict.py",
+    "judging/statistics.py",
+    "judging/sequential.py",
+    "order.py",
+    "outcome.py",
+)
+
+
+class Answered(Struct, frozen=True):
+    """A verdict in short: its `kind`, its sentence, what it rests on; `made_from` names journals and code."""
+
+    kind: str
+    text: str
+    reason: str
+    runs: int
+    made_from: str
+
+
+def answer(row: ExperimentRow, store: Store) -> Answered:
+    """The verdict on an experiment that is over; `kind` is empty where no run was graded."""
+    folder = experiment_folder(row.id, store.home)
+    made_from = f"{index.signature(folder, row.state)} {_code()}"
+    kept = _kept(folder.path / FILE)
+    if kept is not None and kept.made_from == made_from:
+        return kept
+    found = _judged(row, store, made_from)
+    write_atomically(folder.path / FILE, msgspec.json.encode(found))
+    return found
+
+
+def _judged(row: ExperimentRow, store: Store, made_from: str) -> Answered:
+    from experiments.judging.judged import verdict_on
+    from experiments.outcome import Outcome
+
+    rows = store.team_rows(row.id)
+    outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
+    if not outcomes:
+        text = "Success is unknown: no run was graded." if rows else "No run was finished."
+        return Answered("", text, "", 0, made_from)
+    verdict = verdict_on(row.plan, outcomes)
+    return Answered(verdict.kind, verdict.text, verdict.reason, len(outcomes), made_from)
+
+
+def _kept(file: Path) -> Answered | None:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Answered)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+@cache
+def _code() -> str:
+    """Names the code of the judgement: with another, old verdicts are made anew."""
+    whole = b"".join((Path(__file__).parents[1] / name).read_bytes() for name in _JUDGES)
+    return hashlib.blake2b(whole, digest_size=8).hexdigest()

@@ -1,0 +1,135 @@
+"""Whether an experiment reached what was asked of it: each criterion met, missed, or not to be told from so few trials.
+
+A success rate, and being not worse than another team, are judged by their 95 % intervals: met where the whole interval
+is on the right side, missed where all of it is on the wrong side, else undecided. Sums, means, percentiles and counts
+are judged by what they were in these runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from experiments import words
+from experiments.judging.gatefile import Accept, GateFile
+from experiments.judging.statistics import paired_difference
+from experiments.judging.verdict import TeamSummary, groups, summarise
+from experiments.outcome import Outcome
+from traces.store import Store
+
+State = Literal["met", "missed", "undecided"]
+
+
+class Criterion(Struct, frozen=True):
+    """`wanted` and `found` are words, such as `at least 90 %` and `92 % (85 to 96 %)`."""
+
+    team: str
+    name: str
+    wanted: str
+    found: str
+    state: State
+
+
+class Checked(Struct, frozen=True):
+    experiment: str
+    command: str
+    simulated: bool
+    passed: bool
+    criteria: tuple[Criterion, ...]
+    runs: int
+    wall_s: float = 0.0
+
+
+class Acts(Struct, frozen=True):
+    """What the runs of an experiment did to the world outside, by team and engine: refused calls, and calls by tool."""
+
+    refused: dict[tuple[str, str], int]
+    called: dict[tuple[str, str], dict[str, int]]
+
+
+def check(file: GateFile, experiment: str, command: str, outcomes: Sequence[Outcome], store: Store) -> Checked:
+    criteria = tuple(judged(file, outcomes, acts(experiment, store)))
+    bad = ("missed", "undecided") if file.undecided == "fail" else ("missed",)
+    passed = bool(outcomes) and not any(criterion.state in bad for criterion in criteria)
+    return Checked(experiment, command, any(o.simulated for o in outcomes), passed, criteria, len(outcomes))
+
+
+def acts(experiment: str, store: Store) -> Acts:
+    """From the index, once the experiment is over."""
+    refused: dict[tuple[str, str], int] = {}
+    called: dict[tuple[str, str], dict[str, int]] = {}
+    rows = store.ask(
+        experiment,
+        "SELECT team, engine, type, e.body->>'$.tool' AS tool, count(*) AS n "
+        "FROM events e JOIN runs USING (experiment, run) WHERE part = $part AND "
+        "(type = 'execute_tool' OR (type = 'approval' AND NOT (body->>'$.approved')::BOOLEAN)) GROUP BY ALL",
+    )
+    for row in rows:
+        group = row["team"], row["engine"]
+        if row["type"] == "approval":
+            refused[group] = refused.get(group, 0) + row["n"]
+        else:
+            called.setdefault(group, {})[row["tool"]] = row["n"]
+    return Acts(refused, called)
+
+
+def judged(file: GateFile, outcomes: Sequence[Outcome], did: Acts) -> Iterator[Criterion]:
+    """Every criterion of the file, for every team (on each engine) that it is about."""
+    by_group = groups(outcomes)
+    for summary in summarise(outcomes):
+        for accept in file.accept:
+            if accept.team in (None, summary.team):
+                yield from _of_team(accept, summary, did)
+                yield from _against(accept, summary, by_group)
+
+
+def _of_team(accept: Accept, team: TeamSummary, did: Acts) -> Iterator[Criterion]:
+    if accept.success is not None:
+        found = f"{team.success:.1%} ({100 * team.ci_low:.1f} to {100 * team.ci_high:.1f} %)"
+        state = _by_interval(team.ci_low >= accept.success, team.ci_high < accept.success)
+        yield Criterion(team.name, "success", f"at least {accept.success:.1%}", found, state)
+    limits = (
+        ("cost per run", accept.cost_usd, team.cost_usd, words.money),
+        ("tokens per run", accept.tokens, team.tokens, words.count),
+        ("latency p95", accept.latency_p95_s, team.latency_p95_s, words.seconds),
+    )
+    for name, limit, value, shown in limits:
+        if limit is not None:
+            found = "unknown" if value is None else shown(value)
+            yield Criterion(team.name, name, f"at most {shown(limit)}", found, _at_most(value, limit))
+    counts = (
+        ("refused actions", accept.refused_actions, did.refused.get((team.team, team.engine), 0)),
+        ("runs that broke off", accept.failed, round(team.failed * team.trials)),
+    )
+    for name, most, number in counts:
+        if most is not None:
+            yield Criterion(team.name, name, f"at most {most:,}", f"{number:,}", _at_most(number, most))
+    for tool in accept.never:
+        number = did.called.get((team.team, team.engine), {}).get(tool, 0)
+        yield Criterion(team.name, f"calls of {tool}", "none", f"{number:,}", _at_most(number, 0))
+
+
+def _against(accept: Accept, team: TeamSummary, by_group: dict[tuple[str, str], list[Outcome]]) -> Iterator[Criterion]:
+    than = accept.not_worse_than
+    if than is None or than.team == team.team:
+        return
+    base = by_group.get((than.team, team.engine)) or next(g for key, g in by_group.items() if key[0] == than.team)
+    name, wanted = f"not worse than {than.team}", f"by at most {100 * than.margin:g} points"
+    difference = paired_difference(by_group[team.team, team.engine], base)
+    if difference is None:
+        yield Criterion(team.name, name, wanted, "no trial was done by both", "missed")
+        return
+    found = f"{100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    state = _by_interval(difference.low > -than.margin, difference.high < -than.margin)
+    yield Criterion(team.name, name, wanted, found, state)
+
+
+def _by_interval(met: bool, missed: bool) -> State:
+    return "met" if met else "missed" if missed else "undecided"
+
+
+def _at_most(value: float | None, limit: float) -> State:
+    """An unknown value is no value within a limit."""
+    return "met" if value is not None and value <= limit else "missed"

@@ -1,0 +1,27 @@
+"""The verdict on an experiment on the terms of its plan, such as that it may have stopped early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.judging.verdict import MARGIN, Verdict, judge
+from experiments.order import looked_at
+from experiments.outcome import Outcome
+from experiments.plan import BASELINE, recorded_in
+
+
+def verdict_on(
+    recorded: Mapping[str, Any], outcomes: Sequence[Outcome], margin: float | None = None, baseline: str = BASELINE
+) -> Verdict:
+    """`recorded`: what the experiment's folder says of it (experiment.json). `margin`: the plan's, or 5 points, where
+    none is given."""
+    plan = recorded_in(recorded)
+    order = looked_at(plan, outcomes) if plan is not None else None
+    return judge(outcomes, baseline, margin or margin_of(recorded), order)
+
+
+def margin_of(recorded: Mapping[str, Any]) -> float:
+    """The difference that does not matter: what the experiment may stop by, or 5 points."""
+    plan = recorded_in(recorded)
+    return (plan.stop_early if plan is not None else None) or MARGIN

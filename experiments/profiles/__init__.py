@@ -1,0 +1,1 @@
+"""Simulated models like real ones: fitted to recorded runs, and held against them."""

@@ -1,0 +1,1 @@
+"""Runs, from the plan to the last event: where they are done, stopped, gone on with."""

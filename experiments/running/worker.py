@@ -1,0 +1,166 @@
+"""A worker: a process that does its share of an experiment's runs and says so, a line for each.
+
+python -m experiments.running.worker EXPERIMENT SHARE OF     (its share of so many)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+from msgspec import Struct, structs
+
+from agents.models import quiet
+from agents.models import table as models
+from experiments import plan as plans
+from experiments.order import in_order
+from experiments.outcome import Outcome
+from experiments.plan import Plan, Trial
+from experiments.running import forked, left
+from experiments.running.rerun import Start
+from experiments.running.stopping import Turn, read_begun
+from experiments.running.trial import Bench, first_of, run_trial
+from traces import clock, home
+from traces.errors import HeadcountError
+from traces.journal import Journal
+
+SIMULATED_SYNC_S = 1.0
+WAIT_S = 0.01
+log = logging.getLogger("headcount")
+
+
+class Done(Struct, frozen=True):
+    """A run is over. `digest` is that of its events apart from wall times."""
+
+    outcome: Outcome
+    digest: str
+
+
+def journal_for(plan: Plan, path: Path) -> Journal:
+    """A worker's journal. What a loss of power takes of simulated runs is done again from their seeds: those are synced
+    to the disk about once a second only."""
+    return Journal(path, SIMULATED_SYNC_S) if models.simulated(plan.model) else Journal(path)
+
+
+def do(
+    plan: Plan,
+    todo: Sequence[Trial],
+    folder: Path,
+    journal: Journal,
+    tell: Callable[[Done], object],
+    starts: Mapping[int, Start] = MappingProxyType({}),
+    may_begin: Callable[[Trial], bool] = lambda trial: True,
+) -> None:
+    """Do these runs: under the virtual clock one after the other, each from time 0; else several at once. `starts`
+    says, by run, where those start that do not start from nothing; one that may not begin yet is waited for. Raises
+    Difference where what is recorded of a run cannot be done again."""
+    bench = Bench(plan, folder)
+    if models.simulated(plan.model):
+        for trial in todo:
+            while not may_begin(trial):
+                time.sleep(WAIT_S)
+            tell(clock.run(_one(trial, bench, journal, starts.get(trial.run, Start())), virtual=True))
+        return
+    old, new = [t for t in todo if t.run in starts], [t for t in todo if t.run not in starts]
+    places = models.at_once(plan.model)
+    for batch in _batches(old, new, places):
+        pasts = {trial.run: starts.get(trial.run, Start()) for trial in batch}
+        seconds = max((start.seconds for start in pasts.values()), default=0.0)
+        together = _together(batch, pasts, seconds, bench, journal, tell, places, may_begin)
+        clock.run(together, virtual=False, catch_up=seconds)
+
+
+def _batches(old: list[Trial], new: list[Trial], places: int) -> Iterator[list[Trial]]:
+    """Runs with a past are at most as many as there are places: they are done again up to the present, all at once,
+    before the first model is called."""
+    while len(old) > places:
+        yield old[:places]
+        old = old[places:]
+    yield old + new
+
+
+async def _one(trial: Trial, bench: Bench, journal: Journal, start: Start) -> Done:
+    virtual = models.simulated(bench.plan.model)
+    recorder = start.recorder(trial.run, journal, virtual=virtual)
+    started = time.perf_counter()
+    outcome = await run_trial(trial, bench, recorder, start.past(virtual=virtual))
+    return Done(structs.replace(outcome, wall_s=time.perf_counter() - started), recorder.digest)
+
+
+async def _together(
+    todo: list[Trial],
+    starts: Mapping[int, Start],
+    seconds: float,
+    bench: Bench,
+    journal: Journal,
+    tell: Callable[[Done], object],
+    places: int,
+    may_begin: Callable[[Trial], bool],
+) -> None:
+    """Several runs at once. Their pasts end at the same moment, `seconds` from now."""
+    free = asyncio.Semaphore(places)
+
+    async def one(trial: Trial) -> None:
+        async with free:
+            while not may_begin(trial):  # noqa: ASYNC110 (another process says when)
+                await asyncio.sleep(WAIT_S)
+            start = starts[trial.run]
+            if start.expected:
+                await asyncio.sleep(seconds - start.seconds)
+            tell(await _one(trial, bench, journal, start))
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for trial in todo:
+                group.create_task(one(trial))
+    except BaseExceptionGroup as errors:
+        raise first_of(errors) from None
+
+
+def main(experiment: str, share: int, of: int) -> None:
+    """Work until the share is done, the coordinator is gone, or SIGTERM comes: the journal ends with a whole event."""
+    quiet.environment()
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    parent = os.getppid()
+    # At once, whatever a model or a framework is waiting for: each event is written whole, by one call.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    folder = home.find_experiment(experiment)
+    plan = structs.replace(plans.read(folder), workers=of)
+    scenario = plans.check(plan)
+
+    turn = Turn(plan, scenario, partial(read_begun, folder)) if plan.stop_early is not None else None
+
+    def alive() -> None:
+        if os.getppid() != parent:
+            sys.exit("the experiment's coordinator is gone")
+
+    def tell(done: Done) -> None:
+        os.write(1, msgspec.json.encode(done) + b"\n")
+        alive()
+
+    def may_begin(trial: Trial) -> bool:
+        alive()
+        return turn is None or turn.has(trial)
+
+    with journal_for(plan, folder.journal_file(share)) as journal:
+        if journal.repaired:
+            log.warning("cut off: %s", journal.repaired)
+        todo, starts = left.left(plans.dealt(in_order(plan, plans.trials(plan, scenario)), share, of), folder)
+        do(plan, todo, folder.path, journal, tell, forked.starts(plan, folder, todo, starts), may_begin)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    except HeadcountError as error:
+        sys.exit(str(error))

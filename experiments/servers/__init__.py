@@ -1,0 +1,1 @@
+"""Pools of simulated model servers: what they take, and what they cost."""

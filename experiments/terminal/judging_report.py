@@ -1,0 +1,170 @@
+"""A judgement on the terminal, and a comparison as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from experiments import words
+from experiments.judging import htmlreport, ungraded
+from experiments.judging.judging import Judgement, Pair, again
+from experiments.outcome import named
+from experiments.terminal import report
+from traces import home
+from traces.store import Store
+
+
+def show(found: Judgement, *, json: bool) -> None:
+    """The verdict and what it rests on: teams, how they work together, each against one agent, and advice."""
+    if json:
+        print(report.as_json(found))
+        return
+    console = Console()
+    mark = "simulated" if found.simulated else "measured"
+    console.print(f"[bold]{found.verdict.text}[/bold]", highlight=False)
+    console.print(found.verdict.reason, highlight=False)
+    if found.ungraded:
+        graded = sum(team.trials for team in found.teams)
+        console.print(f"{found.ungraded:,} of {graded + found.ungraded:,} runs were not graded, and are left out.")
+    console.print(_teams(found, mark))
+    if found.pairs:
+        console.print(_pairs(found))
+    console.print(_together(found))
+    console.print(_by_kind(found))
+    console.print(_times(found, mark))
+    console.print(_endings(found))
+    advice = found.advice
+    console.print(f"Advice: {advice.team or 'none'}: {advice.why}.", highlight=False)
+    for team, why in advice.excluded.items():
+        console.print(f"  not {team}: {why}", highlight=False)
+
+
+def show_ungraded(experiment: str, *, json: bool) -> bool:
+    """What can be told of an experiment in which no run was graded; False where one was, or none is over."""
+    found = ungraded.teams(Store().team_rows(home.find_experiment(experiment).id))
+    if not found:
+        return False
+    if json:
+        print(report.as_json({"verdict": ungraded.TEXT, "teams": found}))
+        return True
+    rows = ungraded.table(found)
+    table = _table("Teams (means per run)", *rows[0])
+    for row in rows:
+        table.add_row(*row.values())
+    console = Console()
+    console.print(f"[bold]{ungraded.TEXT}[/bold]", highlight=False)
+    console.print(table)
+    return True
+
+
+def _teams(found: Judgement, mark: str) -> Table:
+    table = _table(
+        f"Teams ({mark})", "team", "runs", "success", "95 % interval", "all of a case's trials", "cost / success"
+    )
+    for team in found.teams:
+        consistent = found.consistency[team.name]
+        table.add_row(
+            team.name,
+            f"{team.trials:,}",
+            f"{team.success:.1%}",
+            f"{team.ci_low:.1%} to {team.ci_high:.1%}",
+            f"{consistent[-1]:.1%} (pass^{len(consistent)})" if consistent else "-",
+            words.money(team.cost_per_success_usd),
+        )
+    return table
+
+
+def _pairs(found: Judgement) -> Table:
+    table = _table(
+        "Against one agent, in points", "team", "difference", "95 % interval", "p (Holm)", "at any time", "as good"
+    )
+    by_name = {(c.team, c.engine): c for c in found.verdict.differences}
+    for pair in found.pairs:
+        compared = by_name[pair.team, pair.engine]
+        d = compared.difference
+        table.add_row(
+            named(pair.team, pair.engine),
+            f"{100 * d.value:+.1f}",
+            f"{100 * d.low:+.1f} to {100 * d.high:+.1f}",
+            f"{compared.p_adjusted:.3f}",
+            f"{100 * pair.at_any_time[0]:+.1f} to {100 * pair.at_any_time[1]:+.1f}",
+            _as_good(pair, found.margin),
+        )
+    table.caption = (
+        "at any time: holds after each whole case, in a fixed order; not for looks while the experiment runs"
+    )
+    return table
+
+
+def _as_good(pair: Pair, margin: float) -> str:
+    return f"within {100 * margin:g}" if pair.equivalent else "not shown"
+
+
+def _together(found: Judgement) -> Table:
+    table = _table(
+        "How they work together", "team", "turns", "overhead", "coordination", "redundancy", "errors x", "caught"
+    )
+    for one in found.measures:
+        table.add_row(
+            named(one.team, one.engine),
+            f"{one.turns:.1f}",
+            *_shares((one.overhead, one.coordination, one.redundancy)),
+            "-" if one.error_amplification is None else f"{one.error_amplification:.2f}",
+            *_shares((one.catch_rate,)),
+        )
+    table.caption = (
+        "errors x: error amplification, above 1 where the team fails more often than one agent (docs/verdict.md)"
+    )
+    return table
+
+
+def _by_kind(found: Judgement) -> Table:
+    table = _table("Where a team helps, and where it hurts", "kind of case", *(team.name for team in found.teams))
+    rows: dict[str, dict[str, str]] = {}
+    for one in found.details.kinds:
+        d = one.difference
+        against = "" if d is None else f" ({100 * d.low:+.0f} to {100 * d.high:+.0f})"
+        rows.setdefault(one.kind, {})[one.team] = f"{one.success:.0%}{against}"
+    for kind, by_team in rows.items():
+        table.add_row(kind, *(by_team.get(team.name, "-") for team in found.teams))
+    table.caption = "in brackets: points more than one agent, 95 % interval, not corrected: a hint, no verdict"
+    return table
+
+
+def _times(found: Judgement, mark: str) -> Table:
+    table = _table("Seconds a run", "team", f"median, {mark}", "95 % within", "median, on the wall", "95 % within")
+    for one in found.details.times:
+        walls = ("-" if wall is None else f"{wall:.3g}" for wall in (one.wall_p50, one.wall_p95))
+        table.add_row(one.team, f"{one.p50:.1f}", f"{one.p95:.1f}", *walls)
+    return table
+
+
+def _endings(found: Judgement) -> Table:
+    table = _table("How runs ended", "team", "ended by")
+    for one in found.details.endings:
+        table.add_row(one.team, ", ".join(f"{how} {share:.1%}" for how, share in one.shares.items()))
+    table.caption = f"every run of every team could use the same: {found.details.budget}"
+    return table
+
+
+def _shares(values: Iterable[float | None]) -> list[str]:
+    return ["-" if value is None else f"{value:.0%}" for value in values]
+
+
+def _table(title: str, first: str, *names: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right")
+    return table
+
+
+def write_page(experiment: str, into: Path) -> None:
+    """The comparison as one HTML file. Raises InputError where there is nothing to compare or the file cannot be."""
+    folder = home.find_experiment(experiment)
+    page = htmlreport.page(Store().experiment(folder.id), again(folder.id))
+    report.write(into, page.encode(), "--into")

@@ -1,0 +1,210 @@
+"""What the command line shows of an experiment: progress, the comparison, a run step by step."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from experiments import damage
+from experiments.judging import frameworks
+from experiments.judging.frameworks import Framework
+from experiments.judging.judged import verdict_on
+from experiments.judging.verdict import Compared, TeamSummary, summarise
+from experiments.outcome import Outcome
+from experiments.plan import Plan
+from experiments.reading.steps import describe, headline
+from experiments.running import conduct
+from experiments.words import money
+from traces.errors import InputError
+from traces.home import ExperimentFolder, experiment_folder, write_atomically, writing
+from traces.kernel import NANO, Record
+from traces.store import Store
+
+
+@contextmanager
+def progress_bar(folder: ExperimentFolder) -> Iterator[Callable[[conduct.Progress], None]]:
+    """A bar on stderr: runs done, and how many succeeded so far, by team."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(f"{folder.id}", total=None)
+
+        def watch(progress: conduct.Progress) -> None:
+            tally: dict[str, list[bool]] = {}
+            for outcome in progress.outcomes:
+                tally.setdefault(outcome.name, []).append(outcome.success)
+            so_far = ", ".join(f"{team} {sum(won)}/{len(won)}" for team, won in sorted(tally.items()))
+            bar.update(task, total=progress.total, completed=progress.done, description=so_far or "starting")
+
+        yield watch
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What `headcount compare` answers. `tokens`, `cost_usd`, `latency_s` and `messages` of a team are means per run;
+    `failed` counts runs that broke off with an error; `digest` is of all events apart from wall times."""
+
+    experiment: str
+    digest: str
+    verdict: str
+    verdict_kind: str
+    reason: str
+    simulated: bool
+    teams: list[TeamSummary]
+    differences: tuple[Compared, ...]
+    frameworks: list[Framework]
+    failed: int
+    first_error: str
+
+
+def result(folder: ExperimentFolder, outcomes: Sequence[Outcome], digest: str, simulated: bool) -> Result:
+    experiment, judged = folder.id, verdict_on(folder.read_plan(), outcomes)
+    return Result(
+        experiment,
+        digest,
+        judged.text,
+        judged.kind,
+        judged.reason,
+        simulated,
+        summarise(outcomes),
+        judged.differences,
+        frameworks.compare(outcomes),
+        sum(outcome.status == "failed" for outcome in outcomes),
+        _first_error(experiment, outcomes),
+    )
+
+
+def _first_error(experiment: str, outcomes: Sequence[Outcome]) -> str:
+    failed = min((outcome.run for outcome in outcomes if outcome.status == "failed"), default=None)
+    return "" if failed is None else Store().run(experiment, failed).error
+
+
+def write(path: Path, data: bytes, option: str) -> None:
+    """A file that the user named with `option`. Raises InputError where it cannot be written."""
+    with writing(f"{option}: {path}"):
+        write_atomically(path, data)
+
+
+def as_json(value: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def show(found: Result, plan: Plan) -> None:
+    """The comparison table, the verdict, and where to go from here."""
+    console = Console()
+    console.print(_teams_table(found, plan))
+    console.print(f"\n[bold]{found.verdict}[/bold]", highlight=False)
+    if found.reason:
+        console.print(found.reason, highlight=False)
+    if found.frameworks:
+        console.print("\nWhat the framework costs:")
+    for framework in found.frameworks:
+        console.print(frameworks.in_words(framework), highlight=False)
+    if found.failed:
+        total = sum(team.trials for team in found.teams)
+        console.print(f"\n{found.failed:,} of {total:,} runs broke off with an error. The first:", highlight=False)
+        console.print(found.first_error, markup=False, highlight=False)
+    console.print(
+        f"\nEvery message is open to replay: headcount replay {found.experiment} 0"
+        "\nIn the app (compare, replay, launch):  make app, or: headcount app",
+        highlight=False,
+    )
+    if found.simulated:
+        console.print(
+            "With a real model: --model local (a small one that runs here), --model openai/gpt-4o-mini (with its key "
+            "in the environment),\nor --model hosted_vllm/NAME --api-base http://HOST:8000/v1 for your own GPU "
+            "server. `headcount doctor` says what works here.",
+            highlight=False,
+        )
+
+
+def _teams_table(found: Result, plan: Plan) -> Table:
+    kind = "simulated" if found.simulated else "measured"
+    table = Table(
+        title=f"{plan.scenario} on {plan.model} ({kind})",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    table.pad_edge = False
+    table.add_column("team", no_wrap=True)
+    for name in ("runs", "success", "95 % interval", "tokens", "cost", "latency", "messages"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for team in found.teams:
+        table.add_row(
+            team.name,
+            f"{team.trials:,}",
+            f"{team.success:.1%}",
+            f"{100 * team.ci_low:.0f} to {100 * team.ci_high:.0f} %",
+            f"{team.tokens:,.0f}",
+            money(team.cost_usd),
+            f"{team.latency_s:.1f} s",
+            f"{team.messages:.1f}",
+        )
+    table.caption = "tokens, cost, latency and messages: mean per run"
+    return table
+
+
+def show_run(experiment: str, outcome: Outcome, *, json: bool) -> None:
+    """One run: its answer, what the grader saw, what it cost."""
+    row = Store().run(experiment, outcome.run)
+    if json:
+        print(as_json(row))
+        return
+    console = Console()
+    console.print(f"[bold]{row.case_id}[/bold] · {row.team} · {row.model}", highlight=False)
+    console.print(row.answer or "(no answer)", markup=False, highlight=False)
+    console.print()
+    for record in Store().events(experiment, outcome.run):
+        if type(record.event).__name__ == "Evaluated":
+            console.print("\n".join(describe(record)), markup=False, highlight=False)
+    spent = f"{row.tokens:,} tokens, {money(row.cost_usd)}, {row.latency_s:.1f} s"
+    kind = "simulated" if row.simulated else "measured"
+    console.print(f"{row.status} ({row.ended_by}) · {spent} ({kind}) · {row.messages} messages", highlight=False)
+    if row.error:
+        console.print(f"error: {row.error}", markup=False, highlight=False)
+    console.print(f"\nStep by step: headcount replay {experiment} {outcome.run}", highlight=False)
+
+
+def show_steps(experiment: str, run: int, step: int | None, *, json: bool) -> None:
+    """A run's events, a line each, or one of them in full."""
+    records = Store().events(experiment, run)
+    damage.tell(experiment_folder(experiment))
+    if not records:
+        raise InputError(f"experiment {experiment} has no run {run}; `headcount list {experiment}` shows them")
+    if step is not None:
+        if not 0 <= step < len(records):
+            raise InputError(f"run {run} has steps 0 to {len(records) - 1}, not {step}")
+        shown = records[step : step + 1]
+    else:
+        shown = records
+    if json:
+        print(as_json(shown))
+        return
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    if step is not None:
+        console.print("\n".join(describe(shown[0], records)), markup=False, highlight=False)
+        return
+    spent = 0
+    for record in records:
+        spent += _cost(record)
+        console.print(
+            f"{record.seq:4d} {record.t:8.2f}s {money(spent / NANO):>10}  {headline(record)}",
+            markup=False,
+            highlight=False,
+            overflow="ellipsis",
+            no_wrap=True,
+        )
+    console.print(f"\nOne step in full: headcount replay {experiment} {run} --step N", highlight=False)
+
+
+def _cost(record: Record) -> int:
+    usage = getattr(record.event, "usage", None)
+    return (usage.cost_nano_usd or 0) if usage is not None and hasattr(record.event, "added") else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,22 +13,38 @@ from traces.errors import InputError
 
 cli = typer.Typer()
 
+TABLE = 1000
+"""Rows that anybody reads of a printed table."""
+
 
 @cli.command()
 def sql(
     query: Annotated[
         str, typer.Argument(help="A query over runs, events, messages, calls, tools, retrievals, market.")
     ],
-    limit: Annotated[int, typer.Option(help="Rows, at most.")] = 1000,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Rows, at most (default: all; of a printed table the first 1,000).")
+    ] = None,
+    into: Annotated[Path | None, typer.Option(help="A file for all rows: .parquet, .csv or .json.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
     json: Json = False,
 ) -> None:
     """Ask the index in SQL (DuckDB's); nothing can be changed."""
+    from experiments.reading import querying
     from traces.store import Store
 
-    if csv and json:
-        raise InputError("--csv and --json: give one of them")
-    _print(Store().sql(query, limit), csv=csv, json=json)
+    if sum((csv, json, into is not None)) > 1:
+        raise InputError("--csv, --json and --into: give one of them")
+    if into is not None:
+        if limit is not None:
+            raise InputError("--limit: a file holds all rows; write LIMIT into the query")
+        print(f"{into}: {querying.write(Store(), query, into):,} rows")
+        return
+    asked = limit if limit is not None or csv or json else TABLE
+    rows = Store().sql(query, None if asked is None else asked + 1)
+    _print(rows[:asked], csv=csv, json=json)
+    if asked is not None and len(rows) > asked:
+        print(f"The first {asked:,} rows; there are more: --limit N, or --into FILE for all.", file=sys.stderr)
 
 
 @cli.command()
@@ -105,19 +123,8 @@ def _print(rows: list[dict[str, Any]], *, csv: bool, json: bool) -> None:
 
         print(as_csv(rows), end="")
     elif rows:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-        from rich.text import Text
+        from experiments.terminal.printing import show_rows
 
-        table = Table(*rows[0], box=box.SIMPLE)
-        for row in rows:
-            table.add_row(*(Text(_shown(value)) for value in row.values()))
-        Console().print(table)
+        show_rows(rows)
     else:
         print("nothing found")
-
-
-def _shown(value: Any) -> str:
-    text = "" if value is None else " ".join(str(value).split())
-    return text if len(text) <= 100 else f"{text[:99]}…"

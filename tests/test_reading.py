@@ -92,3 +92,40 @@ def test_two_runs_side_by_side(experiment: str, capsys: pytest.CaptureFixture[st
     code, _, err = cli.said(capsys, "diff", experiment, "0", "one")
     assert code != 0
     assert "[EXPERIMENT] RUN" in err
+
+
+def test_a_table_says_that_there_are_more_rows_and_files_hold_all(
+    experiment: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import pyarrow.parquet as pq
+
+    query = "SELECT range AS n FROM range(1234)"
+    _, out, err = cli.said(capsys, "sql", query)
+    assert "999" in out
+    assert "1000" not in out
+    assert err.startswith("The first 1,000 rows")
+    assert len(cli.said(capsys, "sql", query, "--csv")[1].splitlines()) == 1235
+    assert len(json.loads(cli.said(capsys, "sql", query, "--json")[1])) == 1234
+    assert "1,234 rows" in cli.said(capsys, "sql", query, "--into", tmp_path / "n.csv")[1]
+    cli.said(capsys, "sql", "SELECT * FROM runs ORDER BY run", "--into", tmp_path / "runs.parquet")
+    assert pq.read_table(tmp_path / "runs.parquet").column("team").to_pylist() == [
+        row.team for row in Store().runs(experiment)
+    ]
+    assert "should end in .parquet" in cli.said(capsys, "sql", query, "--into", tmp_path / "n.xlsx")[2]
+
+
+def test_a_row_of_many_columns_stands_below_the_other(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = cli.said(capsys, "sql", "SELECT * FROM runs ORDER BY run LIMIT 2")[1]
+    assert out.count("cost_nano_usd") == 2
+    assert experiment in out
+
+
+def test_an_unknown_price_stays_unknown_step_by_step(experiment: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from experiments.terminal.report import added
+    from traces.kernel import Chat, Record, Usage
+
+    def call(nano: int | None) -> Record:
+        return Record(0, 0, 0.0, 0.0, Chat("a", "act", "m", 0, (), "", Usage(1, 1, 0, 1, nano, 1.0)))
+
+    assert added(added(0, call(5)), call(7)) == 12
+    assert added(added(0, call(None)), call(7)) is None

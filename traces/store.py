@@ -23,6 +23,7 @@ from traces.prompts import sources
 from traces.rows import ExperimentRow, RunRow, experiment_row
 
 if TYPE_CHECKING:
+    import pyarrow
     from duckdb import DuckDBPyConnection
 
 T = TypeVar("T")
@@ -196,19 +197,15 @@ class Store:
             still = state(tail.folder, time.time()) in _UNDER_WAY
             return tail.rows("running" if still else "interrupted")
 
-    def sql(self, query: str, limit: int = 10_000) -> list[dict[str, Any]]:
-        """At most `limit` rows of a query over the index (tables and views: traces/schema.sql), every experiment that
-        is over included. It cannot change the index, or touch any other file. Raises InputError for bad SQL."""
-        import duckdb
+    def sql(self, query: str, limit: int | None = None) -> list[dict[str, Any]]:
+        """All rows of a query over the index (tables and views: traces/schema.sql), or its first `limit`; every
+        experiment that is over is included. It cannot change the index, or touch any other file. Raises InputError for
+        bad SQL."""
+        return self._asked(lambda con: _named(con.execute(query), limit))
 
-        self.refresh()
-        try:
-            return self._ask(query, limit)
-        except Unreadable:
-            self.rebuild()
-            return self._ask(query, limit)
-        except duckdb.Error as error:
-            raise InputError(f"the query cannot be run: {error}") from None
+    def arrow(self, query: str) -> pyarrow.Table:
+        """All rows of a query, as for `sql`, as an Arrow table: `.to_pandas()`, or `pyarrow.parquet.write_table`."""
+        return self._asked(lambda con: con.sql(query).to_arrow_table())
 
     def ask(self, experiment: str, query: str) -> list[dict[str, Any]]:
         """Every row of a query of ours over the index about an experiment that is over: `$part` in it stands for the
@@ -324,11 +321,24 @@ class Store:
             self.index(experiment)
         raise TraceError(f"{self.path}: the index does not keep up with {folder.path}: is another process changing it?")
 
-    def _ask(self, query: str, limit: int) -> list[dict[str, Any]]:
+    def _asked(self, read: Callable[[DuckDBPyConnection], T]) -> T:
+        """What `read` makes of a connection that anybody may ask on."""
+        import duckdb
+
+        self.refresh()
+        try:
+            return self._ask(read)
+        except Unreadable:
+            self.rebuild()
+            return self._ask(read)
+        except duckdb.Error as error:
+            raise InputError(f"the query cannot be run: {error}") from None
+
+    def _ask(self, read: Callable[[DuckDBPyConnection], T]) -> T:
         with index.opened_alone(self.path) as con:
             con.execute("SET enable_external_access = false")
             con.execute("SET lock_configuration = true")
-            return _named(con.execute(query), limit)
+            return read(con)
 
     def _made_anew(self, work: Callable[[], T]) -> T:
         """Work on the index; while it is unreadable, begin an empty one and try again."""

@@ -6,13 +6,13 @@ from collections import Counter
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from experiments.failures import autopsy as autopsies
 from experiments.failures.autopsy import Autopsy, TeamFailures, short, title
 from experiments.failures.autopsy_score import Score, Share, score
+from experiments.terminal import printing
 from experiments.terminal.report import as_json
 from traces import home
 from traces.errors import InputError
@@ -46,7 +46,7 @@ def _as_data(one: Autopsy) -> dict[str, Any]:
 
 
 def _print_run(one: Autopsy, experiment: str) -> None:
-    console = Console(highlight=False)
+    console = printing.console(highlight=False)
     console.print(f"run {one.run} of {experiment}: {one.team} on {one.case}, failed\n", markup=False)
     if one.ended:
         console.print(f"It ended before its team was done: {one.ended}", markup=False)
@@ -78,7 +78,7 @@ def show_experiment(experiment: str, *, json: bool) -> None:
     if not found:
         print(f"no run of {folder.id} was graded a failure: there is nothing to explain")
         return
-    console = Console(highlight=False)
+    console = printing.console(highlight=False)
     console.print(_labels(teams, graded))
     console.print(_people(teams))
     if any("careless" in team.labels or "repeats" in team.labels for team in teams):
@@ -124,7 +124,7 @@ def show_score(experiment: str, *, json: bool) -> None:
         confusion = [{"true": true, "label": label, "calls": n} for (true, label), n in found.confusion.items()]
         print(as_json({**_plain(found), "confusion": confusion}))
         return
-    console = Console(highlight=False)
+    console = printing.console(highlight=False)
     console.print(f"{folder.id}: {found.runs} failed runs (simulated)\n", markup=False)
     console.print(_shares("Recall", "true mode", "errors", found.recall))
     console.print(_shares("Precision", "label", "given", found.precision))

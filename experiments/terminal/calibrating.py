@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
 from rich.table import Table
 
 from agents.models.simulated import profile as profiles
@@ -17,6 +16,7 @@ from experiments.profiles import calibration
 from experiments.profiles.backtest import Measured, Prediction, backtest
 from experiments.profiles.calibration import Calibration
 from experiments.profiles.callfits import Estimate
+from experiments.terminal import printing
 from experiments.terminal.report import as_json
 from experiments.words import money
 from tasks import scenario as scenarios
@@ -44,7 +44,7 @@ def calibrate(experiments: Sequence[str], into: Path, base: str, *, runs: int, j
         return
     _show(fitted)
     scenario = parts[0].scenario.name
-    Console().print(f"\nUse it: headcount compare {scenario} --model sim:{into}", highlight=False)
+    printing.console().print(f"\nUse it: headcount compare {scenario} --model sim:{into}", highlight=False)
 
 
 def show_backtest(experiment: str, base: str, *, runs: int, json: bool) -> None:
@@ -59,7 +59,7 @@ def show_backtest(experiment: str, base: str, *, runs: int, json: bool) -> None:
         table.add_column(column)
     for one in predictions:
         table.add_row(*_row(one))
-    console = Console()
+    console = printing.console()
     console.print(table, highlight=False)
     held = [one for one in predictions if one.held_out]
     error = sum(abs(one.error) for one in held) / len(held)
@@ -101,7 +101,7 @@ def _show(fitted: Calibration) -> None:
     for one in fitted.estimates:
         interval = "" if one.kept else f"{one.low:.4g} to {one.high:.4g}"
         table.add_row(one.name, f"{one.value:.4g}", interval, f"{one.n:,}", _remark(one))
-    console = Console()
+    console = printing.console()
     console.print(table, highlight=False)
     observed, simulated = fitted.success
     console.print(f"Success: {100 * observed:.1f} % observed, {100 * simulated:.1f} % by the profile.", highlight=False)

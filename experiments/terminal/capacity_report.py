@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import numpy as np
 from msgspec import Struct
-from rich.console import Console
 from rich.table import Table
 
 from agents.models import table as models
@@ -18,6 +17,7 @@ from experiments import words
 from experiments.servers import capacity, capacity_answers
 from experiments.servers.capacity import Demand, Lengths, Point, Setting
 from experiments.servers.capacity_answers import Most, Needed
+from experiments.terminal import printing
 from traces import home
 from traces.errors import InputError
 from traces.store import Store
@@ -171,7 +171,7 @@ def _range(question: Question, setting: Setting, replicas: Sequence[int]) -> lis
 
 
 def show(found: Found) -> None:
-    console = Console()
+    console = printing.console()
     console.print(_table(found), highlight=False)
     console.print(f"\n{about(found)}", highlight=False)
     for line in saturated(found):

@@ -7,11 +7,11 @@ from typing import cast
 
 import msgspec
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from experiments.documents import corpora
 from experiments.documents.corpora import Corpus
+from experiments.terminal import printing
 from tools.chunking import Strategy
 from tools.retrieval import Knowledge
 
@@ -37,7 +37,7 @@ def show_ranks(corpus: Corpus, query: str, *, json: bool) -> None:
             " ".join(str(row["text"]).split()),
         )
     table.caption = f"{min(SHOWN, len(rows))} of {len(rows)} passages that either search found"
-    Console().print(table)
+    printing.console().print(table)
 
 
 def rank_rows(knowledge: Knowledge, query: str) -> list[dict[str, object]]:
@@ -79,7 +79,7 @@ def show_recall(corpus: Corpus, strategies: Sequence[str], lengths: Sequence[int
         "recall: share of what the answers rest on that is found; MRR: mean of 1 / rank of the first hit;\n"
         "cut: texts that stand in no single passage"
     )
-    Console().print(table)
+    printing.console().print(table)
 
 
 def _shown(value: str | int | float) -> str:

@@ -7,10 +7,10 @@ from importlib import metadata
 from xml.etree import ElementTree as ET
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from experiments.judging.gate import Checked, Criterion
+from experiments.terminal import printing
 from experiments.terminal.report import as_json
 
 MARKS = {"met": "yes", "missed": "NO", "undecided": "not enough trials"}
@@ -20,7 +20,7 @@ def show(checked: Checked, *, json: bool) -> None:
     if json:
         print(as_json(checked))
         return
-    console = Console()
+    console = printing.console()
     table = Table(title=headline(checked), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("team", "criterion", "wanted", "found", "met"):
         table.add_column(name)

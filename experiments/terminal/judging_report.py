@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from experiments import words
 from experiments.judging import htmlreport, ungraded
 from experiments.judging.judging import Judgement, Pair, again
 from experiments.outcome import named
-from experiments.terminal import report
+from experiments.terminal import printing, report
 from traces import home
 from traces.store import Store
 
@@ -23,7 +22,7 @@ def show(found: Judgement, *, json: bool) -> None:
     if json:
         print(report.as_json(found))
         return
-    console = Console()
+    console = printing.console()
     mark = "simulated" if found.simulated else "measured"
     console.print(f"[bold]{found.verdict.text}[/bold]", highlight=False)
     console.print(found.verdict.reason, highlight=False)
@@ -55,7 +54,7 @@ def show_ungraded(experiment: str, *, json: bool) -> bool:
     table = _table("Teams (means per run)", *rows[0])
     for row in rows:
         table.add_row(*row.values())
-    console = Console()
+    console = printing.console()
     console.print(f"[bold]{ungraded.TEXT}[/bold]", highlight=False)
     console.print(table)
     return True

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from experiments.terminal import printing
 from experiments.terminal.report import as_json
 from experiments.words import ago, money
 from traces.rows import RunRow
 
+# Columns that a narrow terminal wraps; the others, numbers and names to be typed, stay whole.
+WORDS = ("scenario", "model", "case", "team", "labels", "changed", "what", "title", "folder", "damage")
 STATES = {"ok": "green", "missing": "yellow", "off": "dim", "damaged": "red"}
 
 
@@ -35,7 +37,7 @@ def show(what: str, *, json: bool) -> None:
 def _show_table(rows: list[dict[str, Any]]) -> None:
     """What differs between rows as a table that fits a narrow terminal; what forks have in common, above it. Commands
     are in the JSON."""
-    console, left_out = Console(), {"command"}
+    console, left_out = printing.console(), {"command"}
     for column in ("fork of", "changed"):
         values = {row.get(column) for row in rows}
         if len(values) == 1 and values != {None}:
@@ -44,12 +46,16 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
     columns = [
         name for name in rows[0] if name not in left_out and any(row.get(name) not in (None, "") for row in rows)
     ]
-    table = Table(box=None)
-    for place, column in enumerate(columns):
-        table.add_column(column, no_wrap=place == 0)
-    for row in rows:
-        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in columns))
-    console.print(table)
+    table, told = (
+        Table(box=None),
+        [["" if row.get(name) is None else str(row[name]) for name in columns] for row in rows],
+    )
+    for place, name in enumerate(columns):
+        wraps, widest = name in WORDS, max(len(name), *(len(line[place]) for line in told))
+        table.add_column(name, no_wrap=not wraps, min_width=min(12, widest) if wraps else widest)
+    for line in told:
+        table.add_row(*line)
+    printing.whole(console, table)
 
 
 def _experiments() -> list[dict[str, Any]]:
@@ -59,6 +65,7 @@ def _experiments() -> list[dict[str, Any]]:
         {
             "experiment": row.id,
             "scenario": row.scenario,
+            "model": row.plan.get("plan", {}).get("model"),
             "state": row.state,
             "runs": f"{row.done}/{row.total}",
             "when": ago(row.created),
@@ -135,7 +142,7 @@ def _show_cards(rows: list[dict[str, Any]]) -> None:
         known = [f"{column}: {value}" for column, value in card if value is not None]
         about = f"{what[1]}\n{' · '.join(known) or 'nothing is known of it'}"
         table.add_row(escape(name[1]), escape(about))
-    Console().print(table, highlight=False)
+    printing.console().print(table, highlight=False)
 
 
 def show_doctor(*, deep: bool, json: bool) -> None:
@@ -149,4 +156,4 @@ def show_doctor(*, deep: bool, json: bool) -> None:
     for check in checks:
         row = msgspec.structs.asdict(check)
         table.add_row(row["name"], f"[{STATES.get(row['state'], '')}]{row['state']}", row["detail"], row["how"])
-    Console().print(table)
+    printing.console().print(table)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,10 +22,11 @@ from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.reading.steps import describe, headline
 from experiments.running import conduct
+from experiments.terminal import printing
 from experiments.words import money
 from traces.errors import InputError
 from traces.home import ExperimentFolder, experiment_folder, write_atomically, writing
-from traces.kernel import NANO, Record
+from traces.kernel import NANO, Chat, Record
 from traces.store import Store
 
 
@@ -98,7 +98,7 @@ def as_json(value: Any) -> str:
 
 def show(found: Result, plan: Plan) -> None:
     """The comparison table, the verdict, and where to go from here."""
-    console = Console()
+    console = printing.console()
     console.print(_teams_table(found, plan))
     console.print(f"\n[bold]{found.verdict}[/bold]", highlight=False)
     if found.reason:
@@ -158,7 +158,7 @@ def show_run(experiment: str, outcome: Outcome, *, json: bool) -> None:
     if json:
         print(as_json(row))
         return
-    console = Console()
+    console = printing.console()
     console.print(f"[bold]{row.case_id}[/bold] · {row.team} · {row.model}", highlight=False)
     console.print(row.answer or "(no answer)", markup=False, highlight=False)
     console.print()
@@ -188,15 +188,16 @@ def show_steps(experiment: str, run: int, step: int | None, *, json: bool) -> No
     if json:
         print(as_json(shown))
         return
-    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console = printing.console()
     if step is not None:
         console.print("\n".join(describe(shown[0], records)), markup=False, highlight=False)
         return
-    spent = 0
+    spent: int | None = 0
     for record in records:
-        spent += _cost(record)
+        spent = added(spent, record)
+        so_far = money(None if spent is None else spent / NANO)
         console.print(
-            f"{record.seq:4d} {record.t:8.2f}s {money(spent / NANO):>10}  {headline(record)}",
+            f"{record.seq:4d} {record.t:8.2f}s {so_far:>10}  {headline(record)}",
             markup=False,
             highlight=False,
             overflow="ellipsis",
@@ -205,6 +206,9 @@ def show_steps(experiment: str, run: int, step: int | None, *, json: bool) -> No
     console.print(f"\nOne step in full: headcount replay {experiment} {run} --step N", highlight=False)
 
 
-def _cost(record: Record) -> int:
-    usage = getattr(record.event, "usage", None)
-    return (usage.cost_nano_usd or 0) if usage is not None and hasattr(record.event, "added") else 0
+def added(spent: int | None, record: Record) -> int | None:
+    """What was spent so far, in nano-dollars; unknown once a call's price is."""
+    if not isinstance(record.event, Chat):
+        return spent
+    cost = record.event.usage.cost_nano_usd
+    return None if spent is None or cost is None else spent + cost

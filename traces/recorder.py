@@ -5,17 +5,30 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
-from traces.journal import Journal
 from traces.kernel import Event, MessageSent, Record, RunFinished
 
 TOGETHER = 128
 WAIT_S = 0.05
 _encode = msgspec.json.Encoder().encode
+
+
+class Writer(Protocol):
+    """What a recorder writes to: a Journal (traces/journal.py), or what carries the lines to one."""
+
+    def write(self, bodies: Sequence[bytes], /) -> None:
+        """Take events, together or not at all: records' JSON without the closing braces."""
+        ...
+
+    def sync(self) -> None:
+        """Return when everything written so far would survive a loss of power, wherever it is kept."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Recorder:
@@ -29,7 +42,7 @@ class Recorder:
     With `keep`, `records` holds everything recorded.
     """
 
-    def __init__(self, run: int, journal: Journal | None = None, keep: bool = False) -> None:
+    def __init__(self, run: int, journal: Writer | None = None, keep: bool = False) -> None:
         self.run = run
         self.messages = 0
         self.records: list[Record] = []

@@ -11,9 +11,8 @@ from msgspec import structs
 
 from traces.committed import Committed
 from traces.errors import HeadcountError
-from traces.journal import Journal
 from traces.kernel import EffectIntended, Event, LimitHit, MessageSent, Record, RunFinished, RunStarted, ToolExecuted
-from traces.recorder import Recorder, encoded
+from traces.recorder import Recorder, Writer, encoded
 
 _decode = msgspec.json.Decoder(Event).decode
 
@@ -43,7 +42,7 @@ class Rerecorder(Recorder):
         expected: Sequence[Record],
         *,
         exact: bool,
-        journal: Journal | None = None,
+        journal: Writer | None = None,
         written: Committed | None = None,
         sealed: bool = False,
     ) -> None:

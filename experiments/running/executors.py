@@ -4,6 +4,7 @@ does a share of the runs, its journal stands in the experiment's folder, and wha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
@@ -27,7 +28,7 @@ from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder
-from traces.journal import Journal
+from traces.recorder import Writer
 
 
 class WorkerLost(HeadcountError):
@@ -179,7 +180,7 @@ class Share:
         todo: Sequence[Trial],
         starts: Mapping[int, Start],
         folder: ExperimentFolder,
-        journal: Journal,
+        journal: Writer,
         begun: Callable[[], int],
     ) -> None:
         """`starts`: where those of the runs start that were begun. `begun`: how many cases may be begun, where the
@@ -193,7 +194,7 @@ class Share:
     def _work(self, todo: Sequence[Trial], starts: Mapping[int, Start]) -> None:
         try:
             may_begin = self._may_begin(scenarios.load(self._plan.scenario))
-            with self._journal as journal:
+            with contextlib.closing(self._journal) as journal:
                 do(self._plan, todo, self._folder.path, journal, self._tell, starts, may_begin)
             self._done.put(None)
         except BaseException as error:

@@ -151,9 +151,9 @@ def take_token() -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-class Outbox(Journal):
-    """A journal that stands elsewhere: what is written waits to be taken there. At most MOST_WAITING writes do; whoever
-    writes more waits too. Nothing waits for having arrived: what is lost with the node is done again."""
+class Outbox:
+    """What a recorder on a node writes to, whose journal stands elsewhere: lines wait to be taken there. At most
+    MOST_WAITING writes do; whoever writes more waits too."""
 
     def __init__(self) -> None:
         self._waiting: queue.Queue[Sequence[bytes]] = queue.Queue(MOST_WAITING)

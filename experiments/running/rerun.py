@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from traces.committed import Committed
-from traces.journal import Journal
 from traces.kernel import Record
 from traces.past import Amendment, Past
-from traces.recorder import Recorder
+from traces.recorder import Recorder, Writer
 from traces.rerecorder import Rerecorder
 
 
@@ -38,7 +37,7 @@ class Start:
             return None
         return Past(self.expected, virtual=virtual, changed=self.changed, sealed=self.sealed, amendment=self.amendment)
 
-    def recorder(self, run: int, journal: Journal | None, *, virtual: bool) -> Recorder:
+    def recorder(self, run: int, journal: Writer | None, *, virtual: bool) -> Recorder:
         if not self.expected:
             return Recorder(run, journal)
         return Rerecorder(run, self.expected, exact=virtual, journal=journal, written=self.written, sealed=self.sealed)

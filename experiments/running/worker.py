@@ -32,6 +32,7 @@ from experiments.running.trial import Bench, first_of, run_trial
 from traces import clock, home
 from traces.errors import HeadcountError
 from traces.journal import Journal
+from traces.recorder import Writer
 
 SIMULATED_SYNC_S = 1.0
 WAIT_S = 0.01
@@ -55,7 +56,7 @@ def do(
     plan: Plan,
     todo: Sequence[Trial],
     folder: Path,
-    journal: Journal,
+    journal: Writer,
     tell: Callable[[Done], object],
     starts: Mapping[int, Start] = MappingProxyType({}),
     may_begin: Callable[[Trial], bool] = lambda trial: True,
@@ -88,7 +89,7 @@ def _batches(old: list[Trial], new: list[Trial], places: int) -> Iterator[list[T
     yield old + new
 
 
-async def _one(trial: Trial, bench: Bench, journal: Journal, start: Start) -> Done:
+async def _one(trial: Trial, bench: Bench, journal: Writer, start: Start) -> Done:
     virtual = models.simulated(bench.plan.model)
     recorder = start.recorder(trial.run, journal, virtual=virtual)
     started = time.perf_counter()
@@ -101,7 +102,7 @@ async def _together(
     starts: Mapping[int, Start],
     seconds: float,
     bench: Bench,
-    journal: Journal,
+    journal: Writer,
     tell: Callable[[Done], object],
     places: int,
     may_begin: Callable[[Trial], bool],

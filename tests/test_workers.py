@@ -6,7 +6,9 @@ import itertools
 import os
 import shutil
 import tempfile
+import threading
 import time
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,13 @@ from experiments.running.worker import Done
 from tasks.scenario import SHIPPED
 from tests.cli import said
 from tests.killing import Killing
+from tests.trials import puzzle
 from traces import home, journal
 from traces.committed import committed
 from traces.errors import InputError, Unavailable
 from traces.home import ExperimentFolder
-from traces.kernel import Budget, Chat, Record, RunFinished
+from traces.kernel import Budget, Chat, Record, RunFinished, ToolExecuted
+from traces.recorder import encoded
 from traces.store import Store
 
 PLAN = Plan("market_brief", teams=("solo", "market"), cases=6, trials=15, workers=1)
@@ -147,13 +151,13 @@ def test_a_node_on_another_machine_gives_the_same_from_what_it_was_sent_and_leav
     shutil.rmtree(scenario)
     shutil.rmtree(tmp_path / "home")
     node = executors_ray.Node(kit, msgspec.msgpack.encode(Job(list(expected), {})))
-    lines, done, over, error = node.news(60)
-    assert (over, error) == (True, "")
-    found = [done.outcome for done in msgspec.json.decode(done, type=list[Done])]
+    news = node.news(60)
+    assert (news.over, news.error) == (True, "")
+    found = [done.outcome for done in msgspec.json.decode(news.done, type=list[Done])]
     assert {o.run: msgspec.structs.replace(o, wall_s=0) for o in found} == {
         run: msgspec.structs.replace(o, wall_s=0) for run, o in expected.items()
     }
-    assert {msgspec.json.decode(line + b"}")["run"] for line in lines} == set(expected)
+    assert {msgspec.json.decode(line + b"}")["run"] for line in news.lines} == set(expected)
     node.leave()
     assert list((tmp_path / "there").iterdir()) == []
 
@@ -168,13 +172,93 @@ def test_a_node_goes_on_with_what_is_recorded_of_a_run() -> None:
     chat = records[last].event
     assert isinstance(chat, Chat)
     said = msgspec.structs.replace(chat, text=chat.text + " ")
-    past = [*records[:last], msgspec.structs.replace(records[last], event=said)]
+    past = [*run.lines[:last], line_of(msgspec.structs.replace(records[last], event=said))]
     kit = executors_ray.packed(folder, plans.read(folder), {})
-    lines, _, over, error = executors_ray.Node(kit, msgspec.msgpack.encode(Job([0], {0: past}))).news(60)
-    assert (over, error) == (True, "")
-    found = [msgspec.json.decode(line + b"}", type=Record) for line in lines]
-    assert [(r.seq, r.t, r.event) for r in found[: last + 1]] == [(r.seq, r.t, r.event) for r in past]
+    news = executors_ray.Node(kit, msgspec.msgpack.encode(Job([0], {0: past}))).news(60)
+    assert (news.over, news.error) == (True, "")
+    found = [msgspec.json.decode(line + b"}", type=Record) for line in news.lines]
+    assert found[0].seq == last + 1  # what stands in a journal is not written again
     assert isinstance(found[-1].event, RunFinished)
+
+
+def line_of(record: Record) -> bytes:
+    body = encoded(record)[:-1]
+    return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
+
+
+def test_a_sync_on_a_node_waits_until_the_journal_has_synced_it() -> None:
+    hurry, over = threading.Event(), threading.Event()
+    outbox = executors_ray.Outbox(hurry)
+    outbox.write([b"1", b"2"])
+    outbox.write([b"3"])
+    assert outbox.taken() == ([b"1", b"2", b"3"], 0)
+    outbox.write([b"intent"])
+
+    def sync() -> None:
+        outbox.sync()
+        over.set()
+
+    threading.Thread(target=sync, daemon=True).start()
+    assert hurry.wait(20)
+    assert outbox.taken() == ([b"intent"], 3)
+    outbox.arrived(2)
+    assert outbox.taken() == ([], 3)
+    assert not over.wait(0.05)
+    outbox.arrived(3)
+    assert over.wait(20)
+    assert outbox.taken() == ([], 0)
+
+
+MAILS = """
+from traces.kernel import ToolCall
+
+async def mails(work):
+    call = ToolCall("c1", "send_mail", '{"to": "ann"}')
+    return (await work.toolbox.call("solo", ("send_mail",), call, untrusted=())).text
+"""
+SENDING = """
+import os, signal
+from pathlib import Path
+from tools.tool import Effect, effect_key, tool
+
+SENT = Path(__file__).with_name("sent.txt")
+
+
+def known(world, key):
+    return "sent before" if SENT.exists() and key in SENT.read_text() else None
+
+
+@tool(effect=Effect.OUTSIDE, done=known)
+def send_mail(world, to: str) -> str:
+    \"\"\"Send a mail; the first time, the machine goes away at once.\"\"\"
+    first = not SENT.exists()
+    with SENT.open("a") as file:
+        file.write(effect_key.get() + "\\n")
+    if first:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "sent"
+"""
+
+
+@pytest.mark.timeout(240)
+def test_a_node_that_is_lost_in_an_outside_effect_has_told_of_it_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = puzzle(tmp_path / "desk")
+    (desk / "tools.py").write_text(SENDING)
+    with (desk / "scenario.yaml").open("a") as file:
+        file.write("policies: [{tool: send_mail, decision: allow, untrusted: true}]\n")
+    (tmp_path / "mails.py").write_text(MAILS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    folder = prepare(Plan(str(desk), ("mails:mails",), model="local", cases=1, trials=1, workers=1, on="ray"))
+    (outcome,) = conduct(folder).outcomes
+    assert outcome.status == "completed"
+    assert len((desk / "sent.txt").read_text().splitlines()) == 1
+    (run,) = committed(folder.journals())
+    kinds = [type(record.event).__name__ for record in run.records]
+    assert kinds.count("EffectIntended") == kinds.count("ToolExecuted") == 1
+    assert any(isinstance(e := record.event, ToolExecuted) and e.result == "sent before" for record in run.records)
 
 
 @pytest.mark.parametrize("there", [True, False])

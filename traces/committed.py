@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,15 @@ from traces.stretches import Piece, lines_of, pieces, survey
 
 @dataclass(frozen=True)
 class Committed:
-    """One run, from its first event on, without a gap. Its lines are read when they are asked for."""
+    """One run, from its first event on, without a gap. Its lines are read when they are asked for: by `read` one by
+    one."""
 
     number: int
-    pieces: tuple[Piece, ...]
+    read: Callable[[], Iterable[bytes]]
 
     @cached_property
     def lines(self) -> list[bytes]:
-        return [line for piece in self.pieces for line in lines_of(piece)]
+        return list(self.read())
 
     @property
     def records(self) -> list[Record]:
@@ -53,6 +54,11 @@ class Committed:
 def committed(segments: Iterable[Path]) -> Iterator[Committed]:
     """The runs in these segments of journals, by number."""
     for number, stretches in sorted(survey(segments).runs.items()):
-        counted = tuple(pieces(stretches))
+        counted = pieces(stretches)
         if counted:
-            yield Committed(number, counted)
+            yield Committed(number, partial(_lines, counted))
+
+
+def _lines(counted: Sequence[Piece]) -> Iterator[bytes]:
+    for piece in counted:
+        yield from lines_of(piece)

@@ -16,7 +16,6 @@ from traces.otlp import protobuf, sending
 from traces.otlp.sending import Sent
 from traces.otlp.span import Span
 from traces.otlp.spans import spans_of
-from traces.stretches import lines_of
 from traces.withheld import Withheld
 
 
@@ -40,7 +39,7 @@ def write(experiment: str, target: Path, *, content: bool = False, hide: Sequenc
 def _spans(folder: ExperimentFolder, content: bool, hide: Sequence[str]) -> Iterator[Span]:
     out = personal.withheld(folder, hide)
     for run in committed(folder.journals()):
-        records = [_record(line, out) for piece in run.pieces for line in lines_of(piece)]
+        records = [_record(line, out) for line in run.read()]
         yield from spans_of(folder.id, records, content=content)
 
 

@@ -182,12 +182,13 @@ class Share:
         folder: ExperimentFolder,
         journal: Writer,
         begun: Callable[[], int],
+        idle: threading.Event,
     ) -> None:
         """`starts`: where those of the runs start that were begun. `begun`: how many cases may be begun, where the
-        experiment may stop early."""
+        experiment may stop early. `idle` is set where there is no more to wait for."""
         self._plan, self._folder, self._journal, self._begun = plan, folder, journal, begun
         self._done: queue.SimpleQueue[Done | BaseException | None] = queue.SimpleQueue()
-        self._idle = threading.Event()
+        self._idle = idle
         self._stopped = False
         threading.Thread(target=self._work, args=(todo, starts), daemon=True, name="share").start()
 
@@ -258,7 +259,8 @@ class Here:
     def start(self, share: int) -> Worker:
         journal = journal_for(self._plan, self._folder.journal_file(share))
         todo, starts = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
-        return _Thread(share, Share(self._plan, todo, starts, self._folder, journal, lambda: self._begun))
+        idle = threading.Event()
+        return _Thread(share, Share(self._plan, todo, starts, self._folder, journal, lambda: self._begun, idle))
 
     def begin(self, cases: int) -> None:
         self._begun = cases

@@ -1,7 +1,8 @@
 """Ray: each share is done by an actor, somewhere in the cluster, and what it writes is carried into a journal here.
 
 Trials go to an actor all at once, and it hands on what it finished and wrote about every POLL_S, so Ray's cost a call
-does not count. Ray is an extra: it is imported when used.
+does not count. What is to be done outside waits until what is recorded before it has arrived and is synced. Ray is an
+extra: it is imported when used.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import io
 import os
 import queue
 import tempfile
+import threading
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -29,10 +32,10 @@ from experiments.running.executors import Share, Worker, WorkerKilled, WorkerLos
 from experiments.running.rerun import Start
 from experiments.running.worker import Done, journal_for
 from tasks import scenario as scenarios
+from traces.committed import Committed
 from traces.errors import HeadcountError, Unavailable
 from traces.home import ExperimentFolder
 from traces.journal import Journal
-from traces.kernel import Record
 
 POLL_S = 0.2
 LEAVE_S = 2.0
@@ -57,11 +60,22 @@ class Kit(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A worker's share: the runs to do, what is recorded of those that were begun, and how many cases may be begun."""
+    """A worker's share: the runs to do, the journals' lines of those that were begun, how many cases may be begun."""
 
     runs: list[int]
-    past: dict[int, Sequence[Record]]
+    past: dict[int, list[bytes]]
     begun: int = 0
+
+
+class News(NamedTuple):
+    """From a node, since it was last asked: the events written, and how many writes the journal is to sync now, these
+    included (0: none must wait for it); the runs finished, as JSON; whether that is all, and what went wrong."""
+
+    lines: list[bytes]
+    to_sync: int
+    done: bytes
+    over: bool
+    error: str
 
 
 def check() -> None:
@@ -87,7 +101,7 @@ class OnRay:
 
     def start(self, share: int) -> Worker:
         todo, starts = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
-        past = {run: start.expected for run, start in starts.items()}
+        past = {run: start.written.lines for run, start in starts.items() if start.written is not None}
         with _reached(self._folder.id):
             job = Job([trial.run for trial in todo], past, self._begun)
             actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job))
@@ -153,26 +167,41 @@ def take_token() -> None:
 
 class Outbox:
     """What a recorder on a node writes to, whose journal stands elsewhere: lines wait to be taken there. At most
-    MOST_WAITING writes do; whoever writes more waits too."""
+    MOST_WAITING writes do; whoever writes more waits too. `sync` sets `hurry`, and waits until the journal has synced
+    what was written before; with a journal that is gone it waits for ever, for what comes after it must not be done."""
 
-    def __init__(self) -> None:
+    def __init__(self, hurry: threading.Event) -> None:
         self._waiting: queue.Queue[Sequence[bytes]] = queue.Queue(MOST_WAITING)
+        self._hurry = hurry
+        self._written = self._wanted = self._synced = 0  # writes
+        self._arrived = threading.Condition()
 
     def write(self, bodies: Sequence[bytes]) -> None:
         self._waiting.put(bodies)
+        self._written += 1
 
     def sync(self) -> None:
-        pass
+        wanted = self._wanted = self._written
+        self._hurry.set()
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._synced >= wanted)
 
     def close(self) -> None:
         pass
 
-    def taken(self) -> list[bytes]:
-        """What was written since the last call."""
+    def taken(self) -> tuple[list[bytes], int]:
+        """What was written since the last call, and how many writes are to be synced, these included; 0: none."""
+        wanted = self._wanted
         found: list[bytes] = []
         for _ in range(self._waiting.qsize()):
             found += self._waiting.get_nowait()
-        return found
+        return found, wanted if wanted > self._synced else 0
+
+    def arrived(self, writes: int) -> None:
+        """The journal has synced so many."""
+        with self._arrived:
+            self._synced = writes
+            self._arrived.notify_all()
 
 
 class Node:
@@ -191,17 +220,20 @@ class Node:
 
         quiet.environment()
         self._begun = share.begun
-        self._outbox = Outbox()
-        starts = {run: Start(records) for run, records in share.past.items()}
-        self._share = Share(plan, _trials(plan, share.runs), starts, folder, self._outbox, lambda: self._begun)
+        idle = threading.Event()
+        self._outbox = Outbox(hurry=idle)
+        starts = {run: Start.at_the_end_of(Committed(run, partial(list, lines))) for run, lines in share.past.items()}
+        trials = _trials(plan, share.runs)
+        self._share = Share(plan, trials, starts, folder, self._outbox, lambda: self._begun, idle)
 
     def begin(self, cases: int) -> None:
         """So many cases may be begun."""
         self._begun = cases
 
-    def news(self, seconds: float) -> tuple[list[bytes], bytes, bool, str]:
-        """The events written and the runs finished since the last call, whether that is all, and what went wrong.
-        Gathered for so many seconds, or until it has nothing to do."""
+    def news(self, seconds: float, synced: int = 0) -> News:
+        """Gathered for so many seconds, or until it has nothing to do or waits for a sync. `synced`: so many writes the
+        journal has."""
+        self._outbox.arrived(synced)
         self._share.wait(seconds)
         error = ""
         done: list[Done] = []
@@ -211,7 +243,7 @@ class Node:
         except BaseException as raised:
             error = f"{type(raised).__name__}: {raised}"
         # A run's last event is written before the run is told: taken after it, so that none is told before it is sent.
-        return self._outbox.taken(), msgspec.json.encode(done), over, error
+        return News(*self._outbox.taken(), msgspec.json.encode(done), over, error)
 
     def leave(self) -> None:
         """Leave nothing behind on this machine; what is under way comes to nothing."""
@@ -223,7 +255,7 @@ class _OnRay:
     def __init__(self, ray: Any, experiment: str, share: int, actor: Any, journal: Journal) -> None:
         self.share, self.over = share, False
         self._ray, self._experiment, self._actor = ray, experiment, actor
-        self._journal = journal
+        self._journal, self._synced = journal, 0
         self.pending = actor.news.remote(POLL_S)
 
     def news(self) -> list[Done]:
@@ -233,18 +265,23 @@ class _OnRay:
             ready, _ = self._ray.wait([self.pending], timeout=0)
             if not ready:
                 return []
-            lines, done, self.over, error = self._got()
-            if not self.over:
-                self.pending = self._actor.news.remote(POLL_S)
-        if lines:
-            self._journal.write(lines)
-        if error:
-            raise WorkerLost(f"a worker on Ray ended: {error}")
-        return msgspec.json.decode(done, type=list[Done])
+            news = self._got()
+        self.over = news.over
+        if news.lines:
+            self._journal.write(news.lines)
+        if news.to_sync:
+            self._journal.sync()
+            self._synced = news.to_sync
+        if not self.over:
+            with _reached(self._experiment):
+                self.pending = self._actor.news.remote(POLL_S, self._synced)
+        if news.error:
+            raise WorkerLost(f"a worker on Ray ended: {news.error}")
+        return msgspec.json.decode(news.done, type=list[Done])
 
-    def _got(self) -> Any:
+    def _got(self) -> News:
         try:
-            return self._ray.get(self.pending)
+            return News(*self._ray.get(self.pending))
         except self._ray.exceptions.RayActorError as lost:
             lines = str(lost).strip().splitlines()
             if lost.actor_init_failed:

@@ -21,7 +21,6 @@ from traces import journal
 from traces.committed import Committed, committed
 from traces.home import ExperimentFolder, state, writing
 from traces.share.manifest import EVENTS, FORMAT, MANIFEST, PAST, PLAN, VERSION, Manifest, Member
-from traces.stretches import lines_of
 from traces.withheld import Withheld
 
 GROUP = 16 << 20  # bytes of events that are in memory together
@@ -63,7 +62,7 @@ def _write(
     def lines() -> Iterator[bytes]:
         for run in committed(folder.journals()):
             runs.append(run)
-            yield from (line for piece in run.pieces for line in lines_of(piece))
+            yield from run.read()
 
     members = {EVENTS: _table(file, EVENTS, lines(), withheld)}
     if past is not None:

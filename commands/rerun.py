@@ -13,6 +13,10 @@ from commands.options import Json
 
 cli = typer.Typer()
 
+SET = (
+    "What is other there, NAME=VALUE: prompt, instructions, reply, arguments, result, message, approved, model, "
+    "budget.tokens, team.FIELD, ...; may be given several times."
+)
 Experiment = Annotated[str, typer.Argument(help="The experiment's id, a part of it, or `latest`.")]
 
 
@@ -77,9 +81,7 @@ def fork(
     experiment: Experiment,
     run: Annotated[int, typer.Argument(help="The run's number in the experiment.")],
     at: Annotated[int, typer.Option("--at", help="The step at which it forks (headcount replay shows them).")],
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="What is other there: NAME=VALUE; may be given several times.")
-    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help=SET)] = None,
     trials: Annotated[int, typer.Option(help="How many forks; more than one draw anew each.")] = 1,
     json: Json = False,
 ) -> None:
@@ -91,6 +93,9 @@ def fork(
     from traces import home
 
     parent = home.find_experiment(experiment)
-    folder = forks.prepared(forks.ForkPlan(parent.id, run, at, forks.changes_of(set_ or []), trials))
+    changes = forks.changes_of(set_ or [])
+    folder = forks.prepared(forks.ForkPlan(parent.id, run, at, changes, trials))
     progress = watched(folder, plans.read(folder), conduct, quiet=json)
+    if not json and (warning := forks.caveat(parent, changes)):
+        print(warning, file=sys.stderr)
     forking.show(folder.id, parent.id, run, progress.outcomes, json=json)

@@ -117,6 +117,7 @@ def check(plan: Plan) -> Scenario:
     if not plan.engines:
         raise InputError("--engines: give at least one engine")
     case_ids(plan, scenario)
+    _check_budget(plan)
     _check_approver(plan)
     _check_stopping(plan)
     _check_teams(plan)
@@ -127,6 +128,14 @@ def check(plan: Plan) -> Scenario:
                 raise InputError(f"team {team!r} on engine {engine!r}: {why}")
     models.resolve(plan.model, plan.api_base)
     return scenario
+
+
+def _check_budget(plan: Plan) -> None:
+    given = {f"--max-{name}": value for name, value in msgspec.structs.asdict(plan.budget).items()}
+    given |= {"--total-tokens": plan.total.tokens, "--total-cost_usd": plan.total.cost_usd}
+    for option, value in given.items():
+        if value is not None and value <= 0:
+            raise InputError(f"{option.removesuffix('_usd')}: {value:g} leaves nothing to work with: give more than 0")
 
 
 def _check_approver(plan: Plan) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from traces.kernel import Chat, Usage
 
 
 def money(dollars: float | None) -> str:
-    """Dollars with four significant digits; an unknown price is said to be unknown."""
-    return "unknown" if dollars is None else f"${dollars:.4g}"
+    """Dollars with four significant digits, or whole ones; an unknown price is said to be unknown."""
+    if dollars is None:
+        return "unknown"
+    if abs(dollars) >= 10_000:
+        return f"${dollars:,.0f}"
+    if 0 < abs(dollars) < 1e-4:
+        return f"${dollars:.{3 - math.floor(math.log10(abs(dollars)))}f}".rstrip("0")
+    return f"${dollars:.4g}"
 
 
 def count(value: float) -> str:

@@ -255,7 +255,7 @@ def test_a_run_that_broke_says_how() -> None:
         k.RunFinished("failed", "an error", "", k.Usage(), 0.0, 0, "no model"),
     ]
     result = found([k.Record(0, seq, 0.0, 0.0, event) for seq, event in enumerate(broken)])
-    assert (result.label, result.ended) == (NO_ERROR, "failed: no model")
+    assert (result.label, result.ended) == ("broke off", "failed: no model")
 
 
 def test_labels_are_named_as_in_the_paper() -> None:

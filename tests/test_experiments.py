@@ -94,6 +94,8 @@ def test_a_killed_experiment_is_interrupted_and_its_runs_are_there() -> None:
         (Plan("market_brief", cases=0), "--cases"),
         (Plan("market_brief", cases=("nope",)), "has no case 'nope'"),
         (Plan("market_brief", teams=()), "--teams"),
+        (Plan("market_brief", budget=Budget(tokens=0)), "--max-tokens: 0 leaves nothing"),
+        (Plan("market_brief", total=Budget(cost_usd=-1)), "--total-cost: -1 leaves nothing"),
         (Plan("market_brief", model="local", budget=Budget(cost_usd=1)), "price of local is unknown"),
     ],
 )

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from experiments import plan as plans
+from experiments.forks import fork
 from experiments.forks.fork import ForkPlan, changeable, prepared
 from experiments.forks.verify import verify
 from experiments.plan import Plan
@@ -203,3 +204,9 @@ def test_lineage_is_stored_and_shown(parent: ExperimentFolder) -> None:
     assert isinstance(record.event, RunStarted)
     assert record.event.run.parent is not None
     assert record.event.run.parent.changes == {"prompt": "Plan."}
+
+
+def test_other_words_for_a_simulated_model_are_said_to_be_another_draw(parent: ExperimentFolder) -> None:
+    assert "only a real model tells" in fork.caveat(parent, ["prompt"])
+    assert "only a real model tells" in fork.caveat(parent, ["budget.tokens", "instructions"])
+    assert fork.caveat(parent, ["reply", "result", "budget.tokens"]) == ""

@@ -17,3 +17,9 @@ def test_a_calls_context_is_said_as_far_as_it_is_known() -> None:
     assert words.context(Chat("a", "act", "m", 0, (), "", used)) == ""
     full = Chat("a", "act", "m", 0, (), "", used, window=4096, kv_bytes=131_072 * 1024)
     assert words.context(full) == "25.0 % of 4,096 tokens, KV cache 134 MB"
+
+
+def test_money_is_never_written_with_an_exponent() -> None:
+    written = {0.000052: "$0.000052", 0.0064131: "$0.006413", 10.349: "$10.35", 1_234_567.8: "$1,234,568", 0: "$0"}
+    assert {dollars: words.money(dollars) for dollars in written} == written
+    assert words.money(None) == "unknown"

@@ -63,7 +63,7 @@ def _verdict(row: ExperimentRow, found: Compared) -> None:
     if failed:
         st.warning(
             f"{failed:,} of {len(found.outcomes):,} runs broke off with an error and count as failures; "
-            "the table of runs below finds them (status: failed)."
+            "the table of runs below finds them (how it ended: broke off)."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -39,7 +40,7 @@ def show(row: ExperimentRow) -> None:
     boxes = st.columns(5)
     team = _box(boxes[0], "Team", [ALL, *map(table.name_of, plan.teams if plan else ())], "runs_team")
     outcome = _box(boxes[1], "Outcome", OUTCOMES, "runs_outcome")
-    status = _box(boxes[2], "Status", STATUSES, "runs_status")
+    status = _box(boxes[2], "How it ended", STATUSES, "runs_status", shared.status)
     kind = _box(boxes[3], "Kind of case", [ALL, *_kinds(str(home.home()), row.id, row.state)], "runs_kind")
     case = boxes[4].text_input("Case", key="runs_case", placeholder=ALL)
     label, _, value = kind.partition(": ")
@@ -70,7 +71,7 @@ def show(row: ExperimentRow) -> None:
                 "trial": r.trial,
                 "outcome": {True: "success", False: "failure", None: "not graded"}[r.success],
                 "score": "" if r.score is None else f"{r.score:.2f}",
-                "status": r.status,
+                "ended": shared.status(r.status),
                 "tokens": f"{r.tokens:,}",
                 "cost": words.money(r.cost_usd),
                 "latency": words.seconds(r.latency_s),
@@ -83,11 +84,11 @@ def show(row: ExperimentRow) -> None:
     )
 
 
-def _box(place: Any, label: str, options: list[str], key: str) -> str:
+def _box(place: Any, label: str, options: list[str], key: str, words: Callable[[str], str] = str) -> str:
     """A box that starts over where what it showed is not among its options."""
     if st.session_state.get(key) not in options:
         st.session_state[key] = options[0]
-    return str(place.selectbox(label, options, key=key))
+    return str(place.selectbox(label, options, key=key, format_func=words))
 
 
 @st.cache_data(show_spinner=False, max_entries=64)

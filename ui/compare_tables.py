@@ -31,7 +31,7 @@ def teams(found: Compared) -> None:
                 "latency, p95": words.seconds(s.latency_p95_s),
                 "messages / run": f"{s.messages:.1f}",
                 "out of budget": f"{s.limited:.1%}",
-                "failed": f"{s.failed:.1%}",
+                "broke off": f"{s.failed:.1%}",
             }
             for s in found.summaries
         ],

@@ -83,12 +83,18 @@ def _summary(experiment: ExperimentRow, row: RunRow) -> None:
         shared.badge(row.simulated)
         st.badge(outcome, color=colour)  # type: ignore[arg-type]
         st.caption(
-            f"run {row.run} · {row.status} · {row.tokens:,} tokens · {_escaped(words.money(row.cost_usd))} · "
+            f"run {row.run} · {shared.status(row.status)} · {row.tokens:,} tokens · {_escaped(_cost(row))} · "
             f"{words.seconds(row.latency_s)} · {row.messages:,} messages · {row.events:,} events"
         )
         if row.status == "running":
             st.button("Read on", help="The run goes on; show what has been recorded since.")
         shared.link("compare", "Compare", experiment=experiment.id)
+    if row.status == "failed" and row.error:
+        st.warning("It broke off: " + shared.plain(row.error))
+
+
+def _cost(row: RunRow) -> str:
+    return "cost unknown" if row.cost_usd is None else words.money(row.cost_usd)
 
 
 def _escaped(words: str) -> str:

@@ -16,8 +16,10 @@ from experiments.reading.steps import TITLES
 from traces import kernel as k
 from traces.kernel import NANO, Record
 from traces.prompts import prompt_at
+from ui import shared
 
 SHORT = 48
+UNITS = {"price": "tokens", "amount": "tokens", "seconds": "s"}
 
 
 def show(moment: Sequence[Record], simulated: bool) -> None:
@@ -137,14 +139,19 @@ def _calls(calls: Sequence[k.ToolCall]) -> None:
 @singledispatch
 def _body(event: Any) -> None:
     values = msgspec.to_builtins(event)
-    facts({name: value for name, value in values.items() if name != "type"})
+    facts({name.replace("_", " "): _with_unit(name, value) for name, value in values.items() if name != "type"})
+
+
+def _with_unit(name: str, value: Any) -> Any:
+    return f"{_plain(value)} {UNITS[name]}" if name in UNITS and value is not None else value
 
 
 @_body.register
 def _(event: k.RunStarted) -> None:
     run = msgspec.to_builtins(event.run)
     budget = run.pop("budget")
-    facts({**run, **{f"budget: {name}": value for name, value in budget.items()}})
+    limits = {f"budget: {name}": f"{value:,}" for name, value in budget.items() if value is not None}
+    facts({name.replace("_", " "): value for name, value in run.items()} | limits)
     text("request", event.request)
 
 
@@ -268,7 +275,7 @@ def _(event: k.RunFinished) -> None:
     usage = event.usage
     facts(
         {
-            "status": event.status,
+            "status": shared.status(event.status),
             "ended by": event.ended_by,
             "tokens": f"{usage.input_tokens:,} in, {usage.output_tokens:,} out",
             "model calls": usage.calls,

@@ -22,7 +22,7 @@ WINDOW = 100
 BEFORE = 3
 ALIGNED = 1500
 OTHERS = 500
-MARKS = {"same": "", "changed": "≠", "left": "only left", "right": "only right"}
+MARKS = {"same": "", "changed": "≠", "left": "only this run", "right": "only the other"}
 NAMES = {"case_id": "case", "ended_by": "ended by", "cost_usd": "cost", "latency_s": "time", "calls": "model calls"}
 
 
@@ -120,6 +120,8 @@ def _figure(name: str, value: Any) -> str:
         return {True: "yes", False: "no", None: "not graded"}[value]
     if name == "latency_s":
         return words.seconds(value)
+    if name == "score":
+        return f"{value:.2f}"
     return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
@@ -156,7 +158,7 @@ def _steps(found: Aligned) -> None:
         alt="The steps of both runs, side by side",
         column_config={
             "": st.column_config.TextColumn(width=40),
-            "what": st.column_config.TextColumn(width=80),
+            "what": st.column_config.TextColumn(width=110),
             "this run": st.column_config.TextColumn(width="large"),
             "the other": st.column_config.TextColumn(width="large"),
         },

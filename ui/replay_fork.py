@@ -58,6 +58,8 @@ def panel(row: RunRow, step: int) -> None:
         "Forks", 1, 1000, 1, key=f"fork-trials-{place}", help="One alone draws as this run did; many draw anew each."
     )
     changes = dict(pair for name in picked if (pair := _edited(name, offered[name], place)) is not None)
+    if warning := forks.caveat(home.find_experiment(row.experiment), picked):
+        st.info(warning)
     plan = ForkPlan(row.experiment, row.run, step, changes, int(trials))
     st.caption("The same from a terminal:")
     st.code(forks.command_line(plan), language=None, wrap_lines=True)

@@ -121,9 +121,18 @@ def table(rows: list[dict[str, Any]], caption: str = "") -> None:
     st.dataframe(told, hide_index=True, column_config=links, placeholder="", alt=caption or None)
 
 
+# A run's status in words; "failed" alone would be taken for an answer that was wrong.
+STATUS = {"limited": "out of budget", "failed": "broke off", "interrupted": "cut off"}
+
+
+def status(name: str) -> str:
+    """How a run ended, in words."""
+    return STATUS.get(name, name)
+
+
 def outcome(row: RunRow) -> str:
     """How a run came out; where it was not graded, how far it is."""
-    return {True: "success", False: "failure", None: row.status}[row.success]
+    return {True: "success", False: "failure", None: status(row.status)}[row.success]
 
 
 # --- experiments ------------------------------------------------------------------------------------------------

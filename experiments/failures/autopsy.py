@@ -29,6 +29,8 @@ Part = Literal["introduced", "passed_on", "saw", "let_through", "caught"]
 _NUMBER = re.compile(r"[-_]\d+$")
 NO_ERROR = "not found"
 """The label of a failed run in which the rules find no error that explains it."""
+ENDED = {"failed": "broke off", "limited": "out of budget"}
+"""Those of such a run that an error or a budget ended before its team was done."""
 
 
 class Link(Struct, frozen=True):
@@ -56,7 +58,9 @@ class Autopsy(Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        return self.decisive.label if self.decisive is not None else NO_ERROR
+        if self.decisive is not None:
+            return self.decisive.label
+        return ENDED.get(self.ended.partition(":")[0], NO_ERROR)
 
     def agents(self, part: Part) -> tuple[str, ...]:
         return tuple(link.agent for link in self.chain if link.part == part)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from msgspec import Struct, field, structs
 
 from agents import table
@@ -33,6 +35,7 @@ from traces.kernel import (
 from traces.prompts import prompt_at
 from traces.store import Store
 
+WORDING = {"prompt", "instructions"}
 BUDGET = {"tokens": int, "cost_usd": float, "seconds": float, "calls": int}
 
 
@@ -86,6 +89,16 @@ def changes_of(settings: list[str]) -> dict[str, str]:
         if "=" not in setting:
             raise InputError(f"--set {setting}: give NAME=VALUE")
     return {name: value for name, _, value in (setting.partition("=") for setting in settings)}
+
+
+def caveat(parent: ExperimentFolder, changes: Collection[str]) -> str:
+    """What must be known of forks with such changes, in a sentence; empty where there is nothing."""
+    if not WORDING.intersection(changes) or not models.simulated(plans.read(parent).model):
+        return ""
+    return (
+        "A simulated model takes facts and subtasks from a prompt and does not read how it is put: with other words it "
+        "draws anew, no more. Whether a prompt mends the run, only a real model tells."
+    )
 
 
 def command_line(fork: ForkPlan) -> str:

@@ -51,7 +51,7 @@ def _print_run(one: Autopsy, experiment: str) -> None:
     if one.ended:
         console.print(f"It ended before its team was done: {one.ended}", markup=False)
     if one.decisive is None:
-        console.print("The rules find no error that explains it.")
+        console.print(f"The rules find no error {'of an agent before that' if one.ended else 'that explains it'}.")
         return
     error = one.decisive
     console.print(f"Decisive: step {error.seq}, {error.agent}: {title(one.label)}", markup=False)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from agents.models.simulated.model import SimulatedModel
-from experiments.forks.verify import Verified, verify
+from experiments.forks.differing import Verified
+from experiments.forks.verify import verify
 from experiments.plan import Plan, trials
 from experiments.running import left, worker
 from experiments.running.conduct import prepare

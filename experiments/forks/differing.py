@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from experiments.reading.steps import headline
 from traces.kernel import ChatMessage, Event, Record
 from traces.past import Past
 from traces.rerecorder import Difference
 
-if TYPE_CHECKING:
-    from experiments.forks.verify import Verified
-
 AROUND = 60
+
+
+class Verified(Struct, frozen=True):
+    """A run that was done again. `step` is the first at which something else came (None: all is the same), `recorded`
+    and `now` say what, and `where` in which part of it."""
+
+    run: int
+    case: str
+    team: str
+    steps: int
+    step: int | None = None
+    recorded: str = ""
+    now: str = ""
+    where: str = ""
+
+    @property
+    def same(self) -> bool:
+        return self.step is None
 
 
 def explained(same: Verified, difference: Difference, past: Past) -> Verified:

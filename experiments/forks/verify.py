@@ -7,13 +7,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from msgspec import Struct
-
 from agents.models import catalog
 from agents.models import table as models
 from agents.models.model import Card, Reply, Request
 from experiments import plan as plans
-from experiments.forks import differing
+from experiments.forks.differing import Verified, explained
 from experiments.running import forked
 from experiments.running.rerun import Start
 from experiments.running.trial import Bench, first_of, run_trial
@@ -24,24 +22,6 @@ from traces.home import ExperimentFolder
 from traces.kernel import Chat, Record
 from traces.past import Past
 from traces.rerecorder import Difference, Rerecorder
-
-
-class Verified(Struct, frozen=True):
-    """A run that was done again. `step` is the first at which something else came (None: all is the same), `recorded`
-    and `now` say what, and `where` in which part of it."""
-
-    run: int
-    case: str
-    team: str
-    steps: int
-    step: int | None = None
-    recorded: str = ""
-    now: str = ""
-    where: str = ""
-
-    @property
-    def same(self) -> bool:
-        return self.step is None
 
 
 def verify(folder: ExperimentFolder, run: int | None = None) -> Iterator[Verified]:
@@ -67,7 +47,7 @@ def _verified(folder: ExperimentFolder, run: Committed, trial: plans.Trial, benc
     same = Verified(run.number, trial.case, bench.teams[trial.team].name, len(records))
     if difference is None or (difference.recorded is None and run.outcome is None):
         return same  # what was cut off while it ran may go on
-    return differing.explained(same, difference, past)
+    return explained(same, difference, past)
 
 
 def difference_of(trial: plans.Trial, bench: Bench, start: Start) -> tuple[Difference | None, Past]:

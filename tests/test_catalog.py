@@ -14,12 +14,16 @@ import pytest
 from agents.models import catalog, table
 from agents.models.model import Price, Reply, Request
 from agents.models.places import Limits, Places
+from experiments.forks.fork import ForkPlan, prepared
+from experiments.forks.verify import verify
 from experiments.plan import Plan
 from experiments.running.conduct import conduct, prepare
 from tests.standin import Fault, Good, Standin, call, text
+from tests.trials import conducted
 from traces.clock import run
 from traces.errors import HeadcountError, ModelError, ScenarioError
-from traces.kernel import Chat, ChatMessage, Noted
+from traces.home import ExperimentFolder
+from traces.kernel import Chat, ChatMessage, Event, Noted, RunFinished
 from traces.store import Store
 
 
@@ -117,6 +121,36 @@ def test_what_fails_for_good_goes_to_the_fallback_as_an_event(write) -> None:  #
     assert any(isinstance(e, Noted) and e.kind == "fallback" and "second takes the call" in e.text for e in events)
     assert {e.model for e in events if isinstance(e, Chat) and not e.error} == {"second"}
     assert all("refused the key" in e.error for e in events if isinstance(e, Chat) and e.model == "first")
+
+
+def test_another_model_in_a_fork_brings_its_own_fallbacks_and_leaves_the_old_ones(write) -> None:  # type: ignore[no-untyped-def]
+    with Standin([Fault(401, "no")]) as bad, Standin() as good, Standin() as other:
+        write(f"""
+            models:
+              first: {{litellm: openai/standin, servers: [{bad.url}], fallbacks: [second]}}
+              second: {{litellm: openai/standin, servers: [{good.url}]}}
+              third: {{litellm: openai/standin, servers: [{bad.url}], fallbacks: [fourth]}}
+              fourth: {{litellm: openai/standin, servers: [{other.url}]}}
+              alone: {{litellm: openai/standin, servers: [{bad.url}]}}
+        """)
+        parent = prepare(Plan("market_brief", ("pipeline",), model="first", cases=1, trials=1))
+        past, asked = _events(parent), len(good.requests)
+        (*_, step) = (seq for seq, event in enumerate(past) if isinstance(event, Chat) and event.model == "first")
+        forks = [prepared(ForkPlan(parent.id, 0, step, {"model": name})) for name in ("third", "alone")]
+        third, alone = map(_events, forks)
+        assert len(good.requests) == asked
+    ends = [events[-1] for events in (third, alone)]
+    assert [end.status for end in ends if isinstance(end, RunFinished)] == ["completed", "failed"]
+    assert third[1:step] == alone[1:step] == past[1:step]
+    assert {e.model for e in third[step:] if isinstance(e, Chat)} == {"third", "fourth"}
+    assert [e.text.partition(" failed")[0] for e in third[step:] if isinstance(e, Noted)] == ["third"]
+    assert {e.model for e in alone[step:] if isinstance(e, Chat)} == {"alone"}
+    assert all(one.same for fork in forks for one in verify(fork))
+
+
+def _events(folder: ExperimentFolder) -> list[Event]:
+    """Of its run, which is done now."""
+    return [record.event for record in conducted(folder)[0]]
 
 
 def test_a_streamed_reply_is_whole_and_its_first_token_timed(write) -> None:  # type: ignore[no-untyped-def]

@@ -8,30 +8,18 @@ import sys
 
 import pytest
 
-from experiments import plan as plans
 from experiments.forks import fork
 from experiments.forks.fork import ForkPlan, changeable, prepared
 from experiments.forks.verify import verify
 from experiments.plan import Plan
-from experiments.running import forked, left, worker
 from experiments.running.conduct import prepare
-from experiments.running.trial import Bench
+from tests.trials import conducted
 from traces.committed import committed
 from traces.errors import InputError
 from traces.home import ExperimentFolder
-from traces.journal import Journal
 from traces.kernel import ApprovalDecided, Chat, LimitHit, MessageSent, Record, RunStarted, ToolExecuted
 from traces.prompts import prompt_at
 from traces.store import Store
-
-
-def _conduct(folder: ExperimentFolder) -> list[list[Record]]:
-    """Do what is left of an experiment, in this process; the records of its runs."""
-    plan = plans.read(folder)
-    todo, begun = left.left(plans.trials(plan, Bench(plan).scenario), folder)
-    with Journal(folder.journal_file()) as journal:
-        worker.do(plan, todo, folder.path, journal, lambda done: None, forked.starts(plan, folder, todo, begun))
-    return [run.records for run in committed(folder.journals())]
 
 
 @pytest.fixture
@@ -39,7 +27,7 @@ def parent() -> ExperimentFolder:
     folder = prepare(
         Plan("billing_support", ("supervisor",), model="sim:small", cases=("first_month",), trials=1, seed=3)
     )
-    _conduct(folder)
+    conducted(folder)
     return folder
 
 
@@ -56,7 +44,7 @@ def _first(records: list[Record], kind: type, last: bool = False) -> int:
 def _fork(parent: ExperimentFolder, step: int, **changes: str) -> list[Record]:
     named = {name.replace("__", "."): value for name, value in changes.items()}
     folder = prepared(ForkPlan(parent.id, 0, step, named))
-    (records,) = _conduct(folder)
+    (records,) = conducted(folder)
     old = _records(parent)
     assert _events(records)[1:step] == _events(old)[1:step]
     assert [one for one in verify(folder) if not one.same] == []
@@ -79,7 +67,7 @@ def test_a_fork_without_a_change_comes_to_its_parents_end(parent: ExperimentFold
 
 def test_the_same_fork_is_the_same_run_and_many_forks_differ(parent: ExperimentFolder) -> None:
     step = _first(_records(parent), Chat)
-    many = [_conduct(prepared(ForkPlan(parent.id, 0, step, {}, trials=4))) for _ in range(2)]
+    many = [conducted(prepared(ForkPlan(parent.id, 0, step, {}, trials=4))) for _ in range(2)]
     assert [_events(run)[1:] for run in many[0]] == [_events(run)[1:] for run in many[1]]
     assert len({repr(_events(run)[1:]) for run in many[0]}) > 1
 
@@ -106,7 +94,7 @@ def test_a_reply_a_result_and_a_message_can_be_changed(parent: ExperimentFolder)
 
 def test_a_debater_acts_on_what_it_was_told_and_not_on_what_was_thought() -> None:
     folder = prepare(Plan("billing_support", ("debate",), model="sim:small", cases=("first_month",), trials=1, seed=3))
-    (old,) = _conduct(folder)
+    (old,) = conducted(folder)
     agreed = next(r for r in old if isinstance(r.event, MessageSent) and r.event.message.kind == "agrees")
     told = _fork(folder, agreed.seq, message="* amount: 611.61 is wrong")
     heard = next(r.event for r in told if r.seq > agreed.seq and isinstance(r.event, Chat) and r.event.purpose == "act")
@@ -170,11 +158,11 @@ def test_what_can_be_changed_is_told(parent: ExperimentFolder) -> None:
 def test_a_fork_that_was_cut_off_is_resumed(parent: ExperimentFolder) -> None:
     step = _first(_records(parent), ToolExecuted)
     folder = prepared(ForkPlan(parent.id, 0, step, {"result": "0 rows"}))
-    (whole,) = _conduct(folder)
+    (whole,) = conducted(folder)
     lines = folder.journal_file().read_bytes().splitlines(keepends=True)
     for cut in (1, step - 1, step, step + 1, step + 4, len(lines) - 1):
         folder.journal_file().write_bytes(b"".join(lines[:cut]))
-        (again,) = _conduct(folder)
+        (again,) = conducted(folder)
         assert _events(again) == _events(whole)
 
 

@@ -7,9 +7,13 @@ from pathlib import Path
 from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
+from experiments.running import forked, left, worker
 from experiments.running.trial import Bench, run_trial
 from traces.clock import run
-from traces.kernel import Chat, Event
+from traces.committed import committed
+from traces.home import ExperimentFolder
+from traces.journal import Journal
+from traces.kernel import Chat, Event, Record
 from traces.recorder import Recorder
 
 Done = tuple[Outcome, Recorder]
@@ -24,6 +28,15 @@ def do(plan: Plan) -> list[Done]:
 async def _one(trial: plans.Trial, bench: Bench) -> Done:
     recorder = Recorder(trial.run, keep=True)
     return await run_trial(trial, bench, recorder), recorder
+
+
+def conducted(folder: ExperimentFolder) -> list[list[Record]]:
+    """Do what is left of an experiment, in this process; the records of its runs."""
+    plan = plans.read(folder)
+    todo, begun = left.left(plans.trials(plan, Bench(plan).scenario), folder)
+    with Journal(folder.journal_file()) as journal:
+        worker.do(plan, todo, folder.path, journal, lambda done: None, forked.starts(plan, folder, todo, begun))
+    return [run.records for run in committed(folder.journals())]
 
 
 def events(recorder: Recorder) -> list[Event]:

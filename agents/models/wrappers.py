@@ -176,10 +176,17 @@ class Cached:
 
 
 class WithFallback:
-    """Goes on with another model where a call has failed for good; the failed call is in the trace as well."""
+    """Goes on with another model where a call has failed for good, as long as that `holds`; the failed call is in the
+    trace as well."""
 
-    def __init__(self, model: Model, other: Model, record: Callable[[Event], object]) -> None:
-        self._model, self._other, self._record = model, other, record
+    def __init__(
+        self,
+        model: Model,
+        other: Model,
+        record: Callable[[Event], object],
+        holds: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._model, self._other, self._record, self._holds = model, other, record, holds
 
     @property
     def card(self) -> Card:
@@ -191,6 +198,8 @@ class WithFallback:
         except MalformedOutput:
             raise
         except ModelError as error:
+            if not self._holds():
+                raise
             name = self._other.card.name
             self._record(Noted(request.agent, "fallback", f"{self.card.name} failed ({error}); {name} takes the call"))
             return await self._other.chat(request)

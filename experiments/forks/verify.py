@@ -108,7 +108,10 @@ def _give_cards(bench: Bench, records: Sequence[Record]) -> None:
         return
     plan = bench.plan
     bench.model_for = _card_for(plan.model, plan.api_base, records)
-    for name in {name for team in bench.teams.values() for name in plans.models_of(team.settings)}:
+    other = forked.model(plan)
+    named = {name for team in bench.teams.values() for name in plans.models_of(team.settings)}
+    named |= {*models.fallbacks(plan.model), *([other, *models.fallbacks(other)] if other else ())}
+    for name in named:
         bench.others[name] = _card_for(name, None, records)
 
 

@@ -25,6 +25,11 @@ def replaces(fork: Lineage) -> bool:
     return bool(REPLACING & fork.changes.keys())
 
 
+def model(plan: Plan) -> str | None:
+    """The model that a fork has in the place of its parent's; None where it has the same."""
+    return plan.fork.changes.get("model") if plan.fork is not None else None
+
+
 def shared(fork: Lineage) -> int:
     """How many of its first events a fork has from its past: up to the step, and what was put in place of that."""
     return fork.step + replaces(fork)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -237,17 +237,27 @@ class _Minds:
     def model(self, name: str | None) -> Model:
         if name not in self.made:
             wrapped = self._wrapped(name)
-            others = models.fallbacks(name or self.bench.plan.model)
-            for other in (*others, self.inside.fallback):
-                if other is not None:
-                    wrapped = WithFallback(wrapped, self._wrapped(other), self.recorder.record)
+            for other, holds in self._fallbacks(name):
+                wrapped = WithFallback(wrapped, self._wrapped(other), self.recorder.record, holds)
             self.made[name] = wrapped
         return self.made[name]
 
+    def _fallbacks(self, name: str | None) -> Iterator[tuple[str, Callable[[], bool]]]:
+        """The models that take a call that has failed for good, each with when it does: another model in the place of
+        the experiment's has its own, from where a fork parts."""
+        own = models.fallbacks(name or self.bench.plan.model)
+        changed = forked.model(self.bench.plan) if name is None else None
+        if changed is None:
+            yield from ((other, _always) for other in own)
+        else:
+            yield from ((other, self._in_past) for other in own)
+            yield from ((other, lambda: not self._in_past()) for other in models.fallbacks(changed))
+        if self.inside.fallback is not None:
+            yield self.inside.fallback, _always
+
     def _wrapped(self, name: str | None) -> Model:
         bare = self._bare(name)
-        fork = self.bench.plan.fork
-        other = fork.changes.get("model") if fork is not None and name is None else None
+        other = forked.model(self.bench.plan) if name is None else None
         model: Model = Fitting(bare if other is None else self._bare(other))
         if models.keeps_replies(other or name or self.bench.plan.model):
             model = Cached(model, self.recorder.record, self._on_disk())
@@ -273,6 +283,10 @@ class _Minds:
     def _on_disk(self) -> KeptReplies:
         trial = f"{self.case.id}/{self.bench.plan.seed}/{self.trial.trial}"
         return KeptReplies(home.home() / "cache" / "replies.sqlite", trial)
+
+
+def _always() -> bool:
+    return True
 
 
 def _remember(trial: Trial, work: Workspace) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
+from marketplace.bus import Bus
+from traces.kernel import Event, Noted
 from traces.past import ASK_PERSON, Past
-
-if TYPE_CHECKING:
-    from agents.workspace import Workspace
 
 QUESTION = "{question}\n(A question from {asker}. Answer from what you know, without doing anything new.)"
 
@@ -62,12 +61,12 @@ class Recalled:
         return await self._person.answer(agent, question)
 
 
-def ask_colleague(work: Workspace, agent: str, colleagues: Iterable[str]) -> Action:
+def ask_colleague(bus: Bus, agent: str, colleagues: Iterable[str]) -> Action:
     """Ask another agent directly, over the bus."""
 
     async def do(arguments: dict[str, Any]) -> tuple[str, bool]:
         text = QUESTION.format(question=arguments["question"], asker=agent)
-        reply = await work.bus.ask(agent, arguments["colleague"], text, kind="question", trusted=False)
+        reply = await bus.ask(agent, arguments["colleague"], text, kind="question", trusted=False)
         return reply.content, reply.trusted
 
     names = [name for name in colleagues if name != agent]
@@ -79,12 +78,12 @@ def ask_colleague(work: Workspace, agent: str, colleagues: Iterable[str]) -> Act
     )
 
 
-def ask_person(work: Workspace, agent: str) -> Action:
+def ask_person(person: Person, record: Callable[[Event], object], agent: str) -> Action:
     """Ask a person: what only they can decide, or what cannot be found out here."""
 
     async def do(arguments: dict[str, Any]) -> tuple[str, bool]:
-        text, who = await work.person.answer(agent, arguments["question"])
-        work.note(agent, "escalated", f"asked a person ({who}): {arguments['question']}")
+        text, who = await person.answer(agent, arguments["question"])
+        record(Noted(agent, "escalated", f"asked a person ({who}): {arguments['question']}"))
         return text, True
 
     return Action(

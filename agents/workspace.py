@@ -85,7 +85,7 @@ class Workspace:
             sums_up=inside.memory == "summary",
         )
         if inside.escalate:
-            agent.actions["ask_person"] = actions.ask_person(self, name)
+            agent.actions["ask_person"] = actions.ask_person(self.person, self.record, name)
         agent.messages.append(ChatMessage("system", roles.instructions(found, name, self.scenario)))
         agent.hear(self.request, trusted=False)
         self._recall(agent)

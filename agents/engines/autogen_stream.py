@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import (
@@ -15,10 +15,8 @@ from autogen_agentchat.messages import (
     ToolCallRequestEvent,
 )
 
+from agents.engines.autogen_floor import Floor
 from traces.kernel import ToolCall
-
-if TYPE_CHECKING:
-    from agents.engines.autogen_teams import Floor
 
 MANAGER = "chat manager"
 CHAT = "chat"

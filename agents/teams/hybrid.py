@@ -11,6 +11,6 @@ async def hybrid(work: Workspace) -> str:
     """A supervisor, and direct messages between its workers."""
     async with on_the_job(work) as (boss, workers, reviewer):
         for worker in workers:
-            action = actions.ask_colleague(work, worker.name, [w.name for w in workers])
+            action = actions.ask_colleague(work.bus, worker.name, [w.name for w in workers])
             worker.actions[action.name] = action
         return await lead(work, boss, workers, reviewer, direct=True)

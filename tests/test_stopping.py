@@ -130,7 +130,7 @@ def test_one_that_is_not_decided_does_all_its_runs() -> None:
 def test_the_order_changes_nothing_in_what_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan("market_brief", ("solo", "market"), trials=2, cases=3, on="here", workers=1)
     _, drawn = _conducted(plan)
-    monkeypatch.setattr("experiments.running.executors.in_order", lambda plan, trials: list(reversed(trials)))
+    monkeypatch.setattr("experiments.running.threads.in_order", lambda plan, trials: list(reversed(trials)))
     _, reverse = _conducted(plan)
     assert drawn.digest == reverse.digest
     assert [o.run for o in drawn.outcomes] != [o.run for o in reverse.outcomes]

@@ -22,10 +22,10 @@ from experiments import plan as plans
 from experiments.plan import Plan, Trial
 from experiments.running import executors_ray, left
 from experiments.running.conduct import Progress, Stopped, conduct, moved, prepare
-from experiments.running.executors import WorkerLost
 from experiments.running.executors_ray import Job
 from experiments.running.resume import resume
 from experiments.running.worker import Done
+from experiments.running.workers import WorkerLost
 from tasks.scenario import SHIPPED
 from tests.cli import said
 from tests.killing import Killing

@@ -24,10 +24,11 @@ from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.running import left
-from experiments.running.executors import Executor, Worker, WorkerKilled, executor
 from experiments.running.executors import check as check_place
+from experiments.running.executors import executor
 from experiments.running.stopping import EarlyStop
 from experiments.running.worker import Done
+from experiments.running.workers import Executor, Worker, WorkerKilled
 from tasks import scenario as scenarios
 from tasks.scenario import SHIPPED, Scenario
 from traces import home

@@ -28,9 +28,10 @@ from experiments import plan as plans
 from experiments.order import in_order
 from experiments.plan import Plan, Trial
 from experiments.running import left
-from experiments.running.executors import Share, Worker, WorkerKilled, WorkerLost
 from experiments.running.rerun import Start
+from experiments.running.threads import Share
 from experiments.running.worker import Done, journal_for
+from experiments.running.workers import Worker, WorkerKilled, WorkerLost
 from tasks import scenario as scenarios
 from traces.committed import Committed
 from traces.errors import HeadcountError, Unavailable

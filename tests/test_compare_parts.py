@@ -177,12 +177,12 @@ LAYERS = [
     "data",
     "architecture",
     "alignment",
-    "adaptation",
+    "prompts and adaptation",
     "knowledge and tools",
     "workflow",
     "agent",
     "team",
-    "observability and safety",
+    "tracing, evals and safety",
     "product",
 ]
 
@@ -198,6 +198,10 @@ def test_the_layers_tell_what_the_trace_holds_and_leave_unknown_what_it_does_not
     assert found["architecture"].happened["tokens in"] == f"{words.count(tokens)} tokens"
     assert found["architecture"].happened["parameters"] == "unknown"
     assert found["data"].happened["knowledge cutoff"] == "unknown"
+    assert "different" in found["prompts and adaptation"].happened["instructions"]
+    told = found["prompts and adaptation"].steps[0]
+    assert store.events(experiment, told.run)[told.seq].event.added[0].role == "system"  # type: ignore[union-attr]
+    assert found["tracing, evals and safety"].happened["runs graded"] == words.count(len(rows))
     step = found["team"].steps[0]
     assert isinstance(store.events(experiment, step.run)[step.seq].event, MessageSent)
 

@@ -32,6 +32,8 @@ class Facts(Struct, frozen=True):
 
 _USAGE = "body->>'$.usage."
 
+_FIRST = "body->>'$.added[0]."
+
 QUERIES = {
     "calls": f"""
         SELECT count(*) AS calls, sum(tokens) AS tokens, sum(({_USAGE}input_tokens')::BIGINT) AS input,
@@ -48,6 +50,10 @@ QUERIES = {
         SELECT body->>'$.purpose' AS purpose, count(*) AS calls, sum(tokens) AS tokens,
             CASE WHEN count(*) = count(cost_nano_usd) THEN sum(cost_nano_usd) / 1e9 END AS cost
         FROM events WHERE type = 'chat' AND {where} GROUP BY ALL ORDER BY tokens DESC""",
+    "instructions": f"""
+        SELECT count(DISTINCT {_FIRST}content') AS different, min(length({_FIRST}content')) AS shortest,
+            max(length({_FIRST}content')) AS longest
+        FROM events WHERE type = 'chat' AND {_FIRST}role' = 'system' AND {{where}}""",
     "servers": """
         SELECT coalesce(body->>'$.server', '') AS server, body->>'$.model' AS model, count(*) AS calls
         FROM events WHERE type = 'chat' AND {where} GROUP BY ALL ORDER BY calls DESC""",
@@ -80,7 +86,8 @@ QUERIES = {
         SELECT body->>'$.kind' AS kind, count(*) AS times
         FROM events WHERE type = 'limit' AND {where} GROUP BY ALL ORDER BY times DESC""",
     "runs": """
-        SELECT count(*) AS runs, count(*) FILTER (success) AS won, avg(score) AS score, avg(latency_s) AS latency,
+        SELECT count(*) AS runs, count(*) FILTER (success) AS won, count(success) AS graded,
+            avg(score) AS score, avg(latency_s) AS latency,
             sum(messages) AS messages, sum(calls) AS calls, sum(events) AS events,
             count(*) FILTER (status = 'limited') AS limited, count(*) FILTER (status = 'failed') AS failed,
             CASE WHEN count(*) = count(cost_nano_usd) THEN sum(cost_nano_usd) / 1e9 END AS cost
@@ -92,6 +99,7 @@ STEPS = {
     "hardware": [("the slowest model call", "type = 'chat'", "(body->>'$.usage.latency_s')::DOUBLE DESC")],
     "architecture": [("the model call with the most tokens", "type = 'chat'", "tokens DESC")],
     "alignment": [("a reply that could not be read", "type = 'output_rejected'", "run")],
+    "prompts and adaptation": [("an agent's instructions", f"type = 'chat' AND {_FIRST}role' = 'system'", "run")],
     "knowledge and tools": [
         ("a tool call that failed", "type = 'execute_tool' AND NOT (body->>'$.ok')::BOOLEAN", "run"),
         ("a search", "type = 'execute_tool' AND json_array_length(body, '$.chunks') > 0", "run"),
@@ -102,7 +110,7 @@ STEPS = {
     ],
     "agent": [("a self-check", "type = 'chat' AND body->>'$.purpose' = 'check'", "run")],
     "team": [("a message", "type = 'message'", "run"), ("an award", "type = 'award'", "run")],
-    "observability and safety": [
+    "tracing, evals and safety": [
         ("an outside effect that was refused", "type = 'approval' AND NOT (body->>'$.approved')::BOOLEAN", "run"),
         ("an outside effect that was allowed", "type = 'approval' AND (body->>'$.approved')::BOOLEAN", "run"),
         ("a labelled error", "type = 'chat' AND body->>'$.fault.mode' IS NOT NULL", "run"),

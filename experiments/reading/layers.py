@@ -3,6 +3,7 @@ there. All of it is from the trace, the scenario and the model's card; what none
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -122,11 +123,11 @@ def _hardware(stack: Stack) -> dict[str, str]:
         "servers": ", ".join(
             f"{r['server']} ({r['calls']:,} calls)" for r in stack.facts.rows["servers"] if r["server"]
         )
-        or UNKNOWN,
+        or ("none: simulated" if stack.simulated else UNKNOWN),
         "time in model calls": words.seconds(latency) if calls.get("calls") else UNKNOWN,
         "waiting for a place": f"{words.seconds(calls['queue'])} ({_share(calls['queue'], latency)})"
         if calls.get("queue")
-        else UNKNOWN,
+        else ("none" if stack.simulated else UNKNOWN),
         "to the first token, mean": f"{calls['first_token'] / timed:.2f} s" if timed else UNKNOWN,
         "writing speed": f"{calls['output'] / writing:,.0f} tokens/s" if timed and writing > 0 else UNKNOWN,
         "largest KV cache": f"{calls['kv_bytes'] / 1e6:,.0f} MB" if calls.get("kv_bytes") else UNKNOWN,
@@ -146,7 +147,7 @@ def _data(stack: Stack) -> dict[str, str]:
     return {
         "trained on": f"{words.count(card.training_tokens)} tokens" if card and card.training_tokens else UNKNOWN,
         "knowledge cutoff": _card(stack, "cutoff"),
-        "data stays": _card(stack, "residency"),
+        "data stays": "on this machine" if stack.simulated else _card(stack, "residency"),
         "documents that it was given": _documents(stack),
     }
 
@@ -187,11 +188,33 @@ def _alignment(stack: Stack) -> dict[str, str]:
 
 def _adaptation(stack: Stack) -> dict[str, str]:
     return {
+        "instructions": _instructions(stack),
+        "roles with guidance of their own": _guided(stack),
         "adapter of": _card(stack, "adapter_of") if stack.card and stack.card.adapter_of else "none known",
         "tier": stack.card.tier if stack.card else "",
         "went on with a fallback": _times(_noted(stack, "fallback")),
         "answered from the cache": f"{_noted(stack, 'cache_hit'):,} calls",
     }
+
+
+def _instructions(stack: Stack) -> str:
+    found = stack.facts.one("instructions")
+    if not found.get("different"):
+        return "none"
+    return f"{found['different']:,} different, {found['shortest']:,} to {found['longest']:,} characters"
+
+
+def _guided(stack: Stack) -> str:
+    if stack.scenario is None:
+        return UNKNOWN
+    return ", ".join(name for name, role in stack.scenario.file.roles.items() if role.guidance) or "none"
+
+
+def _graders(stack: Stack) -> str:
+    if stack.scenario is None:
+        return UNKNOWN
+    used = Counter(check.grader for case in stack.scenario.cases for check in case.expect)
+    return ", ".join(f"{name} {count:,}" for name, count in used.most_common())
 
 
 def _tools(stack: Stack) -> dict[str, str]:
@@ -260,6 +283,8 @@ def _safety(stack: Stack) -> dict[str, str]:
     sent, untrusted = (sum(int(r[name]) for r in messages) for name in ("messages", "untrusted"))
     approvals = stack.facts.rows["approvals"]
     return {
+        "runs graded": _number(stack.runs.get("graded")),
+        "checks of all cases": _graders(stack),
         "events recorded": _number(stack.runs.get("events")),
         "messages with text from outside": f"{untrusted:,} of {sent:,}" if sent else "no messages",
         "outside effects decided": "; ".join(
@@ -350,11 +375,16 @@ _LAYERS: list[tuple[str, str, Told, Callable[[Stack], str], list[str]]] = [
         ],
     ),
     (
-        "adaptation",
-        "Whether the model was changed for this job",
+        "prompts and adaptation",
+        "What the model was told to be, and whether it was changed for this job",
         _adaptation,
-        _unknown,
+        lambda stack: (
+            "instructions are in every call, so in the tokens in (architecture); fine-tuning is paid by whoever did it"
+        ),
         [
+            "What instructions say is `goal`, `answer_style` and each role's `guidance` in scenario.yaml.",
+            "Replay, “Fork from here”, Instructions: other words in one run of a real model (a simulated one does not "
+            "read how it is told).",
             "An adapter (LoRA) has its own name in models.yaml, with `adapter_of`.",
             "`headcount calibrate` makes a simulated model like a real one from its runs.",
         ],
@@ -401,11 +431,12 @@ _LAYERS: list[tuple[str, str, Told, Callable[[Stack], str], list[str]]] = [
         ],
     ),
     (
-        "observability and safety",
-        "What was recorded, what text was trusted, which effects were allowed",
+        "tracing, evals and safety",
+        "What was recorded and graded, what text was trusted, which effects were allowed",
         _safety,
-        lambda stack: "no tokens: recording, marks and gate are code",
+        lambda stack: "no tokens: recording, graders, marks and gate are code",
         [
+            "What a right answer is: `expect` of each case, and graders of your own in grader.py (docs/scenarios.md).",
             "`policies` in scenario.yaml decide on outside effects; `--approver person` asks a person for the rest.",
         ],
     ),

@@ -229,3 +229,15 @@ def test_a_part_that_fails_says_so_in_a_sentence(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize("name", ["home", "live", "compare", "replay", "layers", "market"])
 def test_an_empty_data_folder_says_what_to_do(name: str) -> None:
     assert "No experiment here yet" in said(opened(name))
+
+
+def test_a_job_of_ones_own_is_offered_again(tmp_path: Path) -> None:
+    kept, elsewhere = home.home() / "scenarios" / "mine", tmp_path / "other"
+    for folder in (kept, elsewhere):
+        shutil.copytree(scenarios.SHIPPED / "market_brief", folder)
+    prepare(Plan(str(elsewhere), ("solo",), trials=1))
+    offered = opened("launch").selectbox(key="scenario_picked").options
+    assert any(name.startswith("mine (yours, ") for name in offered)
+    assert any(name.startswith("other (yours, ") for name in offered)
+    shutil.rmtree(elsewhere)
+    assert not any(name.startswith("other") for name in opened("launch").selectbox(key="scenario_picked").options)

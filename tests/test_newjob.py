@@ -73,6 +73,10 @@ def test_what_is_there_is_not_written_over(given_files: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        (
+            "frage,antwort\nWhy?,No.\n",
+            r"q\.csv:1: needs the columns `question` and `answer`; it has `frage`, `antwort`",
+        ),
         ("question,answer\nWhy?,\n", r"q\.csv:2: needs a `question` and an `answer`"),
         ("question,answer,difficulty\nWhy?,So.,tricky\n", r"q\.csv:2: difficulty: 'tricky' should be one of easy"),
     ],

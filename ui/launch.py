@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from agents import table
@@ -13,12 +15,14 @@ from experiments.running import launch as launcher
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from tools import approvals
+from traces import home
 from traces.errors import HeadcountError
 from traces.kernel import Budget
 from ui import launch_about, launch_expected, preferences, shared
 
 OWN = "a folder of mine"
 OTHER = "another model"
+EMPTY = "Empty: what the scenario says. A run that has used it up hands in the best answer that it has."
 APPROVERS: dict[Approver, str] = {
     "simulated": "the scenario's simulated approver",
     "person": "a person, on the page Approvals",
@@ -50,7 +54,7 @@ def _form() -> tuple[Plan, Scenario | None]:
     model, api_base = _model(preferred)
     card = _card(model, api_base)
     st.header("4 · How often, and with what budget", anchor=False)
-    trials, cases, seed = _size(preferred)
+    trials, cases, seed = _size(preferred, scenario)
     budget = _budget(preferred, scenario, card)
     st.header("5 · Who approves", anchor=False)
     approver, wait_s = _approver(models.simulated(model))
@@ -71,10 +75,10 @@ def _form() -> tuple[Plan, Scenario | None]:
 
 
 def _scenario() -> tuple[str, Scenario | None]:
-    names = [*scenarios.shipped(), OWN]
+    names = [*scenarios.shipped(), *kept(), OWN]
     asked = st.query_params.get("scenario", "")
     start = names.index(asked) if asked in names else (names.index(OWN) if asked else 0)
-    picked = st.selectbox("Scenario", names, index=start, key="scenario_picked")
+    picked = st.selectbox("Scenario", names, index=start, key="scenario_picked", format_func=_called)
     if picked == OWN:
         folder = st.text_input(
             "Path of the scenario's folder", "" if asked in names else asked, placeholder="/home/me/my_scenario"
@@ -88,6 +92,17 @@ def _scenario() -> tuple[str, Scenario | None]:
     except HeadcountError as error:
         st.error(shared.plain(str(error)))
         return str(picked), None
+
+
+def kept() -> list[str]:
+    """Folders of scenarios of the reader's own: those in the data folder, and those that experiments here were of."""
+    used = (row.plan.get("plan", {}).get("scenario", "") for row in shared.store().experiments())
+    found = [*sorted((home.home() / "scenarios").glob("*")), *(Path(name) for name in used if Path(name).is_absolute())]
+    return list(dict.fromkeys(str(folder) for folder in found if (folder / "scenario.yaml").is_file()))
+
+
+def _called(scenario: str) -> str:
+    return f"{Path(scenario).name} (yours, in {Path(scenario).parent})" if Path(scenario).is_absolute() else scenario
 
 
 def _teams() -> tuple[list[str], list[str]]:
@@ -158,26 +173,29 @@ def _card(model: str, api_base: str | None) -> Card | None:
     return card
 
 
-def _size(preferred: preferences.Preferences) -> tuple[int, int | None, int]:
+def _size(preferred: preferences.Preferences, scenario: Scenario | None) -> tuple[int, int | None, int]:
     first, second, third = st.columns(3)
+    every = f"all {len(scenario.cases)}" if scenario else "all"
     trials = first.number_input("Trials of each case", 1, 10_000, preferred.trials, help="Each with another seed.")
-    cases = second.number_input("Cases", 0, 10_000, 0, help="The first so many; 0 is all.")
+    cases = second.number_input("Cases", 1, 10_000, None, placeholder=every, help="The first so many; empty is all.")
     seed = third.number_input("Seed", 0, 2**31, 1, help="Equal seeds give equal simulated runs.")
-    return int(trials), int(cases) or None, int(seed)
+    return int(trials), int(cases) if cases else None, int(seed)
 
 
 def _budget(preferred: preferences.Preferences, scenario: Scenario | None, card: Card | None) -> Budget:
     own = scenario.file.budget if scenario else None
     first, second = st.columns(2)
-    said = f"The scenario has {own.tokens:,}" if own and own.tokens else "The scenario has no limit"
-    tokens = first.number_input("Tokens per run", 0, 10_000_000, preferred.tokens or 0, 1000, help=f"0: {said}.")
-    said = f"The scenario has ${own.cost_usd:g}" if own and own.cost_usd else "The scenario has no limit"
+    said = f"{own.tokens:,}, the scenario's" if own and own.tokens else "no limit"
+    tokens = first.number_input(
+        "Tokens per run", 1, 10_000_000, preferred.tokens or None, 1000, placeholder=said, help=EMPTY
+    )
+    said = f"{own.cost_usd:g}, the scenario's" if own and own.cost_usd else "no limit"
     dollars = second.number_input(
-        "Dollars per run", 0.0, 1000.0, preferred.cost_usd or 0.0, 0.01, format="%.4f", help=f"0: {said}."
+        "Dollars per run", 0.0001, 1000.0, preferred.cost_usd or None, 0.01, "%.4f", placeholder=said, help=EMPTY
     )
     if dollars and card is not None and not card.price.known:
         second.error("The price of this model is unknown, so a dollar budget cannot be held. Give tokens.")
-    return Budget(tokens=int(tokens) or None, cost_usd=float(dollars) or None)
+    return Budget(tokens=int(tokens) if tokens else None, cost_usd=float(dollars) if dollars else None)
 
 
 def _approver(simulated: bool) -> tuple[Approver, float]:

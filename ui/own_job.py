@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from traces import home
 from traces.errors import HeadcountError, InputError
 from ui import shared
 
-COLUMNS = ["question", "answer", "must say", "difficulty"]
+COLUMNS = ["question", "answer", "must say", "support", "difficulty"]
 
 
 class _Given(NamedTuple):
@@ -48,10 +49,18 @@ def page() -> None:
     given = _Given(title, goal, files, tables, _questions(), _tools(bool(files), bool(tables)))
     st.header("5 · Where to keep it", anchor=False)
     folder = st.text_input(
-        "Where to keep it", str(Path.cwd() / "my_job"), key="folder", help="A folder that does not exist yet."
+        "Where to keep it",
+        str(_free(home.home() / "scenarios")),
+        key="folder",
+        help="A folder that does not exist yet.",
     )
     if st.button("Make the scenario", type="primary"):
         _make(given, Path(folder).expanduser())
+
+
+def _free(folder: Path) -> Path:
+    """A name there that is not taken."""
+    return next(place for n in count(1) if not (place := folder / (f"my_job_{n}" if n > 1 else "my_job")).exists())
 
 
 def _job() -> tuple[str, str]:
@@ -81,7 +90,8 @@ def _questions() -> tuple[Question, ...] | pd.DataFrame:
     st.header("3 · Questions and right answers", anchor=False)
     st.caption(
         "“must say”: the words that a right answer has to hold, several separated by |; without them, the answer "
-        "itself. They are looked up in what you gave. Ten or more questions make a comparison worth something."
+        "itself. They are looked up in what you gave. “support”: for an answer that is worked out (a sum, a yes), the "
+        "words in a document or table that it rests on. Ten or more questions make a comparison worth something."
     )
     file = st.file_uploader("From a CSV file: question, answer, must_say, support, difficulty", type="csv", key="asked")
     if file is not None:
@@ -144,7 +154,8 @@ def _typed(rows: pd.DataFrame) -> Iterator[Question]:
             raise InputError(f"question {number} has no answer")
         if text:
             said, level = newjob.split(str(row["must say"])), str(row["difficulty"]) or "medium"
-            yield Question(text, answer, said, difficulty=level, place=f"question {number}")
+            rests = newjob.split(str(row["support"]))
+            yield Question(text, answer, said, rests, difficulty=level, place=f"question {number}")
 
 
 def _saved(files: Sequence[Any], folder: Path) -> Path | None:

@@ -26,6 +26,9 @@ PARTS = {
 }
 
 
+OWN = "what the scenario says"
+
+
 def page() -> None:
     st.title("Settings")
     _defaults()
@@ -42,18 +45,16 @@ def _defaults() -> None:
         base = st.text_input("Base address of your own server", kept.api_base, placeholder="http://localhost:8000/v1")
         first, second, third = st.columns(3)
         trials = first.number_input("Trials of each case", 1, 10_000, kept.trials)
-        tokens = second.number_input("Tokens per run (0: the scenario's)", 0, 10_000_000, kept.tokens or 0, 1000)
-        dollars = third.number_input(
-            "Dollars per run (0: the scenario's)", 0.0, 1000.0, kept.cost_usd or 0.0, 0.01, format="%.4f"
-        )
+        tokens = second.number_input("Tokens per run", 1, 10_000_000, kept.tokens, 1000, placeholder=OWN)
+        dollars = third.number_input("Dollars per run", 0.0001, 1000.0, kept.cost_usd, 0.01, "%.4f", placeholder=OWN)
         name = st.text_input("Your name, for approvals", kept.name, max_chars=80)
         sent = st.form_submit_button("Save")
     if sent:
         wanted = Preferences(
             str(model).strip() or kept.model,
             str(base).strip(),
-            int(tokens) or None,
-            float(dollars) or None,
+            int(tokens) if tokens else None,
+            float(dollars) if dollars else None,
             int(trials),
             str(name).strip(),
         )

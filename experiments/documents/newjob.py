@@ -119,6 +119,9 @@ def questions_in(path: Path, content: bytes | None = None) -> tuple[Question, ..
     by |) and `difficulty`. Raises ScenarioError with the line."""
     found = []
     for line, row in enumerate(read_rows(path, content), 2):
+        if not {"question", "answer"} <= row.keys():
+            there = ", ".join(f"`{name}`" for name in row if name)
+            raise ScenarioError(str(path), f"needs the columns `question` and `answer`; it has {there}", line=1)
         if not row.get("question") or not row.get("answer"):
             raise ScenarioError(str(path), "needs a `question` and an `answer`", line=line)
         level = row.get("difficulty") or "medium"

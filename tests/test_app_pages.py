@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
+import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Callable, Iterator
@@ -17,6 +20,7 @@ from experiments.plan import Plan
 from experiments.running import launch
 from experiments.running.conduct import conduct, prepare
 from tasks import scenario as scenarios
+from tests import cli
 from tools import approvals
 from traces import home
 from traces.home import Status
@@ -241,3 +245,23 @@ def test_a_job_of_ones_own_is_offered_again(tmp_path: Path) -> None:
     assert any(name.startswith("other (yours, ") for name in offered)
     shutil.rmtree(elsewhere)
     assert not any(name.startswith("other") for name in opened("launch").selectbox(key="scenario_picked").options)
+
+
+def test_what_ends_the_command_ends_the_app_and_a_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, out, err = cli.said(capsys, "app", "--port", port)
+        assert (code, out) == (2, "")
+        assert f"--port: {port} cannot be had" in err
+    server = subprocess.Popen([sys.executable, "-m", "headcount", "app", "--port", str(port)], stdout=subprocess.PIPE)
+    try:
+        assert server.stdout is not None
+        next(line for line in server.stdout if b"URL" in line)
+        socket.create_connection(("127.0.0.1", port), 60).close()
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 60)

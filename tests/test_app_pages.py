@@ -265,3 +265,15 @@ def test_what_ends_the_command_ends_the_app_and_a_taken_port_is_told(capsys: pyt
         server.communicate(timeout=60)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 60)
+
+
+def test_an_error_is_a_sentence() -> None:
+    said = {
+        "no scenario 'x': give the path of a folder": "No scenario 'x': give the path of a folder.",
+        "q.csv:2: needs an answer": "q.csv:2: needs an answer.",
+        "--port: 1 cannot be had": "--port: 1 cannot be had.",
+        "It is not there.": "It is not there.",
+        "![x](http://a)": "![x](http://a).",
+    }
+    assert {error: shared.sentence(error).replace("\\", "") for error in said} == said
+    assert not shared.sentence("![x](http://a)").startswith("![")

@@ -120,7 +120,7 @@ def _give(one: Waiting, approved: bool, name: str, text: str) -> None:
         folder = home.experiment_folder(one.experiment).path
         approvals.answer(folder, one.request.id, approved=approved, by=name, text=text)
     except InputError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return
     st.toast("Answered." if one.request.kind == "question" else ("Allowed." if approved else "Refused."))
     st.rerun()

@@ -28,7 +28,7 @@ def section(model: str) -> None:
         with st.spinner("Simulating the servers"):
             found = _found(question)
     except HeadcountError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return
     shared.badge(True)
     st.text("\n".join([*report.answers(found), *report.saturated(found)]))

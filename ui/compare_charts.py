@@ -188,7 +188,7 @@ def failure_modes(row: ExperimentRow, found: Compared) -> None:
     try:
         failures = compare_runs.failures(row)
     except InputError as error:
-        st.caption(shared.plain(str(error)))
+        st.caption(shared.sentence(error))
         return
     if not failures:
         st.caption("No run has failed." if row.state not in shared.UNDER_WAY else "Said once the experiment is over.")

@@ -81,7 +81,7 @@ def _add() -> None:
     try:
         corpora.add(name, {file.name: file.getvalue() for file in files})
     except InputError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return
     shared.go("knowledge", documents=name)
 
@@ -143,7 +143,7 @@ def _recall(corpus: Corpus) -> None:
     try:
         asked = corpora.questions_in(Path(given.name), given.getvalue()) if given else corpus.questions
     except HeadcountError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return
     if not asked:
         st.info("These documents have no questions yet: give a CSV file above.")

@@ -90,7 +90,7 @@ def _scenario() -> tuple[str, Scenario | None]:
     try:
         return str(picked), scenarios.load(str(picked))
     except HeadcountError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return str(picked), None
 
 
@@ -118,7 +118,7 @@ def _teams() -> tuple[list[str], list[str]]:
             table.team(name)
             known.append(name)
         except HeadcountError as error:
-            st.error(shared.plain(str(error)))
+            st.error(shared.sentence(error))
     if not teams:
         st.error("Pick at least one team.")
     engines = st.multiselect(
@@ -167,7 +167,7 @@ def _card(model: str, api_base: str | None) -> Card | None:
     try:
         card = launch_about.card(model, api_base)
     except HeadcountError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return None
     launch_about.model(card)
     return card

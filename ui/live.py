@@ -230,7 +230,7 @@ def _resume(experiment: str, on: str | None = None) -> None:
         with st.spinner("Starting again"):
             launch.resume(experiment, on)
     except HeadcountError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return
     st.rerun()
 

@@ -28,7 +28,7 @@ def page() -> None:
         try:
             card = launch_about.card(name, api_base)
         except HeadcountError as error:
-            st.error(shared.plain(str(error)))
+            st.error(shared.sentence(error))
         else:
             launch_about.model(card)
             _try(name, api_base, card.simulated)
@@ -74,7 +74,7 @@ def _ask(model: Model, prompt: str, tokens: int) -> None:
         with st.spinner("Waiting for the reply"):
             reply: Reply = asyncio.run(model.chat(request))
     except HeadcountError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return
     usage = reply.usage
     shared.badge(False)

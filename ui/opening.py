@@ -29,7 +29,7 @@ def uploader() -> None:
     try:
         found = _once(file)
     except HeadcountError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return
     _say(found)
     shared.link("compare", "Compare", experiment=found.id)

@@ -98,7 +98,7 @@ def _questions() -> tuple[Question, ...] | pd.DataFrame:
         try:
             found = newjob.questions_in(Path(file.name), file.getvalue())
         except InputError as error:
-            st.error(shared.plain(str(error)))
+            st.error(shared.sentence(error))
             return ()
         st.caption(f"{len(found)} questions read.")
         return found
@@ -130,7 +130,8 @@ def _make(given: _Given, to: Path) -> None:
         try:
             st.session_state["made"] = newjob.make(_draft(given, Path(scratch)), to)
         except (HeadcountError, OSError) as error:
-            st.error(shared.plain(str(error).replace(f"{scratch}/documents/", "").replace(f"{scratch}/", "")))
+            told = str(error).replace(f"{scratch}/documents/", "").replace(f"{scratch}/", "")
+            st.error(shared.sentence(told))
             return
     st.rerun()
 

@@ -36,7 +36,7 @@ def page() -> None:
     try:
         picked = replay_pick.choose(experiments)
     except InputError as error:
-        st.error(str(error))
+        st.error(shared.sentence(error))
         shared.link("replay", "Show the newest run")
         return
     if picked is not None:

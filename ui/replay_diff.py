@@ -58,7 +58,7 @@ def panel(row: RunRow) -> None:
     try:
         found = _compared(str(home()), Side(row.experiment, row.run), _side(str(other)), row.events)
     except HeadcountError as error:
-        st.warning(shared.plain(str(error)))
+        st.warning(shared.sentence(error))
         return
     _figures(found.changes)
     _steps(found.aligned)

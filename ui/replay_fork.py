@@ -104,7 +104,7 @@ def _start(plan: ForkPlan, place: str) -> None:
             with st.spinner("Starting"):
                 st.session_state[f"fork-made-{place}"] = forks.start(plan)
         except HeadcountError as error:
-            st.error(shared.plain(str(error)))
+            st.error(shared.sentence(error))
             return
     made = st.session_state.get(f"fork-made-{place}")
     if made is None:

@@ -59,7 +59,7 @@ def _say(row: RunRow, at: int | None, kind: Kind, value: str) -> None:
     try:
         Labels().say(row.experiment, row.run, at, kind, value)
     except HeadcountError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         return
     st.rerun(scope="fragment")
 

@@ -66,7 +66,7 @@ def _save(wanted: Preferences) -> None:
     try:
         launch_about.card(wanted.model, wanted.api_base or None)
     except HeadcountError as error:
-        st.error(shared.plain(f"Not saved. {error}"))
+        st.error(f"Not saved. {shared.sentence(error)}")
         return
     preferences.write(wanted)
     st.toast("Saved.")
@@ -139,7 +139,7 @@ def _keys() -> None:
     try:
         named = tuple(alias.entry.key for alias in catalog.aliases().values() if alias.entry.key)
     except InputError as error:
-        st.error(shared.plain(str(error)))
+        st.error(shared.sentence(error))
         named = ()
     names = dict.fromkeys((*named, *own, *doctor.KEYS))
     shared.table([{"variable": name, "state": "set" if os.environ.get(name) else "not set"} for name in names])

@@ -44,7 +44,7 @@ def guarded(page: Callable[P, None]) -> Callable[P, None]:
         try:
             page(*args, **kwargs)
         except HeadcountError as error:
-            st.error(plain(str(error)))
+            st.error(sentence(error))
         except Exception as error:  # the reader is told, the log has the rest
             log.exception("page %s", page.__name__)
             st.error(f"This page failed: {type(error).__name__}. The log of the app (where it was started) says more.")
@@ -75,6 +75,16 @@ def _store(base: Path) -> Store:
 def plain(text: str) -> str:
     """Words of somebody else's as they are: nothing in them is read as Markdown (an image in it would be fetched)."""
     return "".join(f"\\{sign}" if sign in "\\`*_{}[]()<>#+-.!|~$:^=" else sign for sign in text)
+
+
+def sentence(error: Exception | str) -> str:
+    """An error as a whole sentence, plain. The library's errors begin in lower case, to stand after a name and a colon;
+    where nothing stands before them, a word begins with a capital, a name (of a file, an option) as it is written."""
+    text = str(error).strip()
+    first = text.partition(" ")[0]
+    if first.isalpha() and first.islower():
+        text = text[0].upper() + text[1:]
+    return plain(text if text.endswith((".", "?", "!")) or "\n" in text else f"{text}.")
 
 
 def badge(simulated: bool) -> None:

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from experiments import words
 from experiments.plan import Plan
 from experiments.running import launch
 from experiments.running.conduct import conduct, prepare
@@ -24,6 +25,7 @@ from tests import cli
 from tools import approvals
 from traces import home
 from traces.home import Status
+from traces.store import Store
 from ui import inbox, shared, style
 
 
@@ -99,7 +101,7 @@ def test_a_scenario_that_the_address_names_is_the_one_that_starts(tmp_path: Path
 def test_what_is_wrong_is_said_beside_its_field() -> None:
     app = opened("launch", scenario="market_brief")
     _drawn(app.text_input(key="own_teams").set_value("orchestra").run())
-    assert "no team 'orchestra'" in app.error[0].value.replace("\\", "")
+    assert "No team 'orchestra'" in app.error[0].value.replace("\\", "")
     assert "Not ready to start" in said(app)
 
 
@@ -111,6 +113,18 @@ def test_limits_change_the_advice(compared: Path, monkeypatch: pytest.MonkeyPatc
     assert "No team keeps to these limits" in said(app)
     _drawn(app.slider(key="limit_success").set_value(0).run())
     assert "No team keeps to these limits" not in said(app)
+
+
+def test_ones_own_volume_is_the_means_times_the_jobs(compared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADCOUNT_HOME", str(compared))
+    app = opened("compare")
+    (experiment,) = (row.id for row in Store().experiments())
+    runs = [row for row in Store().team_rows(experiment) if row.team == "solo"]
+    _drawn(app.number_input(key="jobs").set_value(1000 * len(runs)).run())
+    (table,) = (one.value for one in app.dataframe if "cost / month" in one.value.columns)
+    solo = table[table["team"] == "solo"].iloc[0]
+    assert solo["cost / month"] == words.money(1000 * sum(row.cost_usd or 0 for row in runs))
+    assert solo["failed jobs / month"] == f"{1000 * sum(not row.success for row in runs):,}"
 
 
 def _luminance(colour: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from experiments import words
 from experiments.judging.recommending import Limits, recommend
 from traces.rows import ExperimentRow
 from ui import compare_charts, compare_runs, compare_tables, home, shared
@@ -31,6 +32,7 @@ def page() -> None:
     with right:
         compare_charts.pareto(found)
     compare_charts.differences(found)
+    _volume(row, found)
     compare_tables.teams(found)
     compare_tables.endings(row, found)
     compare_charts.by_class(found)
@@ -90,6 +92,27 @@ def _recommendation(found: Compared) -> None:
         st.write(shared.plain(advice.why))
     for name, why in advice.excluded.items():
         st.caption(shared.plain(f"{name} is out: {why}"))
+
+
+@shared.fragment
+def _volume(row: ExperimentRow, found: Compared) -> None:
+    """What the reader's number of jobs comes to."""
+    simulated = " (simulated)" if shared.is_simulated(row) else ""
+    st.header("At your volume", anchor=False)
+    jobs = int(st.number_input("Jobs a month", 1, 1_000_000_000, 10_000, 1000, key="jobs", width=220))
+    shared.table(
+        [
+            {
+                "team": s.name,
+                "cost / month": words.money(None if s.cost_usd is None else jobs * s.cost_usd),
+                "failed jobs / month": f"{jobs * (1 - s.success):,.0f}",
+                "95 % interval": f"{jobs * (1 - s.ci_high):,.0f} to {jobs * (1 - s.ci_low):,.0f}",
+                "tokens / month": words.count(jobs * s.tokens),
+            }
+            for s in found.summaries
+        ],
+        caption=f"At the means of these runs, if the jobs are like these cases{simulated}",
+    )
 
 
 def _above(value: float) -> float:

@@ -141,7 +141,14 @@ def differences(found: Compared) -> None:
 def by_class(found: Compared) -> None:
     """Success by difficulty and feature of the case."""
     cells = [
-        {"class": name, "team": group[0].name, "success": rate, "runs": len(chosen), "said": said}
+        {
+            "class": name,
+            "team": group[0].name,
+            "success": rate,
+            "percent": f"{rate:.0%}",
+            "runs": len(chosen),
+            "said": said,
+        }
         for name, fits in kinds_of(found.outcomes)
         for group in groups(found.outcomes).values()
         if (chosen := [o for o in group if fits(o)])
@@ -162,7 +169,7 @@ def by_class(found: Compared) -> None:
     )
     dark = "datum.success > 0.55"
     text = base.mark_text(fontSize=12).encode(
-        text=alt.Text("success:Q", format=".0%"),
+        text="percent:N",
         color=alt.condition(dark, alt.value("#10151B"), alt.value("#FFFFFF")),
     )
     _clickable(

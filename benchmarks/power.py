@@ -1,14 +1,14 @@
 """Whether a difference is seen as often as `headcount plan` promises.
 
-python -m benchmarks.power [EXPERIMENTS]     (default 2,000 for each row; about ten minutes)
+python -m benchmarks.power [EXPERIMENTS [PILOT]]     (default 2,000 for each row, 400 runs; about ten minutes)
 
 `trials`: of each case, as planned for 80 % power where it is known how much the difference varies; `seen`: the share of
 so large experiments whose verdict is that the team is worth it. `none seen`: the share of those with a team that is no
 better (and as different on single cases) whose verdict is that one agent is enough, with the difference as the margin.
 
-After a pilot of 400 runs, which `plan` makes where nothing ran before, what is planned differs from pilot to pilot: its
-median; the share that says no number of trials is enough (or more than MOST); and `seen` among the others, on the
-pilot's own cases.
+After a pilot, which `plan` makes where nothing ran before, what is planned differs from pilot to pilot: the median of
+the trials, and of the power that is promised; the share of the pilots whose range holds the trials that are needed; the
+share that says no number of trials is enough (or more than MOST); and `seen` among the others, on the pilot's cases.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ import numpy as np
 from benchmarks.worlds import World, equal_rates, outcomes, rates
 from experiments.design import power
 from experiments.design.planning import PILOT_RUNS
-from experiments.design.power import Spread
+from experiments.design.power import Advice, Likely
 from experiments.judging.statistics import LEVEL, case_differences
 from experiments.judging.verdict import judge
 from experiments.outcome import Outcome
 
+NAMES = ("trials", "promised", "seen", "none seen", "trials", "promised", "range holds", "no number", "seen")
 WANTED = 0.8
-MOST = 300
+MOST = 1000
 
 
 class Asked(NamedTuple):
@@ -52,30 +53,37 @@ ASKED = [
     Asked(World("60 cases, 5 points", 60, 0, 0.7, 0.25, 0.05, 0.08)),
     Asked(World("100 cases, 10 points", 100, 0, 0.7, 0.25, 0.1, 0.1)),
     Asked(World("40 cases, 3 points, nearly right", 40, 0, 0.93, 0.05, 0.03, 0.02)),
+    Asked(World("24 cases, 10 points, all alike", 24, 0, 0.7, 0.25, 0.1, 0.0)),
+    Asked(World("24 cases, 20 points, far apart", 24, 0, 0.5, 0.25, 0.2, 0.3)),
+    Asked(World("24 cases, 10 points, far apart", 24, 0, 0.5, 0.25, 0.1, 0.25)),
+    Asked(World("100 cases, 5 points, far apart", 100, 0, 0.5, 0.25, 0.05, 0.2)),
 ]
+"""The last two are beyond any number of trials."""
 
 
-def main(experiments: int) -> None:
+def main(experiments: int, pilot: int = PILOT_RUNS) -> None:
     few = max(200, experiments // 4)
     print(f"{experiments:,} experiments a row, {few:,} of the last columns; each with its 95 % interval\n")
-    print(f"{'':34}{'':36}{'after a pilot of 400 runs':>40}")
-    names = ("", "trials", "promised", "seen", "none seen", "trials", "no number", "seen")
-    print("{:34}{:>8}{:>10}{:>16}{:>16}{:>8}{:>12}{:>16}".format(*names))
+    print(f"{'':34}{'':50}{f'after a pilot of {pilot:,} runs':>46}")
+    columns = "{:34}{:>8}{:>10}{:>13}{:>13}  {:>8}{:>10}{:>12}{:>11}{:>13}"
+    print(columns.format("", *NAMES))
     for asked in ASKED:
         difference, spread = _known(asked.world)
         trials = power.trials_needed(spread, difference, asked.world.cases, asked.alpha, WANTED)
-        assert trials is not None
-        promised = power.power(spread, difference, asked.world.cases, trials, asked.alpha)
-        row = f"{asked.world.name:34}{trials:>8}{promised:>10.1%}{seen(asked, trials, experiments):>16}"
-        row += f"{none_seen(asked, trials, difference, few):>16}"
-        print(row + "{:>8}{:>12.0%}{:>16}".format(*after_pilots(asked, difference, few)), flush=True)
+        row: tuple[str, ...] = ("no number", "", "", "")
+        if trials is not None:
+            promised = power.power(spread, difference, asked.world.cases, trials, asked.alpha)
+            row = (str(trials), f"{promised:.0%}", seen(asked, trials, experiments))
+            row += (none_seen(asked, trials, difference, few),)
+        after = after_pilots(asked, difference, trials, few, pilot)
+        print(columns.format(asked.world.name, *row, *after), flush=True)
 
 
-def _known(world: World) -> tuple[float, Spread]:
+def _known(world: World) -> tuple[float, Likely]:
     """The team's true difference, and how much it varies."""
     solo, team = rates(world, np.random.default_rng(4), 400_000)
     within = float((solo * (1 - solo) + team * (1 - team)).mean())
-    return float((team - solo).mean()), Spread(within, float((team - solo).var()), world.cases, 0)
+    return float((team - solo).mean()), power.known(within, float((team - solo).var()))
 
 
 def seen(asked: Asked, trials: int, experiments: int) -> str:
@@ -100,43 +108,55 @@ def none_seen(asked: Asked, trials: int, margin: float, experiments: int) -> str
     return _share(found)
 
 
-def after_pilots(asked: Asked, difference: float, experiments: int) -> tuple[str, float, str]:
-    """The median of the planned trials, the share without a number, and how many of the others see the difference."""
+def after_pilots(
+    asked: Asked, difference: float, needed: int | None, experiments: int, runs: int
+) -> tuple[str, str, str, str, str]:
+    """The last columns, as the docstring above has them. `needed`: the trials that are."""
     rng = np.random.default_rng(7)
-    planned: list[int] = []
+    planned: list[Advice] = []
     found: list[bool] = []
+    held = 0
     for _ in range(experiments):
         drawn = rates(asked.world, rng)
-        trials = _planned(asked, difference, drawn, rng)
-        if trials is not None and trials <= MOST:
-            planned.append(trials)
-            found.append(_is_seen(asked, trials, drawn, rng))
-    return f"{statistics.median(planned):.0f}", 1 - len(found) / experiments, _share(found)
+        advice = _advice(asked, difference, drawn, rng, runs)
+        held += _holds(advice, needed)
+        if advice.trials is not None and advice.trials <= MOST:
+            planned.append(advice)
+            found.append(_is_seen(asked, advice.trials, drawn, rng))
+    trials = statistics.median(advice.trials or 0 for advice in planned)
+    promised = statistics.median(advice.power for advice in planned)
+    missing = 1 - len(found) / experiments
+    return f"{trials:.0f}", f"{promised:.0%}", f"{held / experiments:.0%}", f"{missing:.0%}", _share(found)
 
 
-def _planned(
-    asked: Asked, difference: float, drawn: tuple[np.ndarray, np.ndarray], rng: np.random.Generator
-) -> int | None:
-    """What `plan` says after a pilot: enough for each of the comparisons."""
+def _advice(
+    asked: Asked, difference: float, drawn: tuple[np.ndarray, np.ndarray], rng: np.random.Generator, runs: int
+) -> Advice:
+    """What `plan` says after a pilot."""
     solo, team = drawn
-    trials = max(2, PILOT_RUNS // (asked.world.cases * (asked.teams + 1)))
+    trials = max(2, runs // (asked.world.cases * (asked.teams + 1)))
     pilot = list(outcomes(trials, [solo, team] + [solo] * (asked.teams - 1), rng))
-    needed = [_needed(asked, difference, pilot, f"team-{number + 1}") for number in range(asked.teams)]
-    return None if None in needed else max(n for n in needed if n is not None)
+    likely = [_likely(pilot, f"team-{number + 1}") for number in range(asked.teams)]
+    return power.advice(likely, difference, asked.world.cases, asked.alpha, WANTED)
 
 
-def _needed(asked: Asked, difference: float, pilot: Sequence[Outcome], team: str) -> int | None:
+def _likely(pilot: Sequence[Outcome], team: str) -> Likely:
     alone, together = ([o for o in pilot if o.team == name] for name in ("solo", team))
     spread = power.spread(case_differences(together, alone).values())
     assert spread is not None
-    return power.trials_needed(spread, difference, asked.world.cases, asked.alpha, WANTED)
+    return power.likely(spread)
+
+
+def _holds(advice: Advice, needed: int | None) -> bool:
+    least, most = advice.least or math.inf, advice.most or math.inf
+    return least <= (needed or math.inf) <= most
 
 
 def _share(found: Sequence[bool]) -> str:
     """With the half of its 95 % interval."""
     share = sum(found) / len(found)
-    return f"{share:.1%} ± {196 * math.sqrt(share * (1 - share) / len(found)):.1f}"
+    return f"{share:.0%} ± {196 * math.sqrt(share * (1 - share) / len(found)):.0f}"
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main(*[int(number) for number in sys.argv[1:] or ["2000"]])

@@ -23,6 +23,9 @@ def plan(
     api_base: ApiBase = None,
     cases: Cases = None,
     trials: Annotated[int, typer.Option(help="Trials of each case that you have in mind.")] = 5,
+    pilot: Annotated[
+        int, typer.Option(help="Simulated runs that are made to plan by where no run of this job and model is known.")
+    ] = 400,
     seed: Seed = 1,
     json: Json = False,
 ) -> None:
@@ -42,4 +45,4 @@ def plan(
         trials=trials,
         seed=seed,
     )
-    planning_report.show(planning.design(wanted, planning.Question(difference, power), Store()), json=json)
+    planning_report.show(planning.design(wanted, planning.Question(difference, power), Store(), pilot), json=json)

@@ -17,9 +17,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from experiments import words
+from experiments.design import planning
 from experiments.plan import Plan
 from experiments.running import launch
 from experiments.running.conduct import conduct, prepare
+from experiments.terminal import planning_report
 from tasks import scenario as scenarios
 from tests import cli
 from tools import approvals
@@ -96,6 +98,17 @@ def test_a_scenario_that_the_address_names_is_the_one_that_starts(tmp_path: Path
     app = opened("launch", scenario=str(copy))
     assert any(label.startswith("Start ") for label in _buttons(app))
     assert any(str(copy) in code.value for code in app.code)
+
+
+def test_what_is_advised_before_the_launch_is_what_the_command_line_advises() -> None:
+    plan = Plan("market_brief", ("solo", "supervisor", "market"), trials=5)
+    conduct(prepare(msgspec.structs.replace(plan, cases=4, trials=2, workers=1)))
+    shown = said(opened("launch", scenario="market_brief"))
+    design = planning.design(plan, planning.Question(), Store())
+    assert planning_report.seen(design) in shown
+    assert planning_report.answer(design) in shown
+    assert f"{planning_report.leeway(design)} {planning_report.cost(design)}" in shown
+    assert "past runs cannot tell" in shown
 
 
 def test_what_is_wrong_is_said_beside_its_field() -> None:

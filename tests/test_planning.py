@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.power import TTestPower
 
 from experiments.design import planning, power
 from experiments.design.planning import Question
@@ -28,14 +29,34 @@ def _differences(rng: np.random.Generator, cases: int, trials: int, effect: floa
     return a.astype(int) - b.astype(int)
 
 
-def test_the_spread_of_known_cases_is_found() -> None:
-    rng = np.random.default_rng(5)
-    between, within, trials = 0.04, 0.25, 6
-    means = rng.normal(0.1, np.sqrt(between), 4000)
-    found = power.spread((means[:, None] + rng.normal(0, np.sqrt(within), (4000, trials))).tolist())
+def _spread(rng: np.random.Generator, within: float, between: float, cases: int, trials: int) -> Spread:
+    """What runs show of cases that differ so much."""
+    means = rng.normal(0.1, np.sqrt(between), cases)
+    found = power.spread((means[:, None] + rng.normal(0, np.sqrt(within), (cases, trials))).tolist())
     assert found is not None
-    assert found.between == pytest.approx(between, rel=0.1)
-    assert found.within == pytest.approx(within, rel=0.05)
+    return found
+
+
+def test_the_spread_of_many_cases_is_known_well() -> None:
+    likely = power.likely(_spread(np.random.default_rng(5), 0.25, 0.04, 4000, 6))
+    assert likely.weight @ likely.between == pytest.approx(0.04, rel=0.1)
+    assert likely.weight @ likely.within == pytest.approx(0.25, rel=0.05)
+
+
+def test_the_spread_that_there_is_is_held_possible_after_few_runs() -> None:
+    rng, held = np.random.default_rng(8), 0
+    for _ in range(200):
+        likely = power.likely(_spread(rng, 0.3, 0.006, 24, 8))
+        held += 0.05 < likely.weight @ (likely.between <= 0.006) < 0.95
+    assert held >= 0.85 * 200
+
+
+def test_spreads_of_cases_done_unequally_often_are_their_means() -> None:
+    found = power.spread([[1, 0], [0, 0, 0, 1], [1]])
+    assert found is not None
+    assert found.trials == pytest.approx(3 / (1 / 2 + 1 / 4 + 1))
+    assert found.means == pytest.approx(np.var([0.5, 0.25, 1.0], ddof=1))
+    assert found.within == pytest.approx((0.5 + 0.75) / 4)
 
 
 @pytest.mark.parametrize(("cases", "trials"), [(24, 5), (60, 2), (12, 20)])
@@ -44,7 +65,7 @@ def test_the_power_that_is_promised_is_there(cases: int, trials: int) -> None:
     many = _differences(rng, 20_000, 8, effect)
     spread = power.spread(many.tolist())
     assert spread is not None
-    promised = power.power(spread, float(many.mean()), cases, trials, 0.05)
+    promised = power.power(power.likely(spread), float(many.mean()), cases, trials, 0.05)
     means = np.stack([_differences(rng, cases, trials, effect).mean(axis=1) for _ in range(experiments)])
     seen = int((stats.ttest_1samp(means, 0, axis=1).pvalue < 0.05).sum())
     low, high = stats.binom.ppf([0.0005, 0.9995], experiments, promised)
@@ -52,8 +73,16 @@ def test_the_power_that_is_promised_is_there(cases: int, trials: int) -> None:
     assert 0.2 < promised < 0.99
 
 
+def test_power_is_what_statsmodels_says() -> None:
+    for difference, cases, trials in ((0.05, 24, 5), (0.1, 12, 40), (0.02, 100, 3), (0.9, 24, 10_000)):
+        effect = difference / np.sqrt(0.01 + 0.3 / trials)
+        other = TTestPower().power(effect, cases, 0.025, alternative="larger")
+        found = power.power(power.known(0.3, 0.01), difference, cases, trials, 0.05)
+        assert found == pytest.approx(1.0 if np.isnan(other) else other, abs=1e-6)
+
+
 def test_fewer_trials_than_needed_have_less_power_and_so_many_have_enough() -> None:
-    spread = Spread(within=0.3, between=0.01, cases=20, pairs=100)
+    spread = power.known(within=0.3, between=0.01)
     needed = power.trials_needed(spread, 0.06, 24, 0.05, 0.8)
     assert needed is not None
     assert needed > 1
@@ -64,26 +93,67 @@ def test_fewer_trials_than_needed_have_less_power_and_so_many_have_enough() -> N
 
 
 def test_cases_that_differ_too_much_need_more_of_them() -> None:
-    spread = Spread(within=0.3, between=0.09, cases=20, pairs=100)
-    assert power.trials_needed(spread, 0.05, 20, 0.05, 0.8) is None
+    spread = power.known(within=0.3, between=0.09)
+    assert power.advice([spread], 0.05, 20, 0.05, 0.8)[:3] == (None, None, None)
     needed = power.cases_needed(spread, 0.05, 5, 0.05, 0.8)
     assert needed is not None
     assert needed > 300
     assert power.power(spread, 0.05, needed, 5, 0.05) >= 0.8
 
 
-def test_one_trial_a_case_tells_nothing_about_trials() -> None:
-    spread = power.spread([[1], [0], [0], [-1], [1], [0]])
+def test_what_few_runs_leave_open_is_told_and_more_of_them_tell_more() -> None:
+    few, many = (power.likely(Spread(0.3, 0.002 + 0.3 / k, k, 24, 24 * k)) for k in (8, 400))
+    after_few, after_many = (power.advice([likely], 0.05, 24, 0.05, 0.8) for likely in (few, many))
+    sure = power.trials_needed(power.known(0.3, 0.002), 0.05, 24, 0.05, 0.8)
+    assert after_few.trials is not None
+    assert after_many.trials is not None
+    assert sure is not None
+    assert after_few.most is None
+    assert after_few.power < after_many.power
+    assert after_many.least is not None
+    assert after_many.most is not None
+    assert after_many.least <= sure <= after_many.most < 2 * sure
+    assert sure <= after_many.trials < after_few.trials
+
+
+def test_no_number_is_said_only_where_the_runs_support_it() -> None:
+    barely, clearly = (power.likely(Spread(0.3, means, 8, 24, 192)) for means in (0.06, 0.2))
+    assert power.trials_needed(barely, 0.05, 24, 0.05, 0.8) is not None
+    assert power.trials_needed(clearly, 0.05, 24, 0.05, 0.8) is None
+
+
+def test_after_pilots_differences_are_seen_about_as_often_as_they_should_be() -> None:
+    """A small version of benchmarks.power: 40 cases that differ a little, 10 points, pilots of five trials each."""
+    rng, seen, without, pilots = np.random.default_rng(9), 0, 0, 80
+    for _ in range(pilots):
+        solo = rng.beta(4, 2, 40)
+        team = np.clip(solo + 0.105 + 0.08 * rng.standard_normal(40), 0, 1)
+        a, b = (rng.binomial(1, rate[:, None], (40, 5)) for rate in (team, solo))
+        spread = power.spread((a - b).tolist())
+        assert spread is not None
+        trials = power.trials_needed(power.likely(spread), 0.1, 40, 0.05, 0.8)
+        without += trials is None
+        means = (rng.binomial(trials or 1, team) - rng.binomial(trials or 1, solo)) / (trials or 1)
+        seen += trials is not None and stats.ttest_1samp(means, 0).pvalue < 0.05
+    assert without == 0
+    assert 0.68 * pilots <= seen <= 0.95 * pilots
+
+
+def test_one_trial_a_case_leaves_open_what_more_trials_give() -> None:
+    spread = power.spread([[1], [0], [0], [-1], [1], [0]] * 8)
     assert spread is not None
-    assert not spread.known
-    assert spread.within == 0
-    assert power.power(spread, 0.3, 6, 1, 0.05) == power.power(spread, 0.3, 6, 100, 0.05)
+    assert spread.within is None
+    found = power.advice([power.likely(spread)], 0.1, 48, 0.05, 0.8)
+    assert found.least is not None
+    assert found.least > 1
+    assert found.most is None
 
 
 def test_no_difference_seen_is_not_taken_for_certainty() -> None:
-    spread = power.spread([[0, 0, 0]] * 10)
-    assert spread is not None
-    assert spread.within + spread.between > 0
+    for runs in ([[0, 0, 0]] * 10, [[0]] * 10, [[0, 0]], [[1]]):
+        spread = power.spread(runs)
+        assert spread is not None
+        assert float(power.likely(spread).within.min()) > 0
     assert power.spread([]) is None
 
 
@@ -124,10 +194,46 @@ def test_a_question_that_is_none_is_told(question: Question, teams: tuple[str, .
         planning.design(Plan("market_brief", teams), question, Store())
 
 
-def test_what_the_launch_page_says_names_the_trials() -> None:
-    plan = Plan("market_brief", ("solo", "market"), trials=5)
-    spreads: planning.Spreads = {"market": (Spread(0.2, 0.0, 20, 100), "past")}
-    needs = planning.needed(plan, scenarios.load("market_brief"), Question(), spreads)
-    said = planning_report.seen(needs, 5)
-    assert said.startswith("5 trials show differences of ")
-    assert f"5 points take {needs[0].trials}" in said
+def test_a_pilot_of_no_runs_is_told() -> None:
+    with pytest.raises(InputError, match="--pilot: 0 should be 1 run or more, such as 400"):
+        planning.design(Plan("market_brief", ("solo", "market")), Question(), Store(), pilot=0)
+
+
+def _design(spread: Spread, model: str = "sim:medium", basis: planning.Basis = "pilot") -> planning.Design:
+    plan = Plan("market_brief", ("solo", "market"), model=model, trials=5)
+    simulated = model.startswith("sim:")
+    return planning.answer(plan, scenarios.load("market_brief"), Question(), {"market": (spread, basis)}, [], simulated)
+
+
+def test_what_is_not_known_well_is_told_with_what_to_do() -> None:
+    found = _design(Spread(0.2, 0.002 + 0.2 / 9, 9, 22, 198))
+    assert planning_report.answer(found).startswith(
+        f"Run {found.trials} trials of each of the 22 cases, {found.runs:,} "
+    )
+    assert f"{100 * found.power:.0f} % power" in planning_report.answer(found)
+    said = planning_report.leeway(found)
+    assert said.startswith(
+        f"As few as {found.least} trials may be enough, or no number: a simulated pilot cannot tell."
+    )
+    assert f"{found.cases_needed} like these with 5 trials each, {found.cases_runs:,} runs in all" in said
+    assert "A larger pilot tells more: headcount plan --pilot 1980." in said
+    real = planning_report.leeway(_design(Spread(0.2, 0.002 + 0.2 / 9, 9, 22, 198), "openai/some"))
+    assert "After a first experiment on openai/some ask again" in real
+    past = planning_report.leeway(_design(Spread(0.2, 0.002 + 0.2 / 9, 9, 22, 198), basis="past"))
+    assert "After these runs ask again" in past
+
+
+def test_more_cases_are_proposed_first_where_these_may_not_be_enough() -> None:
+    uncertain, clear = (_design(Spread(0.2, means, 9, 22, 198)) for means in (0.035, 0.2))
+    assert uncertain.trials is not None
+    assert planning_report.answer(uncertain).startswith(f"Add cases: {uncertain.cases_needed} like these with 5 trials")
+    assert f"{uncertain.runs:,} runs in all, have {100 * uncertain.power:.0f} %." in planning_report.answer(uncertain)
+    assert clear.trials is None
+    assert planning_report.answer(clear).startswith(
+        "No number of trials of these 22 cases shows 5 points with 80 % power"
+    )
+
+
+def test_what_the_planned_trials_show_is_told() -> None:
+    found = _design(Spread(0.2, 0.2 / 50, 50, 22, 1100))
+    assert planning_report.seen(found).startswith("5 trials show differences of ")

@@ -49,18 +49,22 @@ def show(plan: Plan, scenario: Scenario, total: int) -> None:
     )
     if simulated:
         st.caption("Simulated dollars: nothing is paid.")
-    _power(plan, scenario)
+    _power(plan, scenario, expected, simulated)
     budget = plans.budget_of(plan, scenario)
     if budget.cost_usd is not None and not simulated:
         st.caption(shared.plain(f"At most {words.money(budget.cost_usd * total)}: the budget of each run holds."))
 
 
-def _power(plan: Plan, scenario: Scenario) -> None:
-    """How small a difference these trials show, and how many would show five points."""
-    if planning.Question().baseline not in map(table.name_of, plan.teams) or len(plan.teams) < 2:
+def _power(plan: Plan, scenario: Scenario, expected: list[Expected], simulated: bool) -> None:
+    """How small a difference these trials show, and what `headcount plan` says of five points."""
+    question = planning.Question()
+    if question.baseline not in map(table.name_of, plan.teams) or len(plan.teams) < 2:
         return
-    needs = planning.needed(plan, scenario, planning.Question(), _spreads(replace(plan, trials=1), str(home.home())))
-    st.markdown(shared.plain(planning_report.seen(needs, plan.trials)))
+    known = _spreads(replace(plan, trials=1), str(home.home()))
+    found = planning.answer(plan, scenario, question, known, expected, simulated)
+    st.markdown(shared.plain(planning_report.seen(found)))
+    st.markdown(f"**{shared.plain(planning_report.answer(found))}**")
+    st.caption(shared.plain(f"{planning_report.leeway(found)} {planning_report.cost(found)}"))
 
 
 @st.cache_data(show_spinner="Working out how many trials it takes", ttl=300, max_entries=32)

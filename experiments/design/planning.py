@@ -44,29 +44,34 @@ class Question(Struct, frozen=True):
 
 class Need(Struct, frozen=True):
     """What one team's comparison with one agent needs. `trials`: of each of the plan's cases; None where no number of
-    trials of these cases does. `cases`: how many with the plan's trials. `detectable`: the smallest difference that the
-    plan as it stands shows that surely; `power`: how surely it shows the one that was asked for. `basis`: where the
-    spread is known from: `past` runs of this team on this job and model, those of an `other team`, or a `pilot` on a
-    simulated model."""
+    trials of these cases does; `least` and `most`: its range (experiments/design/power.py, Advice). `cases`: how many
+    with the plan's trials. `detectable`: the smallest difference that the plan as it stands shows that surely; `power`:
+    how surely it shows the one that was asked for. `basis`: where the spread is known from: `past` runs of this team on
+    this job and model, those of an `other team`, or a `pilot` on a simulated model."""
 
     team: str
     spread: Spread
     basis: Basis
     trials: int | None
+    least: int | None
+    most: int | None
     cases: int | None
     detectable: float | None
     power: float
 
 
 class Design(Struct, frozen=True):
-    """`trials` is what every comparison has enough with (None: none is); `alpha` is each comparison's level, 5 % over
-    their number (the strictest of Holm's steps). Sums are over all runs with that many trials, with the plan's where
-    there is no such number: `cost_usd` None where a price is unknown, `latency_s` on the runs' own clock, one after the
-    other."""
+    """`groups` are compared, one agent among them, on `cases`, each at level `alpha`: 5 % over the comparisons' number
+    (the strictest of Holm's steps). `trials` is what every comparison has enough with (None: none is), `least` and
+    `most` its range, `power` what is expected of so many, which is less than `wanted` where no number of trials is sure
+    to have that. `cases_needed` with the plan's trials would have it too, by `cases_runs` in all. Sums are over all
+    runs with `trials`, with the plan's where there is no such number: `cost_usd` None where a price is unknown,
+    `latency_s` on the runs' own clock, one after the other."""
 
     scenario: str
     model: str
     simulated: bool
+    groups: int
     cases: int
     planned: int
     difference: float
@@ -74,6 +79,11 @@ class Design(Struct, frozen=True):
     alpha: float
     needs: tuple[Need, ...]
     trials: int | None
+    least: int | None
+    most: int | None
+    power: float
+    cases_needed: int | None
+    cases_runs: int | None
     runs: int
     tokens: float | None
     cost_usd: float | None
@@ -81,55 +91,70 @@ class Design(Struct, frozen=True):
     command: str
 
 
-def design(plan: Plan, question: Question, store: Store) -> Design:
-    """Raises InputError for a wrong plan or question. May run a few hundred simulated trials (about a second)."""
+def design(plan: Plan, question: Question, store: Store, pilot: int = PILOT_RUNS) -> Design:
+    """`pilot`: about how many simulated runs to make where nothing is known (400 take a second or two). Raises
+    InputError for a wrong plan or question."""
     scenario = plans.check(plan)
-    _check(plan, question)
+    _check(plan, question, pilot)
     card = models.resolve(plan.model, plan.api_base)(scenario.cases[0], plan.seed, 0).card
-    needs = needed(plan, scenario, question, spreads(plan, scenario, question.baseline, store, card))
-    enough = [need.trials for need in needs]
-    trials = None if None in enough else max(n for n in enough if n is not None)
-    final = msgspec.structs.replace(plan, trials=trials or plan.trials)
-    expected = expecting.expect(plan, scenario, card, store)
+    known = spreads(plan, scenario, question.baseline, store, card, pilot)
+    return answer(plan, scenario, question, known, expecting.expect(plan, scenario, card, store), card.simulated)
+
+
+def answer(
+    plan: Plan, scenario: Scenario, question: Question, known: Spreads, expected: Sequence[Expected], simulated: bool
+) -> Design:
+    """The same from what is known about the teams already."""
+    cases, alpha = len(plans.case_ids(plan, scenario)), _alpha(plan)
+    likely = [powers.likely(found) for found, _ in known.values()]
+    advice = powers.advice(likely, question.difference, cases, alpha, question.power)
+    final = msgspec.structs.replace(plan, trials=advice.trials or plan.trials)
+    runs = len(plans.trials(final, scenario))
+    needs = tuple(_need(plan, question, cases, team, *of) for team, of in known.items())
+    more, groups = powers.most([need.cases for need in needs]), len(plan.teams) * len(plan.engines)
     return Design(
         scenario.name,
         plan.model,
-        card.simulated,
-        len(plans.case_ids(plan, scenario)),
+        simulated,
+        groups,
+        cases,
         plan.trials,
         question.difference,
         question.power,
-        _alpha(plan),
-        tuple(needs),
-        trials,
-        len(plans.trials(final, scenario)),
-        *_sums(expected, len(plans.trials(final, scenario)), len(plan.teams)),
+        alpha,
+        needs,
+        *advice,
+        more,
+        None if more is None else more * plan.trials * groups,
+        runs,
+        *_sums(expected, runs, len(plan.teams)),
         plans.command_line(final),
     )
 
 
-def needed(plan: Plan, scenario: Scenario, question: Question, known: Spreads) -> list[Need]:
-    """What each team beside the baseline needs, in the plan's order."""
-    cases, alpha = len(plans.case_ids(plan, scenario)), _alpha(plan)
-    return [
-        Need(
-            team,
-            found,
-            basis,
-            powers.trials_needed(found, question.difference, cases, alpha, question.power),
-            powers.cases_needed(found, question.difference, plan.trials, alpha, question.power),
-            powers.detectable(found, cases, plan.trials, alpha, question.power),
-            powers.power(found, question.difference, cases, plan.trials, alpha),
-        )
-        for team, (found, basis) in known.items()
-    ]
+def _need(plan: Plan, question: Question, cases: int, team: str, spread: Spread, basis: Basis) -> Need:
+    likely, alpha = powers.likely(spread), _alpha(plan)
+    trials, least, most, _ = powers.advice([likely], question.difference, cases, alpha, question.power)
+    return Need(
+        team,
+        spread,
+        basis,
+        trials,
+        least,
+        most,
+        powers.cases_needed(likely, question.difference, plan.trials, alpha, question.power),
+        powers.detectable(likely, cases, plan.trials, alpha, question.power),
+        powers.power(likely, question.difference, cases, plan.trials, alpha),
+    )
 
 
-def _check(plan: Plan, question: Question) -> None:
+def _check(plan: Plan, question: Question, pilot: int) -> None:
     if not 0 < question.difference < 1:
         raise InputError(f"--difference: {question.difference:g} should be between 0 and 1, such as 0.05 for 5 points")
     if not 0.5 <= question.power < 1:
         raise InputError(f"--power: {question.power:g} should be from 0.5 to below 1, such as 0.8")
+    if pilot < 1:
+        raise InputError(f"--pilot: {pilot} should be 1 run or more, such as {PILOT_RUNS}")
     names = [table.name_of(team) for team in plan.teams]
     if question.baseline not in names or len(names) < 2:
         raise InputError(f"--teams: give {question.baseline} and at least one other, to be compared with it")
@@ -153,19 +178,21 @@ def _sums(expected: Sequence[Expected], runs: int, teams: int) -> tuple[float | 
 # --- where the spread is known from -------------------------------------------------------------------------------
 
 
-def spreads(plan: Plan, scenario: Scenario, baseline: str, store: Store, card: Card) -> Spreads:
+def spreads(
+    plan: Plan, scenario: Scenario, baseline: str, store: Store, card: Card, pilot: int = PILOT_RUNS
+) -> Spreads:
     """How much each team's difference from one agent's varies, whatever the number of trials of the plan."""
     past = _past(scenario.name, plan.model, baseline, store)
     names = [name for name in map(table.name_of, plan.teams) if name != baseline]
     missing = [name for name in names if name not in past]
-    widest = max(past.values(), key=lambda one: one.within + one.between, default=None)
-    pilot = _pilot(plan, scenario, baseline) if missing and widest is None else {}
+    widest = max(past.values(), key=lambda one: one.total, default=None)
+    simulated = _pilot(plan, scenario, baseline, pilot) if missing and widest is None else {}
     found: Spreads = {}
     for name in names:
         if name in past:
             found[name] = past[name], "past"
-        elif name in pilot:
-            found[name] = pilot[name], "pilot"
+        elif name in simulated:
+            found[name] = simulated[name], "pilot"
         elif widest is not None:
             found[name] = widest, "other team"
     return found
@@ -197,7 +224,7 @@ def _between_teams(outcomes: Sequence[Outcome], baseline: str) -> dict[str, Spre
     return {team: one for team, one in spreads.items() if one is not None}
 
 
-def _pilot(plan: Plan, scenario: Scenario, baseline: str) -> dict[str, Spread]:
+def _pilot(plan: Plan, scenario: Scenario, baseline: str, runs: int) -> dict[str, Spread]:
     """The plan's cases with a simulated model: its own where it is one, else the default stands in."""
     cases = plans.case_ids(plan, scenario)
     small = Plan(
@@ -206,7 +233,7 @@ def _pilot(plan: Plan, scenario: Scenario, baseline: str) -> dict[str, Spread]:
         plan.engines[:1],
         model=plan.model if models.simulated(plan.model) else STAND_IN,
         cases=tuple(cases),
-        trials=max(2, PILOT_RUNS // (len(cases) * len(plan.teams))),
+        trials=max(2, runs // (len(cases) * len(plan.teams))),
         seed=plan.seed,
     )
     bench = Bench(small)

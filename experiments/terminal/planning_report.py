@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from experiments import words
-from experiments.design.planning import Design, Need, Question
+from experiments.design.planning import Design
 from experiments.terminal.report import as_json
 
 BASES = {
     "past": "past runs",
     "other team": "another team's runs",
-    "pilot": "simulated pilot",
+    "pilot": "a simulated pilot",
 }
+FAR = 0.9  # of the wanted power: with less than that, more cases are proposed first
+LARGEST = 5_000  # runs of a pilot that is proposed
 
 
 def show(found: Design, *, json: bool) -> None:
@@ -25,23 +25,64 @@ def show(found: Design, *, json: bool) -> None:
         return
     console = Console()
     console.print(f"[bold]{answer(found)}[/bold]", highlight=False)
+    console.print(leeway(found), highlight=False)
     console.print(cost(found), highlight=False)
     console.print(_table(found))
     console.print(f"  {found.command}", highlight=False, soft_wrap=True)
 
 
 def answer(found: Design) -> str:
-    """How many trials, in one sentence."""
-    asked = f"{100 * found.difference:g} points are seen with {100 * found.wanted:g} % power"
-    if found.trials is not None:
-        return f"{asked} by {found.trials:,} trials of {_cases(found)}: {found.runs:,} runs in all."
-    most = [need.cases for need in found.needs]
-    if None in most:
-        return f"{asked} by no number of trials of these {found.cases:,} cases, nor by 10,000 cases like them."
+    """What to run, in a sentence or two."""
+    points, wanted = f"{100 * found.difference:g} points", f"{100 * found.wanted:g} % power"
+    if found.trials is None:
+        return (
+            f"No number of trials of these {found.cases:,} cases shows {points} with {wanted}: they differ too much "
+            f"among themselves. {_more_cases(found, 'Add cases')}."
+        )
+    run, power = f"{_trials(found.trials)} of {_cases(found)}, {found.runs:,} runs in all", f"{100 * found.power:.0f} %"
+    if found.power >= FAR * found.wanted:
+        return f"Run {run}: {points} are then seen with {power} power."
     return (
-        f"{asked} by no number of trials of these {found.cases:,} cases, which differ too much among themselves: about "
-        f"{max(n for n in most if n is not None):,} cases like them with {found.planned:,} trials each would do."
+        f"{_more_cases(found, 'Add cases')}, show {points} with {wanted}. These alone may not be enough, however often "
+        f"they run: {run}, have {power}."
     )
+
+
+def leeway(found: Design) -> str:
+    """How far the number of trials is known, and what to do about it."""
+    whence = " and ".join(dict.fromkeys(BASES[need.basis] for need in found.needs))
+    if found.trials is None or found.least == found.most:
+        return f"Known from {whence}."
+    most = "or no number" if found.most is None else f"or {found.most:,} be needed"
+    said = f"As few as {_trials(found.least or 1)} may be enough, {most}: {whence} cannot tell."
+    far = found.most is None or found.most > 2 * found.trials
+    return f"{said} {_next(found)}".rstrip() if far else said
+
+
+def _next(found: Design) -> str:
+    more = []
+    if found.cases_runs is not None and found.cases_runs < found.runs and found.power >= FAR * found.wanted:
+        more.append(f"{_more_cases(found, 'More cases take fewer runs')}.")
+    larger = 5 * found.groups * min(need.spread.pairs for need in found.needs)
+    if any(need.basis != "pilot" for need in found.needs):
+        more.append("After these runs ask again: they tell more.")
+    elif not found.simulated:
+        more.append(f"After a first experiment on {found.model} ask again: it tells more.")
+    elif larger <= LARGEST:
+        more.append(f"A larger pilot tells more: headcount plan --pilot {larger}.")
+    return " ".join(more)
+
+
+def _more_cases(found: Design, why: str) -> str:
+    """The other way to see more, which always helps."""
+    if found.cases_needed is None:
+        return f"{why}: more than 10,000 like these"
+    runs = f"{found.cases_runs:,} runs in all"
+    return f"{why}: {found.cases_needed:,} like these with {_trials(found.planned)} each, {runs}"
+
+
+def _trials(number: int) -> str:
+    return f"{number:,} trial{'s' if number > 1 else ''}"
 
 
 def _cases(found: Design) -> str:
@@ -60,36 +101,39 @@ def cost(found: Design) -> str:
     return f"{runs}: {', '.join(parts)}."
 
 
-def seen(needs: Sequence[Need], trials: int) -> str:
-    """How small a difference so many trials show, and how many would show the one asked for, in words."""
-    question = Question()
-    smallest = [need.detectable for need in needs]
+def seen(found: Design) -> str:
+    """How small a difference the trials that are planned show, in words."""
+    smallest = [need.detectable for need in found.needs]
     if None in smallest:
         shown = "no difference, however large"
     else:
         shown = f"differences of {100 * max(s for s in smallest if s is not None):.0f} points or more"
-    enough = [need.trials for need in needs]
-    if None in enough:
-        more = "no number of trials of these cases shows 5 points: add cases"
-    else:
-        more = f"5 points take {max(n for n in enough if n is not None):,}"
-    whence = ", ".join(dict.fromkeys(BASES[need.basis] for need in needs))
-    return f"{trials:,} trials show {shown} ({100 * question.power:g} % power; {more}). Known from: {whence}."
+    return f"{_trials(found.planned)} show {shown} with {100 * found.wanted:g} % power."
 
 
 def _table(found: Design) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("team", no_wrap=True)
-    for name in ("trials needed", f"power with {found.planned}", f"seen with {found.planned}", "pairs", "known from"):
-        table.add_column(name, justify="right")
+    for name in (
+        "trials",
+        "range",
+        f"power with {found.planned}",
+        f"seen with {found.planned}",
+        "pairs",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
     for need in found.needs:
         table.add_row(
             need.team,
-            "no number" if need.trials is None else f"{need.trials:,}",
+            _number(need.trials),
+            "" if need.trials is None else f"{_number(need.least)} to {_number(need.most)}",
             f"{need.power:.0%}",
             "nothing" if need.detectable is None else f"{100 * need.detectable:.1f} points",
             f"{need.spread.pairs:,}",
-            BASES[need.basis],
         )
     table.caption = f"each comparison at {found.alpha:.2%} (5 % over {len(found.needs)})"
     return table
+
+
+def _number(trials: int | None) -> str:
+    return "none" if trials is None else f"{trials:,}"

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 VERSION = 3
 PATIENCE_S = 30.0
 SLICE = 256 << 20  # bytes of journal that are sorted at once
+GROWING_MEMORY = "512MB"  # for each experiment that still runs
+GROWING_SLICE = 16 << 20  # bytes of its journals that are sorted at once
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {"memory_limit": "1GB", "threads": 2}
 _BUFFER = 16 << 20  # DuckDB's own bound for one line of JSON
@@ -112,21 +114,36 @@ def _discard() -> None:
     _engines.clear()
 
 
-@contextlib.contextmanager
-def in_memory(lines: Iterable[bytes]) -> Iterator[DuckDBPyConnection]:
-    """An index in memory of these lines of a journal: what can be asked of a run that is over can be asked there of one
-    that goes on."""
+def growing(scratch: Path) -> DuckDBPyConnection:
+    """An empty index in memory, for what is added to it; what does not fit into GROWING_MEMORY goes into the folder
+    `scratch`."""
     import duckdb
 
-    with tempfile.TemporaryDirectory(prefix="headcount-") as scratch:
-        source, longest = Path(scratch) / "run.jsonl", 0
-        with open(source, "wb") as file:
-            for line in lines:
-                longest = max(longest, file.write(line))
-        with contextlib.closing(duckdb.connect(":memory:", config=_CONFIG)) as con:
-            con.execute(_SCHEMA.read_text(encoding="utf-8"))
-            _insert(con, "", 0, _Sources([], source, [], [], longest))
-            yield con
+    config = {**_CONFIG, "memory_limit": GROWING_MEMORY, "temp_directory": str(scratch), "threads": 1}
+    con = duckdb.connect(":memory:", config=config)
+    con.execute(_SCHEMA.read_text(encoding="utf-8"))
+    return con
+
+
+def add(con: DuckDBPyConnection, lines: Iterable[bytes], scratch: Path) -> None:
+    """Add these lines of a journal to a growing index, GROWING_SLICE bytes at once."""
+    lines = iter(lines)
+    source = scratch / "lines.jsonl"
+    while size := _slice(lines, source):
+        _insert(con, "", 0, _Sources([], source, [], [], size))
+    source.unlink()
+
+
+def _slice(lines: Iterator[bytes], target: Path) -> int:
+    """Write about GROWING_SLICE bytes of them; how many the longest has."""
+    written = longest = 0
+    with open(target, "wb") as file:
+        for line in lines:
+            written += file.write(line)
+            longest = max(longest, len(line))
+            if written >= GROWING_SLICE:
+                break
+    return longest
 
 
 @contextlib.contextmanager

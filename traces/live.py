@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,9 @@ from traces.home import ExperimentFolder
 from traces.kernel import Evaluated, Record, Run, RunFinished, RunStarted, Usage
 from traces.rows import RunRow, run_row
 from traces.stretches import Piece, Stretch, lines_of, pieces
+
+NEAR = 256  # events
+END = 24  # bytes: a line's checksum, and what is before it
 
 
 class _EventGlance(msgspec.Struct):
@@ -66,7 +70,44 @@ class _Tally:
 
 @dataclass
 class _Counted(Stretch):
+    """`marks`: where every NEAR-th of its events is."""
+
     tally: _Tally = field(default_factory=_Tally)
+    marks: list[int] = field(default_factory=list)
+
+    def near(self, seq: int) -> tuple[int, int]:
+        """An event at or shortly before this one, and the byte from which on it is found."""
+        number = max(0, seq - self.first) // NEAR
+        return self.first + number * NEAR, self.marks[number]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How far a run was read: the pieces, and the byte after the last of them, where that goes on."""
+
+    pieces: tuple[Piece, ...] = ()
+    end: int = -1
+
+    @property
+    def stop(self) -> int:
+        return self.pieces[-1].stop if self.pieces else 0
+
+
+@dataclass
+class News:
+    """What is new of a run: `lines` are its events from number `first` on, in place of any that were read before."""
+
+    first: int
+    lines: Iterator[bytes]
+    seen: Seen
+
+
+@dataclass
+class _Followed:
+    """A segment, up to where it was read; the line before that ends with these bytes."""
+
+    at: int = 0
+    end: bytes = b""
 
 
 class LiveExperiment:
@@ -75,12 +116,12 @@ class LiveExperiment:
 
     def __init__(self, folder: ExperimentFolder) -> None:
         self.folder = folder
-        self._offsets: dict[Path, int] = {}
+        self._segments: dict[Path, _Followed] = {}
         self._runs: dict[int, list[_Counted]] = {}
 
     def rows(self, unfinished: str | None = None) -> list[RunRow]:
         """The finished runs so far, by number; with `unfinished`, also the others, with that as their status."""
-        self._advance()
+        self.advance()
         tallies = ((number, self._tally(number)) for number in sorted(self._runs))
         return [
             self._row(number, tally, run, unfinished or "")
@@ -90,33 +131,40 @@ class LiveExperiment:
 
     def events(self, run: int, offset: int = 0, limit: int | None = None) -> list[Record]:
         """The events of one run so far, from event `offset` on."""
-        self._advance()
+        self.advance()
         found: list[Record] = []
         for piece in pieces(self._runs.get(run, [])):
-            if piece.stop > offset:
-                found += (journal.decode(line, piece.stretch.path) for line in lines_of(piece, offset))
-            if limit is not None and len(found) >= limit:
-                break
-        return found[:limit]
+            left = None if limit is None else limit - len(found)
+            if piece.stop > offset and left != 0:
+                assert isinstance(piece.stretch, _Counted)
+                lines = lines_of(piece, offset, piece.stretch.near(offset))
+                found += (journal.decode(line, piece.stretch.path) for line in islice(lines, left))
+        return found
 
-    def lines(self, run: int) -> Iterator[bytes]:
-        """The journals' lines of one run so far."""
-        self._advance()
-        for piece in pieces(self._runs.get(run, [])):
-            yield from lines_of(piece)
+    def news(self, run: int, seen: Seen) -> News:
+        """What is new of a run since it was `seen`, as of the last `advance`; its lines are read when they are asked
+        for, which must be before the next."""
+        counted = tuple(pieces(self._runs.get(run, [])))
+        same = sum(1 for _ in takewhile(lambda pair: _is_same(*pair), zip(seen.pieces, counted, strict=False)))
+        known = None
+        if same == len(seen.pieces) - 1 and same < len(counted) and _goes_on(seen, counted[same]):
+            known = (seen.stop, seen.end)
+        now = Seen(counted, counted[-1].stretch.end if counted and counted[-1].is_whole else -1)
+        first = known[0] if known else counted[same].stretch.first if same < len(counted) else now.stop
+        return News(first, _lines(counted[same:], known), now)
 
-    def _advance(self) -> None:
-        for path in self.folder.journals():
-            at = self._offsets.get(path, 0)
-            if path.stat().st_size < at:  # cut back by a repair: what was read no longer holds
-                self._offsets.clear()
-                self._runs.clear()
-                self._advance()
-                return
-            for line, after in journal.lines(path, at):
+    def advance(self) -> None:
+        """Take in what is new. Where what was read no longer stands there, cut back by a repair or replaced, all is
+        read anew."""
+        paths = self.folder.journals()
+        if not all(path in paths and _holds(path, known) for path, known in self._segments.items()):
+            self._segments.clear()
+            self._runs.clear()
+        for path in paths:
+            known = self._segments.setdefault(path, _Followed())
+            for line, after in journal.lines(path, known.at):
                 self._take(path, after - len(line), after, line)
-                at = after
-            self._offsets[path] = at
+                known.at, known.end = after, line[-END:]
 
     def _take(self, path: Path, start: int, end: int, line: bytes) -> None:
         glance = _decoded(line, path)
@@ -125,6 +173,8 @@ class LiveExperiment:
         if stretch is None or stretch.after != glance.seq:
             stretch = _Counted(path, glance.run, glance.seq, glance.wall, start, glance.seq, end)
             stretches.append(stretch)
+        if (glance.seq - stretch.first) % NEAR == 0:
+            stretch.marks.append(start)
         stretch.after, stretch.end = glance.seq + 1, end
         stretch.tally.take(glance, line, path)
 
@@ -149,6 +199,29 @@ class LiveExperiment:
             messages=tally.messages,
             events=tally.events,
         )
+
+
+def _holds(path: Path, known: _Followed) -> bool:
+    """Whether what was read of a segment still stands there."""
+    with open(path, "rb", buffering=0) as file:
+        file.seek(known.at - len(known.end))
+        return file.read(len(known.end)) == known.end
+
+
+def _is_same(one: Piece, other: Piece) -> bool:
+    return one.stretch is other.stretch and one.stop == other.stop
+
+
+def _goes_on(seen: Seen, piece: Piece) -> bool:
+    """Whether a piece is the last that was seen, with more events."""
+    return seen.end >= 0 and piece.stretch is seen.pieces[-1].stretch and piece.stop > seen.stop
+
+
+def _lines(counted: Sequence[Piece], known: tuple[int, int] | None) -> Iterator[bytes]:
+    """The lines of pieces; of the first of them from a known place on."""
+    for piece in counted:
+        yield from lines_of(piece, known[0] if known else 0, known)
+        known = None
 
 
 def _read(piece: Piece) -> _Tally:

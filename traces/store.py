@@ -15,6 +15,7 @@ import msgspec
 
 from traces import index
 from traces.errors import InputError, TraceError
+from traces.growing import Growing
 from traces.home import ExperimentFolder, experiment_folder, home, list_experiments, state
 from traces.index import Indexed, Unreadable
 from traces.kernel import Chat, Event, Record
@@ -32,6 +33,7 @@ _COLUMNS = RunRow.__struct_fields__
 _UNDER_WAY = ("running", "pending")
 _ATTEMPTS = 4
 _NO_END = 1 << 31
+_FOLLOWED = 2  # experiments that run
 _CLOSE = 64  # events
 _AT_ONCE = 200  # runs whose events are in memory together
 
@@ -60,7 +62,7 @@ class Store:
     def __init__(self, base: Path | None = None) -> None:
         self.home = base or home()
         self.path = self.home / "traces.duckdb"
-        self._live: dict[str, LiveExperiment] = {}
+        self._live: dict[str, Growing] = {}  # the one asked about last is the last
         self._lock = threading.RLock()
 
     # --- asking ---------------------------------------------------------------------------------------------
@@ -216,8 +218,8 @@ class Store:
         """Ask in SQL about the events of one run, as far as they are written: `ask` gets a connection to this end, and
         what to select from (the columns of `events`, traces/schema.sql)."""
         if self._is_live(experiment):
-            with self._lock, index.in_memory(self._tail(experiment).lines(run)) as con:
-                return ask(con, "events")
+            with self._lock, self._growing(experiment).about([run]) as con:
+                return ask(con, f"(SELECT * FROM events WHERE run = {int(run)})")
         return self._about(
             experiment, lambda con, part: ask(con, f"(SELECT * FROM events WHERE part = {part} AND run = {int(run)})")
         )
@@ -230,7 +232,7 @@ class Store:
         row = experiment_row(folder, time.time())
         signed = index.signature(folder, row.state)
         with self._lock:
-            self._live.pop(experiment, None)
+            self._let_go(experiment)
         return self._made_anew(lambda: index.load(self.path, folder, row, signed))
 
     def refresh(self) -> list[Indexed]:
@@ -276,14 +278,24 @@ class Store:
             return self._rows(experiment, query.format(which="part = $part"), values)
         with self._lock:
             runs = [row.run for row in self.live_rows(experiment, finished_only=False)]
-            lines = (line for run in runs for line in self._tail(experiment).lines(run))
-            with index.in_memory(lines) as con:
+            with self._growing(experiment).about(runs) as con:
                 return con.execute(query.format(which="true"), values).fetchall()
 
     def _tail(self, experiment: str) -> LiveExperiment:
-        if experiment not in self._live:
-            self._live[experiment] = LiveExperiment(self._folder(experiment))
+        return self._growing(experiment).live
+
+    def _growing(self, experiment: str) -> Growing:
+        """What is read of an experiment that runs; of at most _FOLLOWED of them, those asked about last."""
+        known = self._live.pop(experiment, None)
+        self._live[experiment] = known or Growing(LiveExperiment(self._folder(experiment)))
+        while len(self._live) > _FOLLOWED:
+            self._let_go(next(iter(self._live)))
         return self._live[experiment]
+
+    def _let_go(self, experiment: str) -> None:
+        known = self._live.pop(experiment, None)
+        if known is not None:
+            known.close()
 
     def _folder(self, experiment: str) -> ExperimentFolder:
         folder = experiment_folder(experiment, self.home)

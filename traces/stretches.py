@@ -132,14 +132,16 @@ def pieces(stretches: Sequence[Stretch]) -> list[Piece]:
     return found
 
 
-def lines_of(piece: Piece, offset: int = 0) -> Iterator[bytes]:
-    """The lines of a piece, from event `offset` of the run on."""
+def lines_of(piece: Piece, offset: int = 0, known: tuple[int, int] | None = None) -> Iterator[bytes]:
+    """The lines of a piece, from event `offset` of the run on. `known`: one of its events at or before that, and the
+    byte from which on it is found."""
     stretch = piece.stretch
-    mark, seq = b'{"run":%d,' % stretch.run, stretch.first
-    for line, _ in journal.lines(stretch.path, stretch.start):
+    seq, at = known or (stretch.first, stretch.start)
+    if seq >= piece.stop:
+        return
+    mark = b'{"run":%d,' % stretch.run
+    for line, _ in journal.lines(stretch.path, at):
         if line.startswith(mark):
-            if seq >= piece.stop:
-                return
             if seq >= offset:
                 yield line
             seq += 1

@@ -8,11 +8,15 @@ import sys
 
 import pytest
 
+from experiments import modelcards
+from experiments import plan as plans
+from experiments.design import expecting
 from experiments.forks import fork
 from experiments.forks.fork import ForkPlan, changeable, prepared
 from experiments.forks.verify import verify
+from experiments.judging import answers
 from experiments.plan import Plan
-from experiments.running.conduct import prepare
+from experiments.running.conduct import conduct, prepare
 from tests.trials import conducted
 from traces.committed import committed
 from traces.errors import InputError
@@ -198,3 +202,17 @@ def test_other_words_for_a_simulated_model_are_said_to_be_another_draw(parent: E
     assert "only a real model tells" in fork.caveat(parent, ["prompt"])
     assert "only a real model tells" in fork.caveat(parent, ["budget.tokens", "instructions"])
     assert fork.caveat(parent, ["reply", "result", "budget.tokens"]) == ""
+
+
+def test_forks_are_no_comparison_and_no_estimate_of_what_runs_take() -> None:
+    plan = Plan("billing_support", ("supervisor",), model="sim:small", cases=("first_month",), trials=1)
+    whole = prepare(plan)
+    conduct(whole)
+    folder = prepared(ForkPlan(whole.id, 0, 5, {}, 2))
+    conduct(folder)
+    store = Store()
+    won = sum(row.success is True for row in store.runs(folder.id))
+    said = answers.answer(store.experiment(folder.id), store)
+    assert said.text == f"Forked from run 0 of {whole.id} at step 5: {won} of 2 succeeded."
+    (expected,) = expecting.expect(plan, plans.check(plan), modelcards.card("sim:small", None), store)
+    assert (expected.basis, expected.runs) == ("past", 1)

@@ -54,12 +54,13 @@ def expect(plan: Plan, scenario: Scenario, card: Card, store: Store) -> list[Exp
 
 
 def _past(scenario: str, model: str, engine: str, store: Store) -> dict[str, Expected]:
+    """Forks are left out: they are of runs that somebody picked, and begin in the middle."""
     rows = store.sql(
         "SELECT team, count(*) AS runs, avg(input_tokens + output_tokens) AS tokens, "
         "CASE WHEN count(*) = count(cost_nano_usd) THEN avg(cost_nano_usd) / 1e9 END AS cost, "
         "avg(latency_s) AS latency "
         f"FROM runs WHERE scenario = {_quoted(scenario)} AND model = {_quoted(model)} AND engine = {_quoted(engine)} "
-        "AND status IN ('completed', 'limited') GROUP BY team"
+        "AND status IN ('completed', 'limited') AND parent_experiment IS NULL GROUP BY team"
     )
     return {
         row["team"]: Expected(row["team"], row["tokens"], row["cost"], row["latency"], 0.0, "past", row["runs"])

@@ -20,6 +20,7 @@ from traces.store import Store
 
 FILE = "verdict.json"
 _JUDGES = (
+    "judging/answers.py",
     "judging/judged.py",
     "judging/verdict.py",
     "judging/statistics.py",
@@ -30,7 +31,8 @@ _JUDGES = (
 
 
 class Answered(Struct, frozen=True):
-    """A verdict in short: its `kind`, its sentence, what it rests on; `made_from` names journals and code."""
+    """A verdict in short: its `kind` (of forks, which are no comparison, `fork`), its sentence, what it rests on;
+    `made_from` names journals and code."""
 
     kind: str
     text: str
@@ -60,6 +62,10 @@ def _judged(row: ExperimentRow, store: Store, made_from: str) -> Answered:
     if not outcomes:
         text = "Success is unknown: no run was graded." if rows else "No run was finished."
         return Answered("", text, "", 0, made_from)
+    if fork := (row.plan.get("plan") or {}).get("fork"):
+        won = sum(outcome.success for outcome in outcomes)
+        text = f"Forked from run {fork['run']} of {fork['experiment']} at step {fork['step']}: "
+        return Answered("fork", f"{text}{won:,} of {len(outcomes):,} succeeded.", "", len(outcomes), made_from)
     verdict = verdict_on(row.plan, outcomes)
     return Answered(verdict.kind, verdict.text, verdict.reason, len(outcomes), made_from)
 

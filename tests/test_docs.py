@@ -71,3 +71,11 @@ def test_the_columns_in_the_docs_are_those_that_duckdb_has(tmp_path: Path) -> No
     with duckdb.connect(store.path, read_only=True) as con:  # as DuckDB's own shell opens it
         for view, columns in written.items():
             assert [row[:2] for row in con.execute(f"DESCRIBE {view}").fetchall()] == columns, view
+
+
+def test_the_queries_of_the_docs_can_be_asked(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    queries = re.findall(r'headcount sql "([^"]+)"', (ROOT / "docs" / "sweep.md").read_text())
+    assert len(queries) == 3
+    for query in queries:
+        assert store.sql(query) == []

@@ -112,7 +112,9 @@ def _figures(row: ExperimentRow, run: Traded, market: Market) -> None:
     columns[0].metric("Settled", f"{run.settled:,} of {run.postings:,}", help="Postings whose delivery was accepted.")
     columns[1].metric("Delivery failures", _percent(failed), help="Of the awards that ended, without acceptance.")
     columns[2].metric(
-        "Price, mean", words.count(sum(promised) / len(promised)) if promised else "none", help="Tokens promised."
+        "Price, mean",
+        f"{words.count(sum(promised) / len(promised))} tokens" if promised else "none",
+        help="What awards promise.",
     )
     columns[3].metric(
         "Dearer than the best", _dearer(told), help="Tokens for each expected success, against the best assignment."

@@ -30,7 +30,7 @@ def states(market: Market) -> None:
         .mark_area(interpolate="step-after", opacity=0.9)
         .encode(
             x=alt.X("time:Q", title="seconds of the run"),
-            y=alt.Y("postings:Q", title="postings"),
+            y=alt.Y("postings:Q", title="postings", axis=alt.Axis(tickMinStep=1, format=",d")),
             color=alt.Color("state:N", scale=scale, sort=order, legend=alt.Legend(orient="top", title=None, columns=3)),
             order="rank:Q",
             tooltip=[alt.Tooltip("time:Q", format=".1f"), "state", "postings"],

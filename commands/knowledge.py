@@ -24,7 +24,7 @@ def knowledge(
     ] = None,
     chunking: Annotated[str, typer.Option(help="Ways of cutting, separated by commas, or all.")] = "all",
     chunk_chars: Annotated[str, typer.Option(help="Lengths of chunks, separated by commas.")] = "500,900",
-    k: Annotated[int, typer.Option(help="How many passages a search gives back.")] = 4,
+    k: Annotated[int, typer.Option(min=1, help="How many passages a search gives back.")] = 4,
     json: Json = False,
 ) -> None:
     """Search documents, or measure how well each way of cutting them finds what answers the questions."""
@@ -32,6 +32,8 @@ def knowledge(
     from experiments.terminal import corpora_report
     from traces.errors import InputError
 
+    if query is not None and not query.strip():
+        raise InputError("--query: give words to search for")
     corpus = corpora.find(documents)
     if query is not None:
         corpora_report.show_ranks(corpus, query, json=json)

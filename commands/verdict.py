@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from commands.options import Json
+from traces.errors import InputError
 
 cli = typer.Typer()
 
@@ -26,6 +27,11 @@ def verdict(
     from experiments.judging.recommending import Limits
     from experiments.terminal import judging_report
 
+    for option, limit in (("--max-cost", max_cost), ("--max-latency", max_latency)):
+        if limit is not None and limit <= 0:
+            raise InputError(f"{option}: {limit:g} is kept by nothing: give more than 0")
+    if not 0 <= min_success <= 1:
+        raise InputError(f"--min-success: {min_success:g} should be between 0 and 1, such as 0.9")
     if judging_report.show_ungraded(experiment, json=json):
         return
     found = judging.again(experiment, margin, Limits(max_cost, max_latency, min_success))

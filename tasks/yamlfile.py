@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from traces.errors import ScenarioError
+from traces.errors import ScenarioError, reason
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,7 +25,7 @@ def load(path: Path, model: type[M], **defaults: Any) -> M:
     try:
         seen = path.stat()
     except OSError as error:
-        raise ScenarioError(str(path), f"cannot be read: {error}") from error
+        raise ScenarioError(str(path), f"cannot be read: {reason(error)}") from error
     return _load(path, (seen.st_mtime_ns, seen.st_size), model, tuple(defaults.items()))  # type: ignore[return-value]
 
 
@@ -34,7 +34,7 @@ def _load(path: Path, stamp: tuple[int, int], model: type[BaseModel], defaults: 
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(str(path), f"cannot be read: {error}") from error
+        raise ScenarioError(str(path), f"cannot be read: {reason(error)}") from error
     root, data = _parse(path, text)
     if not isinstance(data, dict):
         raise ScenarioError(str(path), "should be a mapping of fields to values", line=1)

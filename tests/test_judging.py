@@ -20,6 +20,7 @@ from experiments.judging.sequential import confidence_sequence, p_value
 from experiments.judging.statistics import equivalent, mcnemar, paired_difference, pass_hat_k
 from experiments.plan import Plan
 from experiments.running.conduct import conduct, prepare
+from tests import cli
 from tests.test_statistics import grid, outcome
 from traces.errors import InputError
 
@@ -102,3 +103,19 @@ def test_an_experiment_is_judged_again_under_other_terms(tmp_path: Path, capsys:
 def test_a_margin_that_is_none_is_refused() -> None:
     with pytest.raises(InputError, match="--margin: 3 should be between 0 and 1"):
         judging.again("latest", 3, Limits())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--min-success", "95", "between 0 and 1"),
+        ("--max-cost", "0", "more than 0"),
+        ("--max-latency", "-1", "more than 0"),
+    ],
+)
+def test_limits_that_nothing_keeps_are_refused(
+    option: str, value: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = cli.said(capsys, "verdict", option, value)
+    assert (code, out) == (2, "")
+    assert message in err

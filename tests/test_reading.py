@@ -43,6 +43,8 @@ def test_sql_answers_as_table_json_and_csv(experiment: str, capsys: pytest.Captu
         "SELECT * FROM read_text('/etc/passwd')",
         "SELECT 1; DELETE FROM events",
         "SET enable_external_access = true",
+        " ; ",
+        "/* nothing */",
     ],
 )
 def test_sql_changes_nothing_and_reads_nothing_else(

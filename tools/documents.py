@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from traces.errors import ScenarioError
+from traces.errors import ScenarioError, reason
 
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "li", "tr", "pre", "blockquote")
@@ -51,7 +51,7 @@ def read_one(path: Path, shown: str = "") -> Document:
     try:
         title, text = form(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(str(path), f"cannot be read: {error}") from error
+        raise ScenarioError(str(path), f"cannot be read: {reason(error)}") from error
     if not text.strip():
         raise ScenarioError(str(path), "holds no text (a scanned document needs text recognition first)")
     return Document(
@@ -149,7 +149,7 @@ def read_rows(path: Path, content: bytes | None = None) -> list[dict[str, str]]:
     try:
         text = (path.read_bytes() if content is None else content).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(str(path), f"cannot be read: {error}") from error
+        raise ScenarioError(str(path), f"cannot be read: {reason(error)}") from error
     first = text.partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), restkey="")
     rows = []

@@ -66,3 +66,9 @@ class TraceError(HeadcountError):
     """A journal or an index cannot be read."""
 
     exit_code = 5
+
+
+def reason(error: Exception) -> str:
+    """What an error of the operating system says, without its number and the file, which stand before it; any other's
+    words."""
+    return getattr(error, "strerror", None) or str(error)

@@ -203,11 +203,11 @@ class Store:
         """All rows of a query over the index (tables and views: traces/schema.sql), or its first `limit`; every
         experiment that is over is included. It cannot change the index, or touch any other file. Raises InputError for
         bad SQL."""
-        return self._asked(lambda con: _named(con.execute(query), limit))
+        return self._asked(lambda con: _named(_answered(con.execute(query)), limit))
 
     def arrow(self, query: str) -> pyarrow.Table:
         """All rows of a query, as for `sql`, as an Arrow table: `.to_pandas()`, or `pyarrow.parquet.write_table`."""
-        return self._asked(lambda con: con.sql(query).to_arrow_table())
+        return self._asked(lambda con: _answered(con.sql(query)).to_arrow_table())
 
     def ask(self, experiment: str, query: str) -> list[dict[str, Any]]:
         """Every row of a query of ours over the index about an experiment that is over: `$part` in it stands for the
@@ -368,6 +368,13 @@ def _row_or_reason(folder: ExperimentFolder) -> ExperimentRow:
         return experiment_row(folder, time.time())
     except TraceError as error:
         return ExperimentRow(folder.id, folder.path.stat().st_mtime, "", "", {}, "failed", message=str(error))
+
+
+def _answered(found: T | None) -> T:
+    """DuckDB gives back nothing at all where there is no statement, and for one that answers nothing."""
+    if found is None:
+        raise InputError("the query asks nothing: give a SELECT")
+    return found
 
 
 def _named(found: DuckDBPyConnection, limit: int | None = None) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ def show(found: Judgement, *, json: bool) -> None:
     console.print(_times(found, mark))
     console.print(_endings(found))
     advice = found.advice
-    console.print(f"Advice: {advice.team or 'none'}: {advice.why}.", highlight=False)
+    console.print(f"Advice: {advice.team or 'none'}: {advice.why.rstrip('.')}.", highlight=False)
     for team, why in advice.excluded.items():
         console.print(f"  not {team}: {why}", highlight=False)
 

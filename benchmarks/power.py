@@ -64,8 +64,8 @@ ASKED = [
 def main(experiments: int, pilot: int = PILOT_RUNS) -> None:
     few = max(200, experiments // 4)
     print(f"{experiments:,} experiments a row, {few:,} of the last columns; each with its 95 % interval\n")
-    print(f"{'':34}{'':50}{f'after a pilot of {pilot:,} runs':>46}")
-    columns = "{:34}{:>8}{:>10}{:>13}{:>13}  {:>8}{:>10}{:>12}{:>11}{:>13}"
+    print(f"{'':69}{f'after a pilot of {pilot:,} runs':>47}")
+    columns = "{:33}{:>7}{:>9}{:>10}{:>10}{:>7}{:>9}{:>12}{:>10}{:>9}"
     print(columns.format("", *NAMES))
     for asked in ASKED:
         difference, spread = _known(asked.world)

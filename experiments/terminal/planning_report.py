@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from experiments import words
 from experiments.design.planning import Design
+from experiments.terminal import printing
 from experiments.terminal.report import as_json
 
 BASES = {
@@ -23,12 +23,12 @@ def show(found: Design, *, json: bool) -> None:
     if json:
         print(as_json(found))
         return
-    console = Console()
-    console.print(f"[bold]{answer(found)}[/bold]", highlight=False)
-    console.print(leeway(found), highlight=False)
-    console.print(cost(found), highlight=False)
+    console = printing.console(highlight=False)
+    console.print(f"[bold]{answer(found)}[/bold]")
+    console.print(leeway(found))
+    console.print(cost(found))
     console.print(_table(found))
-    console.print(f"  {found.command}", highlight=False, soft_wrap=True)
+    console.print(f"  {found.command}", soft_wrap=True)
 
 
 def answer(found: Design) -> str:
@@ -40,7 +40,7 @@ def answer(found: Design) -> str:
             f"among themselves. {_more_cases(found, 'Add cases')}."
         )
     run, power = f"{_trials(found.trials)} of {_cases(found)}, {found.runs:,} runs in all", f"{100 * found.power:.0f} %"
-    if found.power >= FAR * found.wanted:
+    if found.power >= FAR * found.wanted or found.cases_runs is None:
         return f"Run {run}: {points} are then seen with {power} power."
     return (
         f"{_more_cases(found, 'Add cases')}, show {points} with {wanted}. These alone may not be enough, however often "
@@ -52,33 +52,40 @@ def leeway(found: Design) -> str:
     """How far the number of trials is known, and what to do about it."""
     whence = " and ".join(dict.fromkeys(BASES[need.basis] for need in found.needs))
     if found.trials is None or found.least == found.most:
-        return f"Known from {whence}."
-    most = "or no number" if found.most is None else f"or {found.most:,} be needed"
-    said = f"As few as {_trials(found.least or 1)} may be enough, {most}: {whence} cannot tell."
-    far = found.most is None or found.most > 2 * found.trials
-    return f"{said} {_next(found)}".rstrip() if far else said
+        said = [f"Known from {whence}."]
+    else:
+        most = "or no number" if found.most is None else f"or {found.most:,} be needed"
+        said = [f"As few as {_trials(found.least or 1)} may be enough, {most}: {whence} cannot tell."]
+    return " ".join(said + _next(found, any(need.basis != "pilot" for need in found.needs)))
 
 
-def _next(found: Design) -> str:
-    more = []
-    if found.cases_runs is not None and found.cases_runs < found.runs and found.power >= FAR * found.wanted:
-        more.append(f"{_more_cases(found, 'More cases take fewer runs')}.")
+def _next(found: Design, past: bool) -> list[str]:
+    said = []
+    far = found.trials is not None and (found.most is None or found.most > 2 * found.trials)
+    if far and found.cases_runs is not None and found.cases_runs < found.runs and found.power >= FAR * found.wanted:
+        said.append(f"{_more_cases(found, 'More cases take fewer runs')}.")
     larger = 5 * found.groups * min(need.spread.pairs for need in found.needs)
-    if any(need.basis != "pilot" for need in found.needs):
-        more.append("After these runs ask again: they tell more.")
-    elif not found.simulated:
-        more.append(f"After a first experiment on {found.model} ask again: it tells more.")
-    elif larger <= LARGEST:
-        more.append(f"A larger pilot tells more: headcount plan --pilot {larger}.")
-    return " ".join(more)
+    if not past and not found.simulated:
+        said.append(f"After a first experiment on {found.model} ask again: it tells more.")
+    elif far and past:
+        said.append("After these runs ask again: they tell more.")
+    elif far and larger <= LARGEST:
+        said.append(f"A larger pilot tells more: headcount plan --pilot {larger}.")
+    return said
 
 
 def _more_cases(found: Design, why: str) -> str:
     """The other way to see more, which always helps."""
-    if found.cases_needed is None:
+    if found.cases_runs is None:
         return f"{why}: more than 10,000 like these"
     runs = f"{found.cases_runs:,} runs in all"
+    if found.cost_usd is not None:
+        runs += f" for {words.money(found.cost_usd / found.runs * found.cases_runs)}{_mark(found)}"
     return f"{why}: {found.cases_needed:,} like these with {_trials(found.planned)} each, {runs}"
+
+
+def _mark(found: Design) -> str:
+    return " (simulated)" if found.simulated else ""
 
 
 def _trials(number: int) -> str:
@@ -93,7 +100,7 @@ def cost(found: Design) -> str:
     """What these runs will use, in one line."""
     if found.tokens is None:
         return "What they will cost is not known: a team of this plan has never run."
-    mark = " (simulated)" if found.simulated else ""
+    mark = _mark(found)
     runs = f"{found.runs:,} runs" if found.trials is not None else f"{found.runs:,} runs with {found.planned:,} trials"
     parts = [f"{words.count(found.tokens)} tokens", f"{words.money(found.cost_usd)}{mark}"]
     if found.latency_s:
@@ -126,7 +133,7 @@ def _table(found: Design) -> Table:
         table.add_row(
             need.team,
             _number(need.trials),
-            "" if need.trials is None else f"{_number(need.least)} to {_number(need.most)}",
+            "" if need.least == need.most else f"{_number(need.least)} to {_number(need.most)}",
             f"{need.power:.0%}",
             "nothing" if need.detectable is None else f"{100 * need.detectable:.1f} points",
             f"{need.spread.pairs:,}",

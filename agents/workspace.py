@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from agents import actions, roles
+from agents import actions, longterm, roles
 from agents.actions import NobodyThere, Person
 from agents.agent import Agent
-from agents.longterm import LongTerm
+from agents.longterm import Fact
 from agents.models.model import Model
 from agents.settings import Mailbox, Member, Settings
 from agents.stopping import Met, Standing
@@ -33,7 +33,7 @@ class Workspace:
     """`model_for(name)` gives a model, metered and recorded: the experiment's for None. `used` is the share of the
     token budget that is used, None where there is none. `draw(purpose)` gives random numbers of this trial's own.
     `answer` is the best so far: what is graded if the run is cut short. `ended_by` is the stop rule that ended the
-    team's rounds."""
+    team's rounds. `recalled`: facts from earlier cases, for those who search."""
 
     scenario: Scenario
     case: Case
@@ -45,7 +45,7 @@ class Workspace:
     used: Callable[[], float | None] = lambda: None
     draw: Callable[[str], random.Random] = lambda purpose: stream(0, purpose)
     person: Person = field(default_factory=NobodyThere)
-    memory: LongTerm | None = None
+    recalled: Sequence[Fact] = ()
     answer: str = ""
     ended_by: Met | None = None
     agents: dict[str, Agent] = field(default_factory=dict)
@@ -128,13 +128,10 @@ class Workspace:
         self.record(LimitHit(met.kind, met.value, met.limit, agent))
 
     def _recall(self, agent: Agent) -> None:
-        if self.memory is None or not roles.find(agent.role).finds:
-            return
-        facts = self.memory.recall(self.case.request)
-        if facts:
+        facts = self.recalled
+        if facts and roles.find(agent.role).finds:
             agent.hear(RECALLED.format(facts="\n".join(fact.line for fact in facts)), trusted=False)
-            origins = "; ".join(f"{fact.line} (run {fact.run}, {fact.case}, {fact.agent})" for fact in facts)
-            self.note(agent.name, "recalled", f"{len(facts)} facts from earlier cases: {origins}")
+            self.note(agent.name, "recalled", longterm.recalled_note(facts))
 
 
 async def gather(*jobs: Coroutine[Any, Any, T]) -> list[T]:

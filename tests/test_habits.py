@@ -6,15 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from agents import longterm
 from agents.models.model import Request
 from agents.models.scripted import ScriptedModel
 from agents.models.wrappers import Cached, WithFallback
+from experiments.forks.fork import ForkPlan, prepared
+from experiments.forks.verify import verify
 from experiments.plan import Plan
+from experiments.running.conduct import prepare
 from experiments.running.trial import Bench
-from tests.trials import Done, chats, do, events, profile, puzzle
+from tests.trials import Done, chats, conducted, do, events, profile, puzzle
 from traces.clock import run
 from traces.errors import LimitReached, MalformedOutput, ModelError
-from traces.kernel import ChatMessage, Event, MessageSent, Noted, ToolExecuted
+from traces.kernel import ChatMessage, Event, MessageSent, Noted, Record, ToolExecuted
 
 SCENARIO = "market_brief"
 
@@ -81,6 +85,34 @@ def test_memory_over_cases_saves_searches_and_says_where_a_fact_is_from(tmp_path
     assert "(run 0, " in _notes(remembering, "recalled")[0].text
     assert not _notes(fresh, "recalled")
     assert not _notes(fresh, "remembered")
+
+
+def test_a_run_that_is_resumed_forked_or_verified_has_the_memory_that_it_had(tmp_path: Path) -> None:
+    """The experiment is cut in the middle of its fifth run, after each run before that, and forked before anybody is
+    hired."""
+    (tmp_path / "mine.yaml").write_text("shape: supervisor\nagent: {remember: true}\n")
+    plan = Plan(SCENARIO, (str(tmp_path / "mine.yaml"),), model="sim:oracle", cases=6, trials=1, workers=1)
+    whole = prepare(plan)
+    runs = conducted(whole)
+    given = [longterm.recalled(run) for run in runs]
+    assert given[0] == []
+    assert all(given[1:])
+    assert [one.run for one in verify(whole) if not one.same] == []
+    assert [one.run for one in verify(whole, 4) if not one.same] == []
+    lines = whole.journal_file().read_bytes().splitlines(keepends=True)
+    fifth = next(place for place, line in enumerate(lines) if line.startswith(b'{"run":4,'))
+    for cut in (fifth, fifth + 1, fifth + len(runs[4]) // 2):
+        folder = prepare(plan)
+        folder.journal_file().write_bytes(b"".join(lines[:cut]))
+        assert _undated(conducted(folder)) == _undated(runs)
+    for step in (1, len(runs[4]) // 2):
+        fork = prepared(ForkPlan(whole.id, 4, step))
+        assert _undated(conducted(fork))[0][1:] == _undated(runs)[4][1:]
+        assert all(one.same for one in verify(fork))
+
+
+def _undated(runs: list[list[Record]]) -> list[list[tuple[float, Event]]]:
+    return [[(record.t, record.event) for record in run] for run in runs]
 
 
 def _searches(done: list[Done]) -> int:

@@ -150,7 +150,7 @@ def test_a_node_on_another_machine_gives_the_same_from_what_it_was_sent_and_leav
     expected = {outcome.run: outcome for outcome in conduct(folder).outcomes}
     shutil.rmtree(scenario)
     shutil.rmtree(tmp_path / "home")
-    node = executors_ray.Node(kit, msgspec.msgpack.encode(Job(list(expected), {})))
+    node = executors_ray.Node(kit, msgspec.msgpack.encode(Job(0, list(expected), {}, [])))
     news = node.news(60)
     assert (news.over, news.error) == (True, "")
     found = [done.outcome for done in msgspec.json.decode(news.done, type=list[Done])]
@@ -174,7 +174,7 @@ def test_a_node_goes_on_with_what_is_recorded_of_a_run() -> None:
     said = msgspec.structs.replace(chat, text=chat.text + " ")
     past = [*run.lines[:last], line_of(msgspec.structs.replace(records[last], event=said))]
     kit = executors_ray.packed(folder, plans.read(folder), {})
-    news = executors_ray.Node(kit, msgspec.msgpack.encode(Job([0], {0: past}))).news(60)
+    news = executors_ray.Node(kit, msgspec.msgpack.encode(Job(0, [0], {0: past}, []))).news(60)
     assert (news.over, news.error) == (True, "")
     found = [msgspec.json.decode(line + b"}", type=Record) for line in news.lines]
     assert found[0].seq == last + 1  # what stands in a journal is not written again

@@ -59,6 +59,7 @@ class Past:
     ) -> None:
         self.virtual, self.changed, self.sealed = virtual, changed, sealed
         self.unmatched: list[tuple[str, str, tuple[ChatMessage, ...]]] = []  # model calls that are not recorded
+        self.records = records
         self._amendment, self._amends = amendment, False
         self._calls: dict[str, list[PastCall]] = defaultdict(list)
         self._tools: dict[_Call, deque[Record]] = defaultdict(deque)

@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from msgspec import Struct, field, structs
 
-from agents import table
+from agents import longterm, table
+from agents.longterm import Fact
 from agents.models import table as models
 from experiments import plan as plans
 from experiments.forks.verify import difference_of, models_of
@@ -125,10 +126,16 @@ def prepared(fork: ForkPlan) -> ExperimentFolder:
     with models_of(parent):
         _check_shared(plan, past)
         folder = prepare(plan)
+    forked.keep_recalled(folder, _given(parent, records))
     with Journal(folder.path / forked.PAST) as file:
         for record in past:
             file.append(record)
     return folder
+
+
+def _given(parent: ExperimentFolder, records: list[Record]) -> list[Fact]:
+    """The facts from earlier cases that the run was given."""
+    return forked.recalled(parent.path) if plans.read(parent).fork else longterm.recalled(records) or []
 
 
 def _records(folder: ExperimentFolder, run: int, step: int) -> list[Record]:

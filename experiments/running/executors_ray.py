@@ -27,7 +27,7 @@ from agents.models import catalog, gguf
 from experiments import plan as plans
 from experiments.order import in_order
 from experiments.plan import Plan, Trial
-from experiments.running import left
+from experiments.running import left, remembering
 from experiments.running.rerun import Start
 from experiments.running.threads import Share
 from experiments.running.worker import Done, journal_for
@@ -61,10 +61,13 @@ class Kit(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """A worker's share: the runs to do, the journals' lines of those that were begun, how many cases may be begun."""
+    """A worker's share: the runs to do, the journals' lines of those that were begun, those of runs that are `over` of
+    which teams remember something, and how many cases may be begun."""
 
+    share: int
     runs: list[int]
     past: dict[int, list[bytes]]
+    over: list[bytes]
     begun: int = 0
 
 
@@ -104,7 +107,8 @@ class OnRay:
         todo, starts = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
         past = {run: start.written.lines for run, start in starts.items() if start.written is not None}
         with _reached(self._folder.id):
-            job = Job([trial.run for trial in todo], past, self._begun)
+            over = remembering.lines(self._plan, self._folder.path, share)
+            job = Job(share, [trial.run for trial in todo], past, over, self._begun)
             actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job))
             self._actors.append(actor)
             journal = journal_for(self._plan, self._folder.journal_file(share))
@@ -217,6 +221,7 @@ class Node:
             self._scratch = tempfile.TemporaryDirectory(prefix="headcount-", ignore_cleanup_errors=True)
             folder = ExperimentFolder(Path(self._scratch.name) / "experiments" / folder.id).create()
             plan = _unpacked(given, folder)
+            folder.journal_file(share.share).write_bytes(b"".join(share.over))
         from agents.models import quiet
 
         quiet.environment()
@@ -225,7 +230,7 @@ class Node:
         self._outbox = Outbox(hurry=idle)
         starts = {run: Start.at_the_end_of(Committed(run, partial(list, lines))) for run, lines in share.past.items()}
         trials = _trials(plan, share.runs)
-        self._share = Share(plan, trials, starts, folder, self._outbox, lambda: self._begun, idle)
+        self._share = Share(plan, share.share, trials, starts, folder, self._outbox, lambda: self._begun, idle)
 
     def begin(self, cases: int) -> None:
         """So many cases may be begun."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import msgspec
 from msgspec import structs
 
+from agents.longterm import Fact
 from experiments.plan import Plan, Trial
 from experiments.running.rerun import Start
 from traces import journal
@@ -16,8 +19,20 @@ from traces.prompts import prompt_at
 
 PAST = "past.jsonl"
 """In the folder of an experiment of forks: its parent's events up to the step, with what was put in place of that."""
+RECALLED = "recalled.json"
 REPLACING = frozenset(("reply", "arguments", "result", "message", "approved"))
 AMENDING = frozenset(("prompt", "instructions"))
+
+
+def keep_recalled(folder: ExperimentFolder, facts: Sequence[Fact]) -> None:
+    """Let the forks have these facts from earlier cases, which their parent was given when it began."""
+    (folder.path / RECALLED).write_bytes(msgspec.json.encode(facts))
+
+
+def recalled(folder: Path) -> list[Fact]:
+    """The facts from earlier cases that the forks of an experiment have."""
+    file = folder / RECALLED
+    return msgspec.json.decode(file.read_bytes(), type=list[Fact]) if file.is_file() else []
 
 
 def replaces(fork: Lineage) -> bool:

@@ -27,6 +27,7 @@ class Share:
     def __init__(
         self,
         plan: Plan,
+        share: int,
         todo: Sequence[Trial],
         starts: Mapping[int, Start],
         folder: ExperimentFolder,
@@ -36,7 +37,7 @@ class Share:
     ) -> None:
         """`starts`: where those of the runs start that were begun. `begun`: how many cases may be begun, where the
         experiment may stop early. `idle` is set where there is no more to wait for."""
-        self._plan, self._folder, self._journal, self._begun = plan, folder, journal, begun
+        self._plan, self._share, self._folder, self._journal, self._begun = plan, share, folder, journal, begun
         self._done: queue.SimpleQueue[Done | BaseException | None] = queue.SimpleQueue()
         self._idle = idle
         self._stopped = False
@@ -46,7 +47,7 @@ class Share:
         try:
             may_begin = self._may_begin(scenarios.load(self._plan.scenario))
             with contextlib.closing(self._journal) as journal:
-                do(self._plan, todo, self._folder.path, journal, self._tell, starts, may_begin)
+                do(self._plan, todo, self._folder.path, journal, self._tell, starts, may_begin, self._share)
             self._done.put(None)
         except BaseException as error:
             self._done.put(error)
@@ -110,7 +111,7 @@ class Here:
         journal = journal_for(self._plan, self._folder.journal_file(share))
         todo, starts = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
         idle = threading.Event()
-        return _Thread(share, Share(self._plan, todo, starts, self._folder, journal, lambda: self._begun, idle))
+        return _Thread(share, Share(self._plan, share, todo, starts, self._folder, journal, lambda: self._begun, idle))
 
     def begin(self, cases: int) -> None:
         self._begun = cases

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -14,10 +13,10 @@ from typing import Any
 
 import msgspec
 
-from agents import table
+from agents import longterm, table
 from agents.actions import NobodyThere, Person
 from agents.actions import Recalled as RecalledPerson
-from agents.longterm import LongTerm
+from agents.longterm import Fact, LongTerm
 from agents.models import table as models
 from agents.models.kept import KeptReplies
 from agents.models.model import Model, Reply
@@ -28,7 +27,7 @@ from agents.table import Team
 from agents.workspace import Workspace
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of, draws
-from experiments.running import forked
+from experiments.running import forked, remembering
 from marketplace.bus import Bus, Interceptor
 from tasks import graders
 from tasks import scenario as scenarios
@@ -53,10 +52,11 @@ log = logging.getLogger("headcount")
 
 @dataclass
 class Bench:
-    """What all trials of an experiment share, made once in a process. `folder`: the experiment's."""
+    """What all trials of a share have in common, made once in a process. `folder`: the experiment's."""
 
     plan: Plan
     folder: Path | None = None
+    share: int = 0
     others: dict[str, models.ModelFor] = field(default_factory=dict)
     _memories: dict[str, LongTerm] = field(default_factory=dict)
 
@@ -92,12 +92,15 @@ class Bench:
         return {name: table.changed(table.team(name), changes) for name in self.plan.teams}
 
     def memory(self, team: str) -> LongTerm | None:
-        """The team's memory over the cases that this process does; None for a team that keeps none."""
-        if not self.teams[team].settings.agent.remember:
+        """The team's memory over the cases of this share; None for a team that keeps none, and in forks, which have
+        what their parent recalled. What runs of the share that are over have left is in it from the start."""
+        if not self.teams[team].settings.agent.remember or self.plan.fork is not None:
             return None
         if team not in self._memories:
-            name = f"{self.teams[team].name}-{os.getpid()}"
-            self._memories[team] = LongTerm(self.folder / "memory" / name if self.folder else None)
+            memory = self._memories[team] = LongTerm()
+            for run in remembering.over(self.plan, self.folder, team, self.share):
+                for agent, lines in longterm.remembered(run.records):
+                    memory.remember(lines, run.number, run.run.case, agent)
         return self._memories[team]
 
     @cached_property
@@ -141,7 +144,7 @@ async def _run_in(
     work = _workspace(trial, bench, case, world, meter, recorder, past)
     started = asyncio.get_running_loop().time()
     status, ended_by, error = await _do(trial, work)
-    _remember(trial, work)
+    _remember(trial, bench, work)
     evaluated = graders.grade(case, graders.Outcome(work.answer, world.db, _chunks(bench)), bench.graders)
     recorder.record(evaluated)
     finished = RunFinished(
@@ -197,8 +200,20 @@ def _workspace(
         used=lambda: meter.share,
         draw=partial(stream, bench.plan.seed, case.id, trial.trial, bench.teams[trial.team].name),
         person=person if past is None else RecalledPerson(person, past),
-        memory=bench.memory(trial.team),
+        recalled=_recalled(trial, bench, case, past),
     )
+
+
+def _recalled(trial: Trial, bench: Bench, case: Case, past: Past | None) -> Sequence[Fact]:
+    """The facts from earlier cases that the run has: those that are recorded, where it was begun; those of its parent
+    in a fork."""
+    if not bench.teams[trial.team].settings.agent.remember:
+        return ()
+    if bench.plan.fork is not None and bench.folder is not None:
+        return forked.recalled(bench.folder)
+    recorded = longterm.recalled(past.records) if past is not None else None
+    memory = bench.memory(trial.team) if recorded is None else None
+    return recorded or (memory.recall(case.request) if memory is not None else ())
 
 
 def _as_told(said: Callable[[str, str], str]) -> Interceptor:
@@ -289,14 +304,17 @@ def _always() -> bool:
     return True
 
 
-def _remember(trial: Trial, work: Workspace) -> None:
+def _remember(trial: Trial, bench: Bench, work: Workspace) -> None:
     """Keep what the agents found out, with its sources, for later cases."""
-    if work.memory is None:
+    if not work.settings.agent.remember:
         return
+    memory = bench.memory(trial.team)
     for agent in work.agents.values():
-        kept = work.memory.remember(agent.notebook.splitlines(), trial.run, work.case.id, agent.name)
-        if kept:
-            work.note(agent.name, "remembered", f"{kept} facts with sources")
+        lines = longterm.sourced(agent.notebook.splitlines())
+        if lines:
+            work.note(agent.name, "remembered", longterm.remembered_note(lines))
+        if memory is not None:
+            memory.remember(lines, trial.run, work.case.id, agent.name)
 
 
 async def _do(trial: Trial, work: Workspace) -> tuple[str, str, str]:

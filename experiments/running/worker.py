@@ -60,11 +60,12 @@ def do(
     tell: Callable[[Done], object],
     starts: Mapping[int, Start] = MappingProxyType({}),
     may_begin: Callable[[Trial], bool] = lambda trial: True,
+    share: int = 0,
 ) -> None:
-    """Do these runs: under the virtual clock one after the other, each from time 0; else several at once. `starts`
-    says, by run, where those start that do not start from nothing; one that may not begin yet is waited for. Raises
-    Difference where what is recorded of a run cannot be done again."""
-    bench = Bench(plan, folder)
+    """Do these runs of a share: under the virtual clock one after the other, each from time 0; else several at once.
+    `starts` says, by run, where those start that do not start from nothing; one that may not begin yet is waited for.
+    Raises Difference where what is recorded of a run cannot be done again."""
+    bench = Bench(plan, folder, share)
     if models.simulated(plan.model):
         for trial in todo:
             while not may_begin(trial):
@@ -157,7 +158,7 @@ def main(experiment: str, share: int, of: int) -> None:
         if journal.repaired:
             log.warning("cut off: %s", journal.repaired)
         todo, starts = left.left(plans.dealt(in_order(plan, plans.trials(plan, scenario)), share, of), folder)
-        do(plan, todo, folder.path, journal, tell, forked.starts(plan, folder, todo, starts), may_begin)
+        do(plan, todo, folder.path, journal, tell, forked.starts(plan, folder, todo, starts), may_begin, share)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def _campaign(team: str, engine: str, scratch: Path) -> None:
     global asked
     plan = Plan("billing_support", (team,), (engine,), model="sim:small", cases=("first_month",), trials=1, seed=3)
     bench = Bench(plan)
-    setattr(worker, "Bench", lambda plan, folder: bench)  # noqa: B010  # loaded once
+    setattr(worker, "Bench", lambda plan, folder, share: bench)  # noqa: B010  # loaded once
     todo = trials(plan, bench.scenario)
     whole = ExperimentFolder(scratch / "whole").create()
     asked = 0

@@ -78,7 +78,7 @@ def test_a_run_that_was_cut_anywhere_ends_as_if_it_had_not_been(
 ) -> None:
     plan = Plan("billing_support", (team,), (engine,), model="sim:small", cases=("first_month",), trials=1, seed=3)
     bench = Bench(plan)
-    monkeypatch.setattr(worker, "Bench", lambda plan, folder: bench)
+    monkeypatch.setattr(worker, "Bench", lambda plan, folder, share: bench)
     todo = trials_of(plan, bench.scenario)
     whole = ExperimentFolder(tmp_path / "whole").create()
     (first,) = _do(plan, whole, todo, {})

@@ -205,15 +205,17 @@ def _workspace(
 
 
 def _recalled(trial: Trial, bench: Bench, case: Case, past: Past | None) -> Sequence[Fact]:
-    """The facts from earlier cases that the run has: those that are recorded, where it was begun; those of its parent
-    in a fork."""
+    """The facts from earlier cases that the run has: those that are recorded, where it was begun; in a fork those of
+    its parent."""
     if not bench.teams[trial.team].settings.agent.remember:
         return ()
-    if bench.plan.fork is not None and bench.folder is not None:
-        return forked.recalled(bench.folder)
     recorded = longterm.recalled(past.records) if past is not None else None
-    memory = bench.memory(trial.team) if recorded is None else None
-    return recorded or (memory.recall(case.request) if memory is not None else ())
+    if recorded is not None:
+        return recorded
+    if bench.plan.fork is not None:
+        return forked.recalled(bench.folder) if bench.folder is not None else ()
+    memory = bench.memory(trial.team)
+    return memory.recall(case.request) if memory is not None else ()
 
 
 def _as_told(said: Callable[[str, str], str]) -> Interceptor:

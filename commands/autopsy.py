@@ -21,7 +21,7 @@ def autopsy(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Why runs failed: the first decisive error of each, who passed it on, and who could have caught it."""
+    """Say why runs failed. The first decisive error of each, who passed it on, and who could have caught it."""
     from experiments.terminal import autopsy_report as report
 
     if score:

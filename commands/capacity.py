@@ -37,7 +37,7 @@ def capacity(
     seed: Seed = 1,
     json: Json = False,
 ) -> None:
-    """Say what a pool of simulated servers can take: latency, waiting, use and cost over replicas, load and speed."""
+    """Say what a pool of simulated servers can take. Latency, waiting, use and cost over replicas, load and speed."""
     from experiments.terminal import capacity_report as report
     from experiments.terminal.report import as_json
 

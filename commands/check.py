@@ -22,7 +22,7 @@ def check(
     markdown: Annotated[Path | None, typer.Option(help="Write a summary in Markdown there.")] = None,
     json: Json = False,
 ) -> None:
-    """Run the experiment of a file and end with 1 where a criterion that the file sets is missed."""
+    """A gate for CI: run the experiment of a file. Ends with 1 where a criterion that the file sets is missed."""
     from msgspec.structs import replace
 
     from experiments.judging import gate, gatefile

@@ -27,7 +27,7 @@ def knowledge(
     k: Annotated[int, typer.Option(min=1, help="How many passages a search gives back.")] = 4,
     json: Json = False,
 ) -> None:
-    """Search documents, or measure how well each way of cutting them finds what answers the questions."""
+    """Search documents, or measure how well they are found. By each way of cutting them, on questions."""
     from experiments.documents import corpora
     from experiments.terminal import corpora_report
     from traces.errors import InputError

@@ -20,8 +20,8 @@ def labels(
     as_: Annotated[str, typer.Option("--as", help="What to make of them: cases, sft or dpo.")] = "",
     json: Json = False,
 ) -> None:
-    """Show the thumbs, labels and comments on an experiment's runs, or write them as evaluation cases (cases), chats to
-    fine-tune with (sft) or preferences (dpo). Secrets and marked personal data stay here."""
+    """Show what people said about an experiment's runs. Thumbs, labels and comments; or write them as evaluation cases
+    (cases), chats to fine-tune with (sft) or preferences (dpo). Secrets and marked personal data stay here."""
     from experiments.exchange import labelled
     from experiments.terminal.report import as_json
     from traces import home

@@ -36,7 +36,7 @@ def backtest(
     runs: Runs = 800,
     json: Json = False,
 ) -> None:
-    """Predict the teams from the single agent's runs, and compare with what the teams did."""
+    """Predict the teams from the single agent's runs. Compared with what the teams did."""
     from experiments.terminal import calibrating
 
     calibrating.show_backtest(experiment, base, runs=runs, json=json)
@@ -47,7 +47,7 @@ def doctor(
     deep: Annotated[bool, typer.Option(help="Also start the local model and ask it something.")] = False,
     json: Json = False,
 ) -> None:
-    """Say which models, sandboxes and optional parts work here, and how to get those that don't."""
+    """Say what works here, and how to get what doesn't. Models, sandboxes and optional parts."""
     from experiments.terminal import listing
 
     listing.show_doctor(deep=deep, json=json)

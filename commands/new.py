@@ -33,7 +33,7 @@ def new(
     goal: Annotated[str | None, typer.Option(help="What the agents are to do.")] = None,
     tokens: Annotated[int, typer.Option(help="The budget of a run.")] = 60_000,
 ) -> None:
-    """Make a scenario from documents, tables and questions with answers; what is not given is asked for."""
+    """Make a scenario from documents, tables and questions. With answers; what is not given is asked for."""
     from experiments.documents import newjob
     from tasks.drafting import Draft
 

@@ -29,7 +29,7 @@ def plan(
     seed: Seed = 1,
     json: Json = False,
 ) -> None:
-    """Say how many trials show a difference of the size that matters, and what they will cost, before they run."""
+    """Say how many trials it takes, and what they will cost. For a difference of the size that matters."""
     from experiments.design import planning
     from experiments.plan import Plan
     from experiments.terminal import planning_report

@@ -80,7 +80,7 @@ def diff(
     others: Annotated[list[str], typer.Argument(help="The right run: [EXPERIMENT] RUN.")],
     json: Json = False,
 ) -> None:
-    """Two runs side by side, aligned by what they do: where they part, and what that changed."""
+    """Show two runs side by side, and where they part. Aligned by what they do, with what that changed."""
     from experiments.forks import diff as diffing
     from traces import home
     from traces.store import Store

@@ -32,7 +32,7 @@ def resume(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Go on with an experiment that was stopped or killed; nothing that was recorded is done again."""
+    """Go on with an experiment that was stopped or killed. Nothing that was recorded is done again."""
     from experiments import plan as plans
     from experiments.running.resume import resume
     from traces import home
@@ -49,7 +49,7 @@ def verify(
     run: Annotated[int | None, typer.Argument(help="The run's number (default: all runs).")] = None,
     json: Json = False,
 ) -> None:
-    """Do runs again from their record, without a model, and say where they first differ from it."""
+    """Do runs again from their record, without a model. Says where they first differ from it."""
     from experiments.forks.verify import verify
     from experiments.terminal import report
     from traces import home
@@ -85,7 +85,7 @@ def fork(
     trials: Annotated[int, typer.Option(help="How many forks; more than one draw anew each.")] = 1,
     json: Json = False,
 ) -> None:
-    """Share a run's past up to a step, change something there, and run on from there."""
+    """Run a run again from a step on, with a change there. What came before the step is shared with it."""
     from experiments import plan as plans
     from experiments.forks import fork as forks
     from experiments.running.conduct import conduct

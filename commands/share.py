@@ -33,8 +33,8 @@ def export(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write an experiment into one file that another installation opens, or send it to an OpenTelemetry collector.
-    Secrets and marked personal data stay here."""
+    """Write an experiment into one file, or send it to a collector. Another installation opens the file; the collector
+    is OpenTelemetry's. Secrets and marked personal data stay here."""
     from experiments.exchange import sharing
     from experiments.terminal.report import as_json
 
@@ -81,8 +81,8 @@ def import_(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Add an experiment from a file, or OpenTelemetry traces of other frameworks: to be listed, compared, replayed and
-    queried as your own."""
+    """Add an experiment from a file, or traces of other frameworks. OpenTelemetry's; to be listed, compared, replayed
+    and queried as your own."""
     from experiments.exchange import foreign, sharing
     from experiments.terminal.report import as_json
 

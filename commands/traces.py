@@ -18,7 +18,7 @@ def replay(
     step: Annotated[int | None, typer.Option(help="Show one step in full.")] = None,
     json: Json = False,
 ) -> None:
-    """Show a run step by step: every message, model call, tool call, bid and award."""
+    """Show a run step by step. Every message, model call, tool call, bid and award."""
     from experiments.terminal import report
     from traces import home
 
@@ -32,7 +32,7 @@ def list_(
     ] = "experiments",
     json: Json = False,
 ) -> None:
-    """List experiments, scenarios, teams, models, or the runs of an experiment."""
+    """List experiments, scenarios, teams, models, or runs. The runs are those of an experiment that is named."""
     from experiments.terminal import listing
 
     listing.show(what, json=json)

@@ -22,7 +22,7 @@ def verdict(
     min_success: Annotated[float, typer.Option(help="Share of runs that must succeed, at least.")] = 0.0,
     json: Json = False,
 ) -> None:
-    """Judge an experiment again under your margin and limits, with everything that the verdict rests on."""
+    """Judge an experiment again, under your margin and limits. With everything that the verdict rests on."""
     from experiments.judging import judging
     from experiments.judging.recommending import Limits
     from experiments.terminal import judging_report
@@ -43,7 +43,7 @@ def report(
     experiment: Annotated[str, typer.Argument(help="The experiment's id, a part of it, or `latest`.")] = "latest",
     into: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Write the comparison as one HTML file that loads nothing and can be mailed."""
+    """Write the comparison as one HTML file. It loads nothing and can be mailed."""
     from experiments.terminal import judging_report
 
     judging_report.write_page(experiment, into)

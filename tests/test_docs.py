@@ -79,3 +79,11 @@ def test_the_queries_of_the_docs_can_be_asked(tmp_path: Path) -> None:
     assert len(queries) == 3
     for query in queries:
         assert store.sql(query) == []
+
+
+def test_the_help_says_of_each_verb_what_it_does_in_a_line() -> None:
+    import headcount
+
+    verbs = typer.main.get_command(headcount.cli).commands  # type: ignore[attr-defined]
+    shown = {name: verb.get_short_help_str(64) for name, verb in verbs.items() if not verb.hidden}
+    assert [name for name, line in shown.items() if line.endswith("...")] == []

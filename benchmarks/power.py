@@ -1,6 +1,6 @@
 """Whether a difference is seen as often as `headcount plan` promises.
 
-python -m benchmarks.power [EXPERIMENTS [PILOT]]     (default 2,000 for each row, 400 runs; about ten minutes)
+python -m benchmarks.power [EXPERIMENTS [PILOT]]     (default 2,000 for each row, 400 runs; half an hour)
 
 `trials`: of each case, as planned for 80 % power where it is known how much the difference varies; `seen`: the share of
 so large experiments whose verdict is that the team is worth it. `none seen`: the share of those with a team that is no

@@ -1,6 +1,6 @@
 """How often the intervals hold the truth, and how often a team is called worth it that is not.
 
-python -m benchmarks.statistics [EXPERIMENTS]     (default 2,000 for each row; about twenty minutes)
+python -m benchmarks.statistics [EXPERIMENTS]     (default 2,000 for each row; about forty minutes)
 
 Every experiment is made up with a known difference (benchmarks/worlds.py). At the end, whether differences are seen as
 often as `headcount plan` promises: benchmarks/power.py, which runs alone too.

@@ -106,7 +106,7 @@ def _volume(row: ExperimentRow, found: Compared) -> None:
                 "team": s.name,
                 "cost / month": words.money(None if s.cost_usd is None else jobs * s.cost_usd),
                 "failed jobs / month": f"{jobs * (1 - s.success):,.0f}",
-                "95 % interval": f"{jobs * (1 - s.ci_high):,.0f} to {jobs * (1 - s.ci_low):,.0f}",
+                "failed, 95 % interval": f"{jobs * (1 - s.ci_high):,.0f} to {jobs * (1 - s.ci_low):,.0f}",
                 "tokens / month": words.count(jobs * s.tokens),
             }
             for s in found.summaries

@@ -58,8 +58,8 @@ def test_what_was_appended_is_read_back(folder: Path, some: list[str]) -> None:
 @given(st.data())
 def test_a_damaged_end_costs_only_the_events_it_hit(folder: Path, data: st.DataObject) -> None:
     path = folder / "journal-1.jsonl"
-    path.unlink(missing_ok=True)
-    path.with_name("journal-1.jsonl.damaged").unlink(missing_ok=True)
+    for old in folder.glob("journal-1.*"):
+        old.unlink()
     some = records(6)
     content = written(path, some)
     at = data.draw(st.integers(0, len(content) - 1))
@@ -74,7 +74,7 @@ def test_a_damaged_end_costs_only_the_events_it_hit(folder: Path, data: st.DataO
     with Journal(path) as log:  # opening it again cuts the end off, says so, and keeps the bytes
         assert log.repaired == damage
         log.append(some[0])
-    assert read(path) == [*some[:kept], some[0]]
+    assert [record for segment in journal.segments(path) for record in read(segment)] == [*some[:kept], some[0]]
     if damage is not None:
         assert damage.lost_bytes == len(damaged) - damage.offset
         assert path.with_name("journal-1.jsonl.damaged").read_bytes() == damaged[damage.offset :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from traces import journal
@@ -20,12 +20,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("stretches")
 
 
+BEGUN_ANEW_BETWEEN = [("b", [(0, 0)]), ("a", [(0, 0)]), ("b", [(0, 3)])]
 sessions = st.lists(
     st.tuples(st.sampled_from("ab"), st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4)), max_size=4)), max_size=5
 )
 
 
 @given(sessions, st.integers(100, 1500))
+@example(BEGUN_ANEW_BETWEEN, 1500)
 def test_what_was_written_last_counts_and_nothing_behind_a_gap(
     folder: Path, some: list[tuple[str, list[tuple[int, int]]]], segment: int
 ) -> None:

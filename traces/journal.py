@@ -6,9 +6,9 @@ that reads sees whole lines, and at most the last one torn. After a power loss t
 and a disk may garble anything: the checksums say which lines are whole, and a damaged place costs the events that it
 hit.
 
-A journal grows in segments of about SEGMENT bytes: `journal-0.jsonl`, then `journal-0.0001.jsonl`, and so on. The last
-line of a segment that has a successor names it, `{"next":"journal-0.0001.jsonl","crc":"..."}`, so that one that goes
-missing is missed.
+A journal grows in segments of about SEGMENT bytes: `journal-0.jsonl`, then `journal-0.0001.jsonl`, and so on; one that
+is opened again goes on in a new segment. The last line of a segment that has a successor names it,
+`{"next":"journal-0.0001.jsonl","crc":"..."}`, so that one that goes missing is missed.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Journal:
         if there and successor(self.path) is not None:  # that one is missing, and must stay missed
             self.path = _numbered(path, place(self.path)[1] + 2)
         self._fd, self._size = _appending(self.path)
+        self._opened_again = self._size > 0
         self._synced = time.monotonic()
         self._dirty = False
         self._thread = ThreadPoolExecutor(1, "journal")
@@ -83,6 +84,9 @@ class Journal:
 
     def write(self, bodies: Sequence[bytes]) -> None:
         """Write events that are already encoded, together or not at all: records' JSON without the closing braces."""
+        if self._opened_again:  # what was written elsewhere in between must not come to stand behind both parts
+            self._opened_again = False
+            self._rotate()
         pieces = [piece for body in bodies for piece in (body, b',"crc":"%08x"}\n' % zlib.crc32(body))]
         self._put(b"".join(pieces))
         if self._size >= self._segment:

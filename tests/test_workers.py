@@ -22,7 +22,7 @@ from experiments import plan as plans
 from experiments.plan import Plan, Trial
 from experiments.running import executors_ray, left
 from experiments.running.conduct import Progress, Stopped, conduct, moved, prepare
-from experiments.running.executors_ray import Job
+from experiments.running.node import Job, Node, Outbox, packed
 from experiments.running.resume import resume
 from experiments.running.worker import Done
 from experiments.running.workers import WorkerLost
@@ -146,11 +146,11 @@ def test_a_node_on_another_machine_gives_the_same_from_what_it_was_sent_and_leav
     (tmp_path / "careful.yaml").write_text("shape: supervisor\nreviewer: null\n")
     plan = Plan(str(scenario), teams=("solo", str(tmp_path / "careful.yaml")), cases=3, trials=1, workers=1)
     folder = prepare(plan)
-    kit = executors_ray.packed(folder, plans.read(folder), {})
+    kit = packed(folder, plans.read(folder), {})
     expected = {outcome.run: outcome for outcome in conduct(folder).outcomes}
     shutil.rmtree(scenario)
     shutil.rmtree(tmp_path / "home")
-    node = executors_ray.Node(kit, msgspec.msgpack.encode(Job(0, list(expected), {}, [])))
+    node = Node(kit, msgspec.msgpack.encode(Job(0, list(expected), {}, [])))
     news = node.news(60)
     assert (news.over, news.error) == (True, "")
     found = [done.outcome for done in msgspec.json.decode(news.done, type=list[Done])]
@@ -173,8 +173,8 @@ def test_a_node_goes_on_with_what_is_recorded_of_a_run() -> None:
     assert isinstance(chat, Chat)
     said = msgspec.structs.replace(chat, text=chat.text + " ")
     past = [*run.lines[:last], line_of(msgspec.structs.replace(records[last], event=said))]
-    kit = executors_ray.packed(folder, plans.read(folder), {})
-    news = executors_ray.Node(kit, msgspec.msgpack.encode(Job(0, [0], {0: past}, []))).news(60)
+    kit = packed(folder, plans.read(folder), {})
+    news = Node(kit, msgspec.msgpack.encode(Job(0, [0], {0: past}, []))).news(60)
     assert (news.over, news.error) == (True, "")
     found = [msgspec.json.decode(line + b"}", type=Record) for line in news.lines]
     assert found[0].seq == last + 1  # what stands in a journal is not written again
@@ -188,7 +188,7 @@ def line_of(record: Record) -> bytes:
 
 def test_a_sync_on_a_node_waits_until_the_journal_has_synced_it() -> None:
     hurry, over = threading.Event(), threading.Event()
-    outbox = executors_ray.Outbox(hurry)
+    outbox = Outbox(hurry)
     outbox.write([b"1", b"2"])
     outbox.write([b"3"])
     assert outbox.taken() == ([b"1", b"2", b"3"], 0)

@@ -126,23 +126,25 @@ def overhead(folder: Path) -> Iterator[Figure]:
     trials = plans.trials(plan, plans.check(plan))[:TRIALS]
     bench = Bench(plan, folder)
 
-    def batch(journal: Journal | None) -> float:
-        def run(trial: Trial) -> None:
-            clock.run(
-                one(trial, Unrecorded(trial.run) if journal is None else Recorder(trial.run, journal)), virtual=True
-            )
-
-        start = time.process_time()
-        for trial in trials:
-            run(trial)
-        return (time.process_time() - start) / TRIALS * 1000
-
     async def one(trial: Trial, recorder: Recorder) -> None:
         await run_trial(trial, bench, recorder)
 
+    def spent(trial: Trial, recorder: Recorder) -> float:
+        start = time.process_time()
+        clock.run(one(trial, recorder), virtual=True)
+        return (time.process_time() - start) / TRIALS * 1000
+
+    def both(journal: Journal, turn: int) -> tuple[float, float]:
+        """All trials, each recorded and not, one after the other, in turn the first."""
+        sums = {True: 0.0, False: 0.0}
+        for number, trial in enumerate(trials, turn):
+            for recorded in (True, False) if number % 2 else (False, True):
+                sums[recorded] += spent(trial, Recorder(trial.run, journal) if recorded else Unrecorded(trial.run))
+        return sums[True], sums[False]
+
     with journal_for(plan, folder / "runs.jsonl") as journal:
-        batch(journal)
-        pairs = [(batch(journal), batch(None)) if n % 2 else (batch(None), batch(journal))[::-1] for n in range(PAIRS)]
+        both(journal, 0)
+        pairs = [both(journal, turn) for turn in range(PAIRS)]
     recorded, bare = (statistics.median(side) for side in zip(*pairs, strict=True))
     yield Figure("a simulated run with three teams, recorded", recorded, "ms", bare)
     yield Figure("the recorder's share: median of pairs", 100 * statistics.median(a / b - 1 for a, b in pairs), "%")

@@ -102,7 +102,8 @@ def cost(found: Design) -> str:
         return "What they will cost is not known: a team of this plan has never run."
     mark = _mark(found)
     runs = f"{found.runs:,} runs" if found.trials is not None else f"{found.runs:,} runs with {found.planned:,} trials"
-    parts = [f"{words.count(found.tokens)} tokens", f"{words.money(found.cost_usd)}{mark}"]
+    price = "cost unknown" if found.cost_usd is None else f"{words.money(found.cost_usd)}{mark}"
+    parts = [f"{words.count(found.tokens)} tokens", price]
     if found.latency_s:
         parts.append(f"{words.seconds(found.latency_s)}{mark} one after the other")
     return f"{runs}: {', '.join(parts)}."

@@ -28,12 +28,19 @@ def count(value: float) -> str:
 
 
 def seconds(value: float) -> str:
-    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+    """A time in seconds, from two minutes on in minutes, from two hours on in hours."""
+    size, unit = _unit(value)
+    return f"{value / size:,.1f} {unit}"
 
 
 def about(seconds: float) -> str:
     """A time that nobody knows to the second."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    size, unit = _unit(seconds)
+    return f"{seconds / size:,.0f} {unit}"
+
+
+def _unit(seconds: float) -> tuple[int, str]:
+    return (1, "s") if seconds < 120 else (60, "min") if seconds < 7200 else (3600, "hours")
 
 
 def ago(when: float) -> str:

@@ -132,3 +132,5 @@ def test_a_section_says_what_it_stands_under() -> None:
     text = "# Tea\n\n## Returns\n\nWithin 14 days.\n\n## Prices\n\n7.50"
     chunks = chunking.chunk(Document("d", "D", text), 400, 0, "sections")
     assert [c.text for c in chunks] == ["Tea > Returns\nWithin 14 days.", "Tea > Prices\n7.50"]
+    chunks = chunking.chunk(Document("d", "D", "# Tea\n\n## Returns\n\n# Coffee\n\nNone."), 400, 0, "sections")
+    assert [c.text for c in chunks] == ["Tea > Returns", "Coffee\nNone."]

@@ -34,7 +34,8 @@ def sections(text: str, longest: int, overlap: int) -> list[str]:
     for path, body in _sections(text):
         head = " > ".join(path)
         room = max(100, longest - len(head) - 1)
-        pieces += [f"{head}\n{piece}" if head else piece for piece in paragraphs(body, room, overlap)]
+        cut = paragraphs(body, room, overlap)
+        pieces += [f"{head}\n{piece}" if head else piece for piece in cut] if cut else [head]
     return pieces
 
 
@@ -69,7 +70,7 @@ def _packed(parts: list[str], longest: int, overlap: int, between: str) -> list[
 
 
 def _sections(text: str) -> list[tuple[list[str], str]]:
-    """(headings above, text) of each section that has text, in order."""
+    """(headings above, text) of each section in order, but of those without text that others stand under."""
     found: list[tuple[list[str], list[str]]] = [([], [])]
     path: list[tuple[int, str]] = []
     for line in text.splitlines():
@@ -80,7 +81,13 @@ def _sections(text: str) -> list[tuple[list[str], str]]:
         level = len(heading.group(1))
         path = [*((depth, title) for depth, title in path if depth < level), (level, heading.group(2).strip())]
         found.append(([title for _, title in path], []))
-    return [(headings, body) for headings, lines in found if (body := "\n".join(lines).strip())]
+    bodies = ["\n".join(lines).strip() for _, lines in found]
+    following = [headings for headings, _ in found[1:]] + [[]]
+    return [
+        (headings, body)
+        for (headings, _), body, after in zip(found, bodies, following, strict=True)
+        if body or (headings and after[: len(headings)] != headings)
+    ]
 
 
 def _parts(text: str, longest: int) -> list[str]:

@@ -120,9 +120,6 @@ class Scenario(BaseModel):
                 return case
         raise InputError(f"{self.name} has no case {case_id!r}; it has: {', '.join(c.id for c in self.cases)}")
 
-    def roles_with(self, tool: str) -> list[str]:
-        return [name for name, role in self.file.roles.items() if tool in role.tools]
-
     @property
     def tool_names(self) -> tuple[str, ...]:
         """Every tool of any role, in order of first mention: what one agent alone gets."""

@@ -16,7 +16,7 @@ from experiments import plan as plans
 from experiments.design import expecting
 from experiments.design import power as powers
 from experiments.design.expecting import STAND_IN, Expected
-from experiments.design.power import Spread
+from experiments.design.power import Advice, Spread
 from experiments.judging.statistics import LEVEL, case_differences
 from experiments.outcome import Outcome
 from experiments.plan import Plan
@@ -107,10 +107,13 @@ def answer(
     """The same from what is known about the teams already."""
     cases, alpha = len(plans.case_ids(plan, scenario)), _alpha(plan)
     likely = [powers.likely(found) for found, _ in known.values()]
-    advice = powers.advice(likely, question.difference, cases, alpha, question.power)
+    each = [powers.alone(one, question.difference, cases, alpha, question.power) for one in likely]
+    advice = powers.together(likely, each, question.difference, cases, alpha)
     final = msgspec.structs.replace(plan, trials=advice.trials or plan.trials)
     runs = len(plans.trials(final, scenario))
-    needs = tuple(_need(plan, question, cases, team, *of) for team, of in known.items())
+    needs = tuple(
+        _need(plan, question, cases, team, *of, needed) for (team, of), needed in zip(known.items(), each, strict=True)
+    )
     more, groups = powers.most([need.cases for need in needs]), len(plan.teams) * len(plan.engines)
     return Design(
         scenario.name,
@@ -132,16 +135,15 @@ def answer(
     )
 
 
-def _need(plan: Plan, question: Question, cases: int, team: str, spread: Spread, basis: Basis) -> Need:
+def _need(plan: Plan, question: Question, cases: int, team: str, spread: Spread, basis: Basis, needed: Advice) -> Need:
     likely, alpha = powers.likely(spread), _alpha(plan)
-    trials, least, most, _ = powers.advice([likely], question.difference, cases, alpha, question.power)
     return Need(
         team,
         spread,
         basis,
-        trials,
-        least,
-        most,
+        needed.trials,
+        needed.least,
+        needed.most,
         powers.cases_needed(likely, question.difference, plan.trials, alpha, question.power),
         powers.detectable(likely, cases, plan.trials, alpha, question.power),
         powers.power(likely, question.difference, cases, plan.trials, alpha),

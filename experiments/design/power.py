@@ -162,10 +162,19 @@ def fewest_trials(of: Likely, difference: float, cases: int, alpha: float, wante
 
 def advice(of: Sequence[Likely], difference: float, cases: int, alpha: float, wanted: float) -> Advice:
     """What all comparisons of an experiment together need, each with its spread."""
-    trials = most([trials_needed(one, difference, cases, alpha, wanted) for one in of])
-    least, greatest = (
-        most([fewest_trials(one, difference, cases, alpha, wanted, share) for one in of]) for share in (1 - SURE, SURE)
-    )
+    return together(of, [alone(one, difference, cases, alpha, wanted) for one in of], difference, cases, alpha)
+
+
+def alone(of: Likely, difference: float, cases: int, alpha: float, wanted: float) -> Advice:
+    """What one comparison needs."""
+    trials = trials_needed(of, difference, cases, alpha, wanted)
+    least, greatest = (fewest_trials(of, difference, cases, alpha, wanted, share) for share in (1 - SURE, SURE))
+    return Advice(trials, least, greatest, power(of, difference, cases, trials or MOST, alpha))
+
+
+def together(of: Sequence[Likely], each: Sequence[Advice], difference: float, cases: int, alpha: float) -> Advice:
+    """What comparisons together need, of which it is known what each needs."""
+    trials, least, greatest = (most(needed) for needed in zip(*(one[:3] for one in each), strict=True))
     promised = min(power(one, difference, cases, trials or MOST, alpha) for one in of)
     return Advice(trials, least, greatest, promised)
 

@@ -6,7 +6,7 @@ READY := .venv/ready
 # Where this is set, as in many containers, every process compiles every package anew: seconds each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test app lint lock bench clean
+.PHONY: demo test app lint lock bench mutants clean
 
 demo: $(READY)
 	$(BIN)/headcount compare billing_support --teams solo,supervisor,market --model sim:medium --trials 20
@@ -25,6 +25,10 @@ lint: $(READY)
 
 bench: $(READY)
 	for name in bus trace durability workers gateway models engines compare share market; do $(BIN)/python -m benchmarks.$$name; done
+
+# Which faults would the tests not notice? An hour or so; `make mutants ONLY=tools/rules.py` for one module.
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants $(ONLY)
 
 # The lock holds no addresses, and not llama-cpp-python, which would compile for minutes: we take the model file alone.
 lock: $(READY)

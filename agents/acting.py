@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import json_repair
 import msgspec
 from jsonschema import Draft202012Validator
 
 from agents.models.model import Card, Reply
+from traces import strict
 from traces.errors import MalformedOutput
 from traces.kernel import ChatMessage, ToolCall
 
@@ -146,9 +146,9 @@ def read_json(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]
     Raises MalformedOutput that says what is wrong, in words for the model.
     """
     try:
-        value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        value = json_repair.loads(text)
+        value = strict.loads(text)
+    except strict.Unreadable:
+        value = _mended(text)
     if not isinstance(value, dict):
         raise MalformedOutput("the reply is not a JSON object")
     if schema is not None:
@@ -157,3 +157,10 @@ def read_json(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]
             place = ".".join(map(str, error.path))
             raise MalformedOutput(f"{place}: {error.message}" if place else error.message)
     return value
+
+
+def _mended(text: str) -> Any:
+    try:
+        return strict.mended(text)
+    except strict.Unreadable as error:
+        raise MalformedOutput(f"the reply cannot be read as JSON: {error}") from None

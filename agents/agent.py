@@ -104,7 +104,7 @@ class Agent:
         """A reply in a fixed form. Raises MalformedOutput after a bounded number of repairs."""
         self.hear(question, trusted=trusted)
         schema = schema_of(form)
-        reply, value = await self._readable(purpose, (), schema, lambda reply: _validate(form, reply))
+        reply, value = await self._readable(purpose, (), schema, lambda reply: read_form(form, reply.text))
         self.messages.append(ChatMessage("assistant", reply.text))
         return value
 
@@ -221,8 +221,9 @@ def problem_lines(review: Review) -> str:
     return "\n".join(f"* {p.about}: {p.reason}" for p in review.problems) or "* it: is not right yet"
 
 
-def _validate(form: type[F], reply: Reply) -> F:
-    value = read_json(reply.text)
+def read_form(form: type[F], text: str) -> F:
+    """The form that a model has filled in. Raises MalformedOutput that says what is wrong, in words for the model."""
+    value = read_json(text)
     try:
         return form.model_validate(value)
     except ValidationError as error:

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from marketplace.board import HIGHEST_PRICE
+
+
+def _no_truth_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is asked for, not true or false")
+    return value
+
+
+def _payable(price: float) -> float:
+    if price > HIGHEST_PRICE:
+        raise ValueError(f"a price is at most {HIGHEST_PRICE:g}")
+    return price
+
+
+Figure = Annotated[float, BeforeValidator(_no_truth_value)]
+Number = Annotated[int, BeforeValidator(_no_truth_value)]
 
 
 class Form(BaseModel):
-    """A reply in a fixed form: JSON that obeys `schema_of(cls)`."""
+    """A reply in a fixed form: JSON that obeys `schema_of(cls)`. Numbers in it are finite."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 F = TypeVar("F", bound=Form)
@@ -58,14 +78,14 @@ class Bid(Form):
     """What it would take: the tokens you expect to use, and how sure you are to get it right (0 to 1)."""
 
     take: bool
-    price: float = Field(ge=0)
-    confidence: float = Field(default=0.5, ge=0, le=1)
+    price: Annotated[Figure, AfterValidator(_payable)] = Field(ge=0)
+    confidence: Figure = Field(default=0.5, ge=0, le=1)
 
 
 class Ballot(Form):
     """Which of the candidates is right? Their number, and why."""
 
-    choice: int = Field(ge=1, description="the number of the candidate")
+    choice: Number = Field(ge=1, description="the number of the candidate")
     reason: str = Field(default="", max_length=400)
 
 

@@ -33,6 +33,9 @@ from traces.kernel import (
     TaskStarted,
 )
 
+HIGHEST_PRICE, LONGEST_S = 1e12, 1e9
+"""The most that a bid may ask for, in tokens, and take, in seconds."""
+
 
 class State(StrEnum):
     POSTED = "posted"

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from marketplace.board import HIGHEST_PRICE, LONGEST_S
+from traces import strict
 from traces.errors import HeadcountError
 from traces.kernel import BidMade, Event, Noted
 
@@ -284,8 +286,14 @@ class Outside:
         call = self._calls.get(bid.posting)
         if call is None or agent.name not in call.asked:
             raise Refused(409, f"{bid.posting!r} is not open to you")
-        if not (0 <= bid.price < 1e12 and 0 <= bid.confidence <= 1 and (bid.seconds is None or 0 <= bid.seconds < 1e9)):
-            raise Refused(400, "price and seconds must be at least 0, confidence from 0 to 1")
+        in_range = (
+            0 <= bid.price <= HIGHEST_PRICE
+            and 0 <= bid.confidence <= 1
+            and (bid.seconds is None or 0 <= bid.seconds <= LONGEST_S)
+        )
+        if not in_range:
+            ranges = f"price from 0 to {HIGHEST_PRICE:g}, confidence from 0 to 1, seconds from 0 to {LONGEST_S:g}"
+            raise Refused(400, f"a figure is out of range: {ranges}")
         call.bids[agent.name] = BidMade(bid.posting, agent.name, bid.price, bid.confidence, seconds=bid.seconds)
         if call.bids.keys() == call.asked:
             call.complete.set()
@@ -304,8 +312,8 @@ class Outside:
 
     def _read(self, agent: Outsider, body: bytes, form: type[Any]) -> Any:
         try:
-            return msgspec.json.decode(body, type=form)
-        except msgspec.DecodeError as error:
+            return msgspec.convert(strict.loads(body), form)
+        except (strict.Unreadable, msgspec.ValidationError) as error:
             self.strike(agent.name, f"sent what cannot be read: {str(error)[:200]}")
             raise Refused(400, str(error)) from None
 

@@ -15,6 +15,7 @@ from tools.making import Maker, cut
 from tools.policy import Ask, Decides, Decision
 from tools.recalled import RecalledGate, Remaker
 from tools.tool import Effect, Tool, ToolError, World
+from traces import strict
 from traces.kernel import ApprovalDecided, Chunk, EffectIntended, ToolCall, ToolExecuted
 from traces.past import Past
 from traces.recorder import Recorder
@@ -141,8 +142,8 @@ def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any]:
 
 def _read(call: ToolCall, validator: Draft202012Validator) -> dict[str, Any]:
     try:
-        arguments: Any = msgspec.json.decode(call.arguments or "{}")
-    except msgspec.DecodeError as error:
+        arguments = strict.loads(call.arguments or "{}")
+    except strict.Unreadable as error:
         raise ToolError(f"the arguments are not valid JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise ToolError("the arguments must be a JSON object of names and values")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-import yaml
 from jinja2 import Environment, StrictUndefined
 from msgspec import Struct, convert
 
 from tasks.scenario import RoleUse, Scenario
+from traces import yamltree
 from traces.errors import InputError
 
 _PROMPTS = Path(__file__).parent / "prompts"
@@ -31,8 +31,8 @@ class Role(Struct, frozen=True):
 
 @cache
 def roles() -> dict[str, Role]:
-    data = yaml.safe_load((_PROMPTS / "roles.yaml").read_text(encoding="utf-8"))
-    return {name: convert({"name": name, **fields}, Role) for name, fields in data.items()}
+    data = yamltree.texts(yamltree.read(_PROMPTS / "roles.yaml"))
+    return {name: convert({"name": name, **fields}, Role, strict=False) for name, fields in data.items()}
 
 
 def find(name: str) -> Role:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from msgspec import Struct
 from pydantic import ValidationError
 
 from agents import settings
 from agents.settings import Settings
-from traces import imports
-from traces.errors import InputError
+from tasks import wanted
+from traces import imports, yamltree
+from traces.errors import InputError, ScenarioError
 
 if TYPE_CHECKING:
     from agents.workspace import Workspace
@@ -88,12 +88,23 @@ def changed(team: Team, changes: Mapping[str, str]) -> Team:
             place = place.get(part) if isinstance(place.get(part), dict) else {}  # type: ignore[assignment]
         if last not in place:
             raise InputError(f"{name}: the team has no such setting; it has: {', '.join(f'team.{n}' for n in data)}")
-        place[last] = yaml.safe_load(value)
+        place[last] = _read(name, [*path, last], value)
     try:
         return Team(team.name, Settings.model_validate(data))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise InputError(f"team.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _read(name: str, path: Sequence[str], value: str) -> Any:
+    """A value as YAML has it, as its place in a team's file takes it."""
+    want = wanted.of(Settings)
+    for part in path:
+        want = want.at(part)
+    try:
+        return wanted.value(yamltree.parse(value, name), want, {}, name)
+    except ScenarioError as error:
+        raise InputError(f"{name}: {error.message}") from None
 
 
 def engine(name: str) -> Any:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections.abc import Collection, Iterator, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from tasks import templates, yamlfile
+from tasks.yamlfile import Loc, Problem
+
 if TYPE_CHECKING:
     import networkx as nx
 
 Skill = Literal["retrieve", "lookup", "compute", "decide", "act", "write"]
+_SHORT = (str, int, float)
 
 
 class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
 
 
 class Fact(Strict):
@@ -75,7 +80,7 @@ class Step(Strict):
     @classmethod
     def _short_form(cls, facts: Any) -> Any:
         if isinstance(facts, dict):
-            return {name: fact if isinstance(fact, dict) else {"value": str(fact)} for name, fact in facts.items()}
+            return {name: {"value": fact} if isinstance(fact, _SHORT) else fact for name, fact in facts.items()}
         return facts
 
     @model_validator(mode="after")
@@ -99,7 +104,7 @@ class Expect(BaseModel):
     """One check: `grader` is a name from tasks.graders or a function of the scenario's grader.py; the other fields
     are its arguments."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
     grader: str
     name: str = ""
     weight: float = Field(default=1.0, gt=0)
@@ -133,37 +138,66 @@ class Case(Strict):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Case:
-        steps = [step.id for subtask in self.plan for step in subtask.steps]
-        facts = [name for subtask in self.plan for step in subtask.steps for name in step.facts]
-        for what, names in (("subtask", [s.id for s in self.plan]), ("step", steps), ("fact", facts)):
-            double = next((n for n in names if names.count(n) > 1), None)
-            if double:
-                raise ValueError(f"{what} {double!r} is defined twice")
-        ids = {subtask.id for subtask in self.plan}
-        for subtask in self.plan:
-            for need in subtask.needs:
+        yamlfile.found((*self._told_twice(), *self._needs_others(), *self._quotes_others()))
+        return self
+
+    def _told_twice(self) -> Iterator[Problem]:
+        steps: list[tuple[list[str | int], Step]] = [
+            (["plan", n, "steps", m], step) for n, s in enumerate(self.plan) for m, step in enumerate(s.steps)
+        ]
+        subtasks: list[tuple[Loc, str]] = [(["plan", n, "id"], subtask.id) for n, subtask in enumerate(self.plan)]
+        facts = [([*loc, "facts", name], name) for loc, step in steps for name in step.facts]
+        named: tuple[tuple[str, Sequence[tuple[Loc, str]]], ...] = (
+            ("subtask", subtasks),
+            ("step", [([*loc, "id"], step.id) for loc, step in steps]),
+            ("fact", facts),
+        )
+        for what, names in named:
+            seen: set[str] = set()
+            for loc, name in names:
+                if name in seen:
+                    yield loc, f"{what} {name!r} is defined twice"
+                seen.add(name)
+
+    def _needs_others(self) -> Iterator[Problem]:
+        ids = [subtask.id for subtask in self.plan]
+        unknown = False
+        for number, subtask in enumerate(self.plan):
+            for place, need in enumerate(subtask.needs):
                 if need not in ids:
-                    raise ValueError(f"subtask {subtask.id!r} needs {need!r}, which is no subtask of this case")
+                    unknown = True
+                    near = yamlfile.nearest(need, ids)
+                    yield (
+                        ["plan", number, "needs", place],
+                        f"subtask {subtask.id!r} needs {need!r}, which is no subtask of this case{near}",
+                    )
+        if unknown:
+            return
         try:
             _ = self.order
         except CycleError as error:
-            cycle = " -> ".join(error.args[1][:-1])
-            raise ValueError(f"the plan needs itself: {cycle}") from None
-        self._quotes_known_facts(set(facts))
-        return self
+            cycle = error.args[1][:-1]
+            yield ["plan", ids.index(cycle[0]), "needs"], f"the plan needs itself: {' -> '.join(cycle)}"
 
-    def _quotes_known_facts(self, facts: set[str]) -> None:
-        from tasks.templates import names_in
-
-        for subtask in self.plan:
-            for step in subtask.steps:
-                given = {g for fact in step.facts.values() for g in fact.given}
-                unknown = (names_in(step.args) | given) - facts
-                if unknown:
-                    raise ValueError(f"step {step.id!r} uses {sorted(unknown)[0]!r}, which no step finds out")
-        unknown = names_in(self.answer) - facts
-        if unknown:
-            raise ValueError(f"the answer uses {sorted(unknown)[0]!r}, which no step finds out")
+    def _quotes_others(self) -> Iterator[Problem]:
+        facts = {name for subtask in self.plan for step in subtask.steps for name in step.facts}
+        for number, subtask in enumerate(self.plan):
+            for place, step in enumerate(subtask.steps):
+                loc: list[str | int] = ["plan", number, "steps", place]
+                yield from _quotes(step.args, [*loc, "args"], f"step {step.id!r}", facts)
+                if step.tempting is not None:
+                    yield from _quotes(step.tempting.args, [*loc, "tempting", "args"], f"step {step.id!r}", facts)
+                    for name in step.tempting.facts.keys() - step.facts.keys():
+                        near = yamlfile.nearest(name, step.facts)
+                        yield [*loc, "tempting", "facts", name], f"the step finds out no {name!r}{near}"
+                for name, fact in step.facts.items():
+                    for given in set(fact.given) - facts:
+                        near = yamlfile.nearest(given, facts)
+                        yield (
+                            [*loc, "facts", name, "given"],
+                            f"step {step.id!r} uses {given!r}, which no step finds out{near}",
+                        )
+        yield from _quotes(self.answer, ["answer"], "the answer", facts)
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -189,3 +223,14 @@ class Case(Strict):
         for subtask in self.plan:
             graph.add_edges_from((need, subtask.id) for need in subtask.needs)
         return graph
+
+
+def _quotes(value: Any, loc: Loc, who: str, facts: Collection[str]) -> Iterator[Problem]:
+    """What is wrong with the templates in a text, or in all the texts of a structure."""
+    try:
+        unknown = sorted(templates.names_in(value) - set(facts))
+    except ValueError as error:
+        yield loc, str(error)
+        return
+    for name in unknown:
+        yield loc, f"{who} uses {name!r}, which no step finds out{yamlfile.nearest(name, facts)}"

@@ -8,12 +8,18 @@ from __future__ import annotations
 import inspect
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from tasks import wanted, yamlfile
 from tasks.case import Case, Expect
+from tasks.wanted import Want
+from tasks.yamlfile import Problem
 from tools import registry
 from traces.kernel import Check, Chunk, Evaluated
 
@@ -108,19 +114,67 @@ def custom_graders(folder: Path) -> dict[str, Grader]:
     }
 
 
-def problem_with(expect: Expect, custom: Mapping[str, Grader]) -> str:
-    """What is wrong with a check as a case states it; "" when nothing is."""
+def wants(grader: Grader) -> Mapping[str, Want]:
+    """What a grader's arguments take, as its annotations say."""
+    return {name: wanted.of(annotation) for name, annotation in _annotations(grader).items()}
+
+
+def problems_with(expect: Expect, custom: Mapping[str, Grader]) -> Iterator[Problem]:
+    """What is wrong with a check as a case states it."""
     graders = {**BUILTIN, **custom}
     grader = graders.get(expect.grader)
     if grader is None:
-        return f"no grader {expect.grader!r}; there are: {', '.join(graders)}"
+        near = yamlfile.nearest(expect.grader, graders)
+        yield ["grader"], f"no grader {expect.grader!r}; there are: {', '.join(graders)}{near}"
+        return
     signature = inspect.signature(grader)
     try:
         signature.bind(None, **expect.arguments)
     except TypeError as error:
-        wanted = ", ".join(list(signature.parameters)[1:]) or "no arguments"
-        return f"{expect.grader}: {error}; it takes: {wanted}"
-    return ""
+        takes = ", ".join(list(signature.parameters)[1:]) or "no arguments"
+        given = next((name for name in expect.arguments if name not in signature.parameters), None)
+        near = yamlfile.nearest(given, list(signature.parameters)[1:]) if given else ""
+        yield ["grader"], f"{expect.grader}: {error}; it takes: {takes}{near}"
+        return
+    for name, value in expect.arguments.items():
+        yield from _problems_of(grader, name, value)
+    if grader in (mentions, avoids) and not any(expect.arguments.values()):
+        yield ["grader"], f"{expect.grader} checks nothing: give at least one text"
+
+
+def _problems_of(grader: Grader, name: str, value: Any) -> Iterator[Problem]:
+    reader = _readers(grader).get(name)
+    try:
+        if reader is not None:
+            reader.validate_python(value)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            yield [name, *details["loc"]], f"{grader.__name__}: {details['msg']}"
+
+
+def _typed(grader: Grader, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments as the grader's annotations have them, such as texts for numbers."""
+    readers = _readers(grader)
+    return {name: readers[name].validate_python(v) if name in readers else v for name, v in arguments.items()}
+
+
+@lru_cache(maxsize=256)
+def _annotations(grader: Grader) -> Mapping[str, Any]:
+    try:
+        return {name: kind for name, kind in get_type_hints(grader).items() if name != "return"}
+    except Exception:  # a user's annotations may be anything: they say nothing then
+        return {}
+
+
+@lru_cache(maxsize=256)
+def _readers(grader: Grader) -> Mapping[str, TypeAdapter[Any]]:
+    found: dict[str, TypeAdapter[Any]] = {}
+    for name, kind in _annotations(grader).items():
+        try:
+            found[name] = TypeAdapter(kind, config=ConfigDict(coerce_numbers_to_str=True))
+        except Exception:  # no type that can be checked, such as a class of the user's
+            continue
+    return found
 
 
 def grade(case: Case, outcome: Outcome, custom: Mapping[str, Grader]) -> Evaluated:
@@ -134,7 +188,7 @@ def grade(case: Case, outcome: Outcome, custom: Mapping[str, Grader]) -> Evaluat
 def _check(expect: Expect, outcome: Outcome, custom: Mapping[str, Grader]) -> Check:
     grader = custom.get(expect.grader) or BUILTIN[expect.grader]
     try:
-        found = grader(outcome, **expect.arguments)
+        found = grader(outcome, **_typed(grader, expect.arguments))
     except Exception as error:  # a user's grader may raise anything: the check fails, and says why
         found = Check(expect.grader, False, f"the grader failed: {type(error).__name__}: {error}")
     passed, detail = (found.passed, found.detail) if isinstance(found, Check) else (bool(found), "")

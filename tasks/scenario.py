@@ -12,21 +12,26 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tasks import graders, yamlfile
-from tasks.case import Case, Strict
+from tasks import graders, wanted, yamlfile
+from tasks.case import Case, Expect, Step, Strict, Tempting
+from tasks.wanted import Late, Want
 from tools import registry
 from tools.chunking import Strategy
 from tools.rules import Rule
+from tools.tool import Tool
+from traces import yamltree
 from traces.errors import InputError, ScenarioError
 from traces.kernel import Budget
 
+T = TypeVar("T")
 SHIPPED = Path(__file__).resolve().parent / "scenarios"
 
 
@@ -142,8 +147,8 @@ def find(name: str) -> Path:
 
 
 def load(name: str) -> Scenario:
-    """The scenario, read and checked whole: a mistake in any file raises ScenarioError with its place. Read once for as
-    long as no file in its folder changes."""
+    """The scenario, read and checked whole: mistakes in its files raise ScenarioError with the place of the first, the
+    others as `more`. Read once for as long as no file in its folder changes."""
     folder = find(name)
     return _load(folder, _stamp(folder))
 
@@ -156,46 +161,121 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
 
 @lru_cache(maxsize=16)
 def _load(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Scenario:
-    file = yamlfile.load(folder / "scenario.yaml", ScenarioFile)
-    paths = sorted((folder / "cases").glob("*.yaml"))
-    if not paths:
-        raise ScenarioError(str(folder / "cases"), "holds no case: add at least one .yaml file")
-    cases = tuple(yamlfile.load(path, Case, id=path.stem) for path in paths)
-    _check_tools(folder, file)
-    custom = graders.custom_graders(folder)
-    for path, case in zip(paths, cases, strict=True):
-        _check_roles(path, case, file)
-        _check_graders(path, case, custom)
-    for field, part in (("database", file.database), ("knowledge.folder", file.knowledge and file.knowledge.folder)):
-        if part and not (folder / part).exists():
-            raise ScenarioError(str(folder / "scenario.yaml"), f"there is no {part} in {folder}", field=field)
-    return Scenario(name=folder.name, folder=folder, file=file, cases=cases)
+    found = _Reading(folder)
+    scenario = found.scenario()
+    if found.wrong:
+        raise ScenarioError.first_of(found.wrong)
+    assert scenario is not None
+    return scenario
 
 
-def _check_tools(folder: Path, file: ScenarioFile) -> None:
-    there = registry.load(folder)
+class _Reading:
+    """One reading of a folder, which collects all that is `wrong`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.wrong: list[ScenarioError] = []
+        self._place = folder / "scenario.yaml"
+
+    def scenario(self) -> Scenario | None:
+        file = self._tried(lambda: yamlfile.load(self._place, ScenarioFile))
+        tools = self._tried(lambda: registry.load(self.folder)) or registry.builtin()
+        custom = self._tried(lambda: graders.custom_graders(self.folder))
+        late = types_of(tools, custom or {})
+        read = [
+            (path, self._tried(partial(yamlfile.read, path, Case, late, {"id": path.stem}))) for path in self._paths()
+        ]
+        cases = {path: case for path, case in read if case is not None}
+        self.wrong += _named_twice(cases)
+        if file is not None:
+            self.wrong += [*_check_parts(self.folder, file), *_check_tools(self.folder, file, tools)]
+            for path, case in cases.items():
+                self.wrong += _check_roles(path, case, file)
+        if custom is not None:
+            for path, case in cases.items():
+                self.wrong += _check_graders(path, case, custom)
+        if file is None:
+            return None
+        return Scenario(name=self.folder.name, folder=self.folder, file=file, cases=tuple(cases.values()))
+
+    def _paths(self) -> list[Path]:
+        folder = self.folder / "cases"
+        paths = sorted(folder.glob("*.yaml"))
+        if not paths:
+            self.wrong.append(ScenarioError(str(folder), "holds no case: add at least one .yaml file"))
+        other = sorted((*folder.glob("*.yml"), *folder.glob("*.json"), *folder.glob("*/*.yaml")))
+        self.wrong += [ScenarioError(str(path), "is not read: a case is cases/NAME.yaml") for path in other]
+        return paths
+
+    def _tried(self, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except ScenarioError as error:
+            self.wrong.append(error)
+            return None
+
+
+def types_of(tools: Mapping[str, Tool], custom: Mapping[str, graders.Grader]) -> Late:
+    """What the arguments of steps and of checks take: what their tools and graders say."""
+    wants = {name: wanted.of_schema(tool.parameters) for name, tool in tools.items()}
+    check = {name: graders.wants(grader) for name, grader in {**graders.BUILTIN, **custom}.items()}
+
+    def step(node: yamltree.Mapping) -> Mapping[str, Want]:
+        args = wants.get(_text(node, "tool"), wanted.ANYTHING)
+        tempting = wanted.of(Tempting)
+        return {"args": args, "tempting": structs.replace(tempting, fields={**tempting.fields, "args": args})}
+
+    return {Step: step, Expect: lambda node: check.get(_text(node, "grader"), {})}
+
+
+def _text(node: yamltree.Mapping, key: str) -> str:
+    value = node.entries.get(key, (0, None))[1]
+    return value.value if isinstance(value, yamltree.Scalar) else ""
+
+
+def _named_twice(cases: Mapping[Path, Case]) -> Iterator[ScenarioError]:
+    seen: dict[str, Path] = {}
+    for path, case in cases.items():
+        if case.id in seen:
+            yield yamlfile.error_at(path, ["id"], f"{case.id!r} is the id of {seen[case.id].name} too: give another")
+        seen.setdefault(case.id, path)
+
+
+def _check_parts(folder: Path, file: ScenarioFile) -> Iterator[ScenarioError]:
+    place = folder / "scenario.yaml"
+    if file.database and not (folder / file.database).is_file():
+        yield yamlfile.error_at(place, ["database"], f"there is no {file.database} in {folder}")
+    if file.knowledge and not (folder / file.knowledge.folder).is_dir():
+        here = ["knowledge", "folder"]
+        yield yamlfile.error_at(place, here, f"there is no {file.knowledge.folder} in {folder}")
+
+
+def _check_tools(folder: Path, file: ScenarioFile, there: Mapping[str, Tool]) -> Iterator[ScenarioError]:
     for name, role in file.roles.items():
         for index, tool in enumerate(role.tools):
             if tool not in there:
-                why = f"no tool {tool!r}; there are: {', '.join(there)}"
-                raise yamlfile.error_at(folder / "scenario.yaml", ["roles", name, "tools", index], why)
+                why = f"no tool {tool!r}; there are: {', '.join(there)}{yamlfile.nearest(tool, there)}"
+                yield yamlfile.error_at(folder / "scenario.yaml", ["roles", name, "tools", index], why)
 
 
-def _check_graders(path: Path, case: Case, custom: Mapping[str, graders.Grader]) -> None:
+def _check_graders(path: Path, case: Case, custom: Mapping[str, graders.Grader]) -> Iterator[ScenarioError]:
+    error = yamlfile.place_of(path)
     for index, expect in enumerate(case.expect):
-        problem = graders.problem_with(expect, custom)
-        if problem:
-            raise yamlfile.error_at(path, ["expect", index, "grader"], problem)
+        for loc, problem in graders.problems_with(expect, custom):
+            yield error(["expect", index, *loc], problem)
 
 
-def _check_roles(path: Path, case: Case, file: ScenarioFile) -> None:
+def _check_roles(path: Path, case: Case, file: ScenarioFile) -> Iterator[ScenarioError]:
+    error = yamlfile.place_of(path)
     for index, subtask in enumerate(case.plan):
         role = file.roles.get(subtask.role)
         if role is None:
-            why = f"no role {subtask.role!r} in scenario.yaml; it has: {', '.join(file.roles)}"
-            raise yamlfile.error_at(path, ["plan", index, "role"], why)
+            near = yamlfile.nearest(subtask.role, file.roles)
+            why = f"no role {subtask.role!r} in scenario.yaml; it has: {', '.join(file.roles)}{near}"
+            yield error(["plan", index, "role"], why)
+            continue
         missing = next((s.tool for s in subtask.steps if s.tool and s.tool not in role.tools), None)
         if missing:
             has = ", ".join(role.tools) or "no tools"
             why = f"{subtask.role} may not use {missing!r}, which subtask {subtask.id!r} needs; it has: {has}"
-            raise yamlfile.error_at(path, ["plan", index, "role"], why)
+            yield error(["plan", index, "role"], why)

@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Iterator
 from typing import Any
 
 
 def names_in(value: Any) -> set[str]:
-    """The facts that a template (or all the templates in a structure) quotes."""
+    """The facts that a template (or all the templates in a structure) quotes. Raises ValueError for a broken one."""
     if isinstance(value, str):
-        return {field.split(".")[0] for _, field, _, _ in string.Formatter().parse(value) if field}
+        return set(_names(value)) if "{" in value or "}" in value else set()
     if isinstance(value, dict):
         return set().union(*map(names_in, value.values()))
     if isinstance(value, list | tuple):
         return set().union(*map(names_in, value))
     return set()
+
+
+def _names(text: str) -> Iterator[str]:
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError as error:
+        raise ValueError(f"{error}: write {{{{ and }}}} for braces that are meant as they are") from None
+    for _, field, form, conversion in parts:
+        if field is None:
+            continue
+        name, dot, part = field.partition(".")
+        if not name or form or conversion or (dot and part != "source"):
+            whole = field + (f"!{conversion}" if conversion else "") + (f":{form}" if form else "")
+            shown = whole if len(whole) <= 60 else f"{whole[:60]}..."
+            raise ValueError(
+                f"{{{shown}}} is no fact: write {{name}} or {{name.source}}, and {{{{ }}}} for braces that are meant"
+            )
+        yield name
 
 
 def fill(value: Any, facts: dict[str, Any]) -> Any:

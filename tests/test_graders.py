@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks import graders
 from tasks.case import Case, Expect
-from tasks.graders import Outcome, citations, grade, problem_with, says
+from tasks.graders import Outcome, citations, grade, problems_with, says
 from traces.kernel import Chunk
 
 CHUNKS = {"policy#2": Chunk("policy#2", "policy", "Policy", 2, text="A refund is given within 30 days of the invoice.")}
@@ -125,8 +125,12 @@ def test_the_grade_is_the_weighted_share_and_success_needs_all() -> None:
         ({"grader": "cites", "claim": "x"}, "missing a required argument: 'support'; it takes: claim, support"),
         ({"grader": "avoids", "all": []}, "it takes: any"),
         ({"grader": "mentions", "all": ["x"]}, ""),
+        ({"grader": "mentions", "all": [7.5, 3]}, ""),
+        ({"grader": "mentions", "all": "15.00"}, "mentions: Input should be a valid list"),
+        ({"grader": "mentions", "all": []}, "mentions checks nothing"),
+        ({"grader": "mentoins", "all": ["x"]}, "did you mean 'mentions'?"),
     ],
 )
 def test_a_check_is_looked_at_before_anything_runs(expect: dict[str, object], words: str) -> None:
-    found = problem_with(Expect.model_validate(expect), {})
+    found = "".join(message for _, message in problems_with(Expect.model_validate(expect), {}))
     assert (words in found) if words else found == ""

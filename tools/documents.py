@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from msgspec import Struct
 
+from traces import yamltree
 from traces.errors import ScenarioError, reason
 
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
@@ -64,15 +64,20 @@ def _markdown(path: Path) -> tuple[str, str]:
     front = _FRONT.match(text)
     fields: dict[str, object] = {}
     if front:
-        try:
-            fields = yaml.safe_load(front.group(1)) or {}
-        except yaml.YAMLError as error:
-            raise ScenarioError(str(path), f"the front matter is not valid YAML: {error}", line=1) from error
+        fields = _front_matter(path, front.group(1))
         text = text[front.end() :]
     heading = re.search(r"^#+\s+(.+)$", text, re.MULTILINE)
     title = str(fields.get("title") or (heading.group(1) if heading else path.stem))
     date = fields.get("date")
     return (f"{title} ({date})" if date else title), text
+
+
+def _front_matter(path: Path, text: str) -> dict[str, object]:
+    """What stands between the two lines of dashes; dates and numbers are as they were written."""
+    fields = yamltree.texts(yamltree.parse(f"\n{text}", str(path)))  # the line of dashes before it counts
+    if not isinstance(fields, dict | None):
+        raise ScenarioError(str(path), "the front matter should be a mapping of fields to values", line=2)
+    return fields or {}
 
 
 def _html(path: Path) -> tuple[str, str]:

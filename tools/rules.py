@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 class Bound(BaseModel):
     """What an argument must be for a rule to fit: within `min` and `max` (both included), or one of a list."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     min: float | None = None
     max: float | None = None
@@ -30,7 +30,7 @@ class Rule(BaseModel):
     """The first rule that fits a call of an outside-effect tool decides. `when` bounds arguments. An
     `allow` fits a call from a context that holds untrusted text only where it says `untrusted: true`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     tool: str
     decision: Literal["allow", "ask", "deny"]

@@ -12,6 +12,8 @@ HeadcountError                  something a user can act on; the command line pr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class HeadcountError(Exception):
     """Something a user can act on. `exit_code` is what the command line ends with."""
@@ -26,12 +28,29 @@ class InputError(HeadcountError):
 
 
 class ScenarioError(InputError):
-    """A scenario file is wrong: `path:line: field: message`."""
+    """A scenario file is wrong: `path:line: field: message`. `more`: what else is wrong, which the message counts."""
 
     def __init__(self, path: str, message: str, *, line: int | None = None, field: str = "") -> None:
         self.path, self.line, self.field, self.message = path, line, field, message
+        self.more: tuple[ScenarioError, ...] = ()
         place = path if line is None else f"{path}:{line}"
         super().__init__(f"{place}: {field}: {message}" if field else f"{place}: {message}")
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} (and {len(self.more)} more)" if self.more else str(self.args[0])
+
+    @property
+    def all(self) -> tuple[ScenarioError, ...]:
+        """This one and the rest, each as an error of its own."""
+        alone = ScenarioError(self.path, self.message, line=self.line, field=self.field)
+        return (alone, *(one for error in self.more for one in error.all))
+
+    @staticmethod
+    def first_of(errors: Sequence[ScenarioError]) -> ScenarioError:
+        """The first of several, with the rest as `more`."""
+        first, *rest = [one for error in errors for one in error.all]
+        first.more = tuple(rest)
+        return first
 
 
 class Unavailable(HeadcountError):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-import yaml
 from msgspec import Struct, structs
 
 from agents import table
@@ -21,7 +20,7 @@ from experiments import plan as plans
 from experiments.plan import Plan
 from experiments.running import forked
 from tasks import scenario as scenarios
-from traces import home
+from traces import home, yamltree
 from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder, Status
 from traces.share import reading, writing
@@ -216,10 +215,13 @@ def _plain(name: str) -> str:
 def _names_code(content: bytes) -> bool:
     """Whether a team's file names a function to be loaded, or cannot be read."""
     try:
-        data = yaml.safe_load(content)
-    except yaml.YAMLError:
+        data = yamltree.parse(content, "a team's file")
+    except InputError:
         return True
-    return not isinstance(data, dict) or ":" in str(data.get("shape", ""))
+    if not isinstance(data, yamltree.Mapping):
+        return True
+    shape = data.entries.get("shape", (0, None))[1]
+    return not isinstance(shape, yamltree.Scalar) or ":" in shape.value
 
 
 def _write_status(folder: ExperimentFolder, manifest: Manifest) -> None:

@@ -6,11 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from headcount import place
 from traces.errors import InputError
 
 cli = typer.Typer()
@@ -22,7 +22,7 @@ def app(port: Annotated[int, typer.Option(help="Port on this machine.", min=1, m
     from traces import home
 
     _check_free(port)
-    command = [sys.executable, "-m", "streamlit", "run", str(Path(__file__).parents[1] / "app.py")]
+    command = place.command("streamlit", "run", str(place.rooms() / "app.py"))
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--browser.gatherUsageStats", "false"]
     options += ["--server.fileWatcherType", "none"]  # nobody edits the app while using it, and watching it is not free
     environment = {**os.environ, "HEADCOUNT_HOME": str(home.home())}

@@ -26,7 +26,7 @@ def test_the_top_level_names_are_ours(name: str) -> None:
     "code",
     [
         "import traces.kernel, traces.recorder, traces.home",
-        "import headcount; headcount.cli(['--help'], standalone_mode=False)",
+        "import commands.cli; commands.cli.cli(['--help'], standalone_mode=False)",
         "import tasks.scenario; tasks.scenario.load('market_brief')",
     ],
 )

@@ -46,9 +46,9 @@ def test_links_in_the_docs_lead_somewhere() -> None:
 
 def test_the_readme_names_only_commands_and_teams_that_exist() -> None:
     text = (ROOT / "README.md").read_text()
-    import headcount
+    import commands.cli
 
-    verbs = set(typer.main.get_command(headcount.cli).commands)  # type: ignore[attr-defined]
+    verbs = set(typer.main.get_command(commands.cli.cli).commands)  # type: ignore[attr-defined]
     assert set(re.findall(r"`headcount ([a-z]+)", text)) <= verbs
     for team in table.TEAMS:
         assert f"`{team}`" in text
@@ -82,8 +82,8 @@ def test_the_queries_of_the_docs_can_be_asked(tmp_path: Path) -> None:
 
 
 def test_the_help_says_of_each_verb_what_it_does_in_a_line() -> None:
-    import headcount
+    import commands.cli
 
-    verbs = typer.main.get_command(headcount.cli).commands  # type: ignore[attr-defined]
+    verbs = typer.main.get_command(commands.cli.cli).commands  # type: ignore[attr-defined]
     shown = {name: verb.get_short_help_str(64) for name, verb in verbs.items() if not verb.hidden}
     assert [name for name, line in shown.items() if line.endswith("...")] == []

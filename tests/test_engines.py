@@ -182,7 +182,7 @@ def test_without_the_package_only_its_engine_is_missing(
 def test_frameworks_write_nothing_into_the_home_folder(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    command = [sys.executable, "headcount.py", "compare", "market_brief", "--teams", "solo,pipeline"]
+    command = [sys.executable, "-m", "headcount", "compare", "market_brief", "--teams", "solo,pipeline"]
     command += ["--engines", "autogen,crewai", "--cases", "1", "--trials", "1", "--json"]
     environment = {**os.environ, "HOME": str(home), "HEADCOUNT_HOME": str(tmp_path / "runs")}
     done = subprocess.run(command, env=environment, capture_output=True, cwd=Path(__file__).parent.parent, check=False)

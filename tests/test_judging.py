@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-import headcount
+import commands.cli
 from experiments.judging import judging
 from experiments.judging.recommending import Limits
 from experiments.judging.sequential import confidence_sequence, p_value
@@ -92,9 +92,9 @@ def test_an_experiment_is_judged_again_under_other_terms(tmp_path: Path, capsys:
     (pair,) = found.pairs
     assert pair.at_any_time[0] <= found.verdict.differences[0].difference.value <= pair.at_any_time[1]
     assert pair.mcnemar_p is None
-    headcount.cli(["verdict", folder.id, "--max-latency", "0.001", "--json"], standalone_mode=False)
+    commands.cli.cli(["verdict", folder.id, "--max-latency", "0.001", "--json"], standalone_mode=False)
     assert json.loads(capsys.readouterr().out)["advice"]["team"] == ""
-    headcount.cli(["report", folder.id, "--into", str(tmp_path / "r.html")], standalone_mode=False)
+    commands.cli.cli(["report", folder.id, "--into", str(tmp_path / "r.html")], standalone_mode=False)
     page = (tmp_path / "r.html").read_text()
     assert found.verdict.text.partition(":")[0] in page
     assert "src=" not in page

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+import commands.cli
 import headcount
 from experiments.market import known
 from traces.errors import InputError
@@ -34,9 +35,9 @@ def test_a_result_that_does_not_hold_is_said(
 
 
 def test_the_experiments_and_mechanisms_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    headcount.cli(["market", "experiment", "--json"], standalone_mode=False)
+    commands.cli.cli(["market", "experiment", "--json"], standalone_mode=False)
     assert set(json.loads(capsys.readouterr().out)) == set(known.EXPERIMENTS)
-    headcount.cli(["market", "mechanisms", "--json"], standalone_mode=False)
+    commands.cli.cli(["market", "mechanisms", "--json"], standalone_mode=False)
     assert "vickrey" in json.loads(capsys.readouterr().out)
     with pytest.raises(InputError, match="there are: revenue-equivalence, lowballing"):
         known.find("nope")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import headcount
+import commands.cli
 from experiments.documents import corpora, newjob
 from experiments.terminal.corpora_report import recall_rows
 from tasks import scenario as scenarios
@@ -41,7 +41,7 @@ def given_files(tmp_path: Path) -> Path:
 
 def new(files: Path, *more: str) -> None:
     words = ["new", str(files / "tea"), "--title", "Tea", "--goal", "Answer.", "--documents", str(files / "docs")]
-    headcount.cli([*words, "--questions", str(files / "questions.csv"), *more], standalone_mode=False)
+    commands.cli.cli([*words, "--questions", str(files / "questions.csv"), *more], standalone_mode=False)
 
 
 def test_what_a_user_has_becomes_cases_that_the_oracle_solves(

@@ -24,6 +24,7 @@ from experiments.running import left, remembering
 from experiments.running.node import Job, News, Node, packed
 from experiments.running.worker import Done, journal_for
 from experiments.running.workers import Worker, WorkerKilled, WorkerLost
+from headcount import place
 from tasks import scenario as scenarios
 from traces.errors import HeadcountError, Unavailable
 from traces.home import ExperimentFolder
@@ -96,18 +97,19 @@ def _connected(plan: Plan, experiment: str) -> Any:
         take_token()
     import ray
 
+    root = place.rooms()
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if plan.on == "ray":
-        ray.init(
-            "local",
-            num_cpus=plan.workers,
-            include_dashboard=False,
-            _node_ip_address="127.0.0.1",
-            object_store_memory=100 << 20,
-            **options,
-        )
+        with _on_path(root):
+            ray.init(
+                "local",
+                num_cpus=plan.workers,
+                include_dashboard=False,
+                _node_ip_address="127.0.0.1",
+                object_store_memory=100 << 20,
+                **options,
+            )
         return ray
-    root = Path(__file__).parents[2]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error says it all
@@ -118,6 +120,19 @@ def _connected(plan: Plan, experiment: str) -> Any:
             f"token, put that into ~/.ray/auth_token or RAY_AUTH_TOKEN; {_elsewhere(experiment)}"
         ) from None
     return ray
+
+
+@contextlib.contextmanager
+def _on_path(root: Path) -> Iterator[None]:
+    """What is started meanwhile finds our packages first, whatever its working folder holds."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *([before] if before else [])])
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 def take_token() -> None:

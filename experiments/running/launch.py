@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
 
 from experiments.plan import Plan
 from experiments.running import resume as resuming
 from experiments.running.conduct import prepare
+from headcount import place
 from traces import home
 from traces.home import ExperimentFolder
 
@@ -25,7 +25,7 @@ def go(folder: ExperimentFolder, on: str | None = None) -> str:
     elsewhere = ["--on", on] if on else []
     with folder.log_file.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "headcount", "work", folder.id, *elsewhere],
+            place.command("headcount", "work", folder.id, *elsewhere),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from multiprocessing import connection
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from experiments.running.stopping import write_begun
 from experiments.running.worker import Done
 from experiments.running.workers import Worker, WorkerKilled, WorkerLost
+from headcount import place
 from traces.home import ExperimentFolder
 
 
@@ -27,7 +27,7 @@ class Processes:
         self._begun = 0
 
     def start(self, share: int) -> Worker:
-        command = [sys.executable, "-m", "experiments.running.worker", self._folder.id, str(share), str(self._of)]
+        command = place.command("experiments.running.worker", self._folder.id, str(share), str(self._of))
         with self._folder.log_file.open("ab") as log:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=self._environment

@@ -64,7 +64,3 @@ def main(arguments: list[str] | None = None) -> Any:
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 from jsonschema import Draft202012Validator
 
+from agents.limits import TEXT, THOUGHT
 from agents.models.model import Card, Reply
 from traces import strict
 from traces.errors import MalformedOutput
@@ -106,16 +107,16 @@ def acting_for(card: Card) -> Acting:
 
 def action_schema(specs: tuple[dict[str, Any], ...]) -> dict[str, Any]:
     """The schema of the next action: a closed object for each tool, so that a schema-constrained reply can only be a
-    call that the tool takes, and one to finish. Every text has an end, since small models ramble."""
+    call that the tool takes, and one to finish. Thoughts and arguments have an end, since small models ramble."""
     tools = [_choice(f["name"], "arguments", _closed(f["parameters"])) for f in (spec["function"] for spec in specs)]
-    answer = {"type": "string", "maxLength": 2000}
+    answer = {"type": "string"}
     described = "; ".join(f"{s['function']['name']}: {s['function']['description']}" for s in specs)
     return {
         "title": "Action",
         "description": f"The next action: a tool, or finish with the answer. Tools: {described or 'none'}",
         "type": "object",
         "properties": {
-            "thought": {"type": "string", "maxLength": 200},
+            "thought": {"type": "string", "maxLength": THOUGHT},
             "next": {"anyOf": [*tools, _choice("finish", "answer", answer)]},
         },
         "required": ["thought", "next"],
@@ -134,7 +135,7 @@ def _choice(action: str, field: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 def _closed(parameters: dict[str, Any]) -> dict[str, Any]:
     properties = {
-        name: {"maxLength": 300, **schema} if schema.get("type") == "string" else schema
+        name: {"maxLength": TEXT, **schema} if schema.get("type") == "string" else schema
         for name, schema in parameters.get("properties", {}).items()
     }
     return {**parameters, "properties": properties, "additionalProperties": False}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -12,18 +11,17 @@ from pydantic import ValidationError
 from agents import memory
 from agents.acting import Acting, Turn, acting_for, read_json
 from agents.actions import Action
-from agents.asking import F, Review, Summary, schema_of
+from agents.allowance import IN_CIRCLES, Allowance, Circles
+from agents.asking import F, Review, Summary, full, schema_of
+from agents.limits import CIRCLES, REPAIRS, REPLY_ROOM
 from agents.models.model import Model, Reply, Request
+from agents.stopping import Met
 from tools.tool import Effect
 from tools.toolbox import Toolbox, ToolResult
 from traces.errors import MalformedOutput
-from traces.kernel import ChatMessage, Event, Noted, OutputRejected, ToolCall, Usage
+from traces.kernel import ChatMessage, Event, LimitHit, Noted, OutputRejected, ToolCall, Usage
 
 T = TypeVar("T")
-
-REPAIRS = 1
-REPLY_ROOM = 1024
-CIRCLES = 3
 
 HELD_BACK = "Held back by your own check, nothing was done.\n{problems}"
 CHECK_EFFECT = "Before you do it: you are about to call {call}. Is every value in it right, and is it allowed? Check."
@@ -35,7 +33,7 @@ NEARLY_FULL = 0.75
 
 @dataclass
 class Agent:
-    """`messages` is its whole memory of the run. `max_steps` bounds the tool-calling turns of one piece of work.
+    """`messages` is its whole memory of the run. `allowance` is what it shares with the run's other agents.
     `checks_effects`: it looks once more before each call with an outside effect. `sums_up`: it sums up old messages
     when its context window is nearly full, instead of leaving them out."""
 
@@ -46,7 +44,8 @@ class Agent:
     tools: tuple[str, ...]
     record: Callable[[Event], object]
     messages: list[ChatMessage] = field(default_factory=list)
-    max_steps: int = 14
+    allowance: Allowance = field(default_factory=Allowance)
+    circles: Circles = field(default_factory=Circles)
     checks_effects: bool = False
     sums_up: bool = False
     actions: dict[str, Action] = field(default_factory=dict)
@@ -82,23 +81,45 @@ class Agent:
         self.messages.append(ChatMessage("user", text, trusted=trusted))
 
     async def work(self, task: str, *, trusted: bool = True, purpose: str = "act") -> str:
-        """Think, act, observe, until it answers without a tool call: its report or answer. An agent that goes in
-        circles (the same call for the third time) is asked for what it has, as is one out of steps."""
+        """Think, act, observe, until it answers without a tool call: its report or answer. Where it goes in circles, or
+        its team has no steps left, it is asked for what it has."""
         self.hear(task, trusted=trusted)
-        made: Counter[tuple[str, str]] = Counter()
-        for _ in range(self.max_steps):
-            turn = await self._turn(purpose, self.specs)
+        while True:
+            turn = await self._next(purpose, self.specs)
             if not turn.calls:
                 return turn.text
             for call in turn.calls:
                 result = await self.use(call)
                 self.messages.append(self.acting.result(call, result.text, result.trusted))
-            made.update((call.name, call.arguments) for call in turn.calls)
-            if max(made.values()) >= CIRCLES:
-                self.record(Noted(self.name, "in_circles", f"made the same call {CIRCLES} times"))
-                break
+
+    async def _next(self, purpose: str, specs: tuple[dict[str, Any], ...]) -> Turn:
+        """The next turn of a piece of work: without tools, so that it is the last one, where a limit ends it here."""
+        if not self._cut_short(specs):
+            turn = await self._turn(purpose, specs)
+            if not turn.calls:
+                self.allowance.was_done()
+                return turn
+            if self.allowance.take():
+                return turn
+            self.messages.pop()  # its colleagues have taken the last steps meanwhile
+            self._cut_short(specs)
         self.hear(LAST_STEP)
-        return (await self._turn(purpose, ())).text
+        return await self._turn(purpose, ())
+
+    def _cut_short(self, specs: tuple[dict[str, Any], ...]) -> bool:
+        """Whether a limit ends its piece of work here; it is recorded."""
+        circle, met = self.circles.closed(), self.allowance.used_up
+        if circle:
+            self.record(
+                Noted(self.name, IN_CIRCLES, f"{circle}: the same {CIRCLES} times in a row, with the same result")
+            )
+            met = Met(IN_CIRCLES, CIRCLES, CIRCLES)
+        elif met is None or not specs:
+            return False
+        if circle or self.allowance.met != met:
+            self.record(LimitHit(met.kind, met.value, met.limit, self.name))
+        self.allowance.met = met
+        return True
 
     async def ask(self, question: str, form: type[F], *, purpose: str, trusted: bool = True) -> F:
         """A reply in a fixed form. Raises MalformedOutput after a bounded number of repairs."""
@@ -106,6 +127,8 @@ class Agent:
         schema = schema_of(form)
         reply, value = await self._readable(purpose, (), schema, lambda reply: read_form(form, reply.text))
         self.messages.append(ChatMessage("assistant", reply.text))
+        for limit in full(value):
+            self.record(Noted(self.name, "at_limit", limit))
         return value
 
     async def _turn(self, purpose: str, specs: tuple[dict[str, Any], ...]) -> Turn:
@@ -116,6 +139,16 @@ class Agent:
 
     async def use(self, call: ToolCall) -> ToolResult:
         """Make a call that it decided on, after a second look where that is its habit."""
+        result = await self._made(call)
+        self.circles.add(call, result.text)
+        return result
+
+    async def refuse(self, call: ToolCall) -> None:
+        """A call that an engine did not let through to its tools: refused here too, so that it is in the trace."""
+        result = await self.toolbox.call(self.name, self.tools, call, untrusted=self.untrusted)
+        self.circles.add(call, result.text)
+
+    async def _made(self, call: ToolCall) -> ToolResult:
         if self.checks_effects and self.toolbox.effect(call.name) is Effect.OUTSIDE:
             problems = await self._check(call)
             if problems:
@@ -128,9 +161,10 @@ class Agent:
     async def decide(
         self, messages: list[ChatMessage], specs: tuple[dict[str, Any], ...], purpose: str = "act"
     ) -> Turn:
-        """One decision on a conversation that somebody else keeps: for engines with a loop of their own."""
+        """One decision on a conversation that somebody else keeps: for engines with a loop of their own. What ends a
+        piece of work in `work` ends it here: no tools are offered, so the engine's loop ends with what it says."""
         self.messages = messages
-        return await self._turn(purpose, specs)
+        return await (self._next(purpose, specs) if specs else self._turn(purpose, specs))
 
     async def _check(self, call: ToolCall) -> str:
         """Its own second look at a call, beside the conversation: the problems, or nothing."""
@@ -209,6 +243,10 @@ class Agent:
         await self._make_room()
         reply = await self.model.chat(Request(self.name, tuple(self.messages), tools, schema, purpose=purpose))
         self.used += reply.usage
+        if reply.finish_reason == "length":
+            self.record(
+                Noted(self.name, "at_limit", f"the reply ended at {reply.usage.output_tokens:,} tokens, unfinished")
+            )
         guessed = sum(map(memory.size, self.messages))
         self._density = max(1.0, reply.usage.input_tokens / guessed if guessed else 1.0)
         return reply

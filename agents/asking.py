@@ -1,12 +1,18 @@
-"""What agents are asked for in a fixed form. The classes' names and docstrings are part of what a model sees."""
+"""What agents are asked for in a fixed form. The classes' names and docstrings are part of what a model sees.
+
+Lists and reasons have an end in the schema alone, since small models that are held to it ramble: a longer reply of
+another model is taken as it is.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from agents.limits import ITEMS, TEXT
 from marketplace.board import HIGHEST_PRICE
 
 
@@ -25,6 +31,9 @@ def _payable(price: float) -> float:
 Figure = Annotated[float, BeforeValidator(_no_truth_value)]
 Number = Annotated[int, BeforeValidator(_no_truth_value)]
 
+_LIST = Field(json_schema_extra={"maxItems": ITEMS})
+Text = Annotated[str, Field(json_schema_extra={"maxLength": TEXT})]
+
 
 class Form(BaseModel):
     """A reply in a fixed form: JSON that obeys `schema_of(cls)`. Numbers in it are finite."""
@@ -39,31 +48,31 @@ class PlannedTask(Form):
     id: str = Field(description="short name, lower case, letters, digits and _")
     goal: str = Field(description="what to do, understandable on its own")
     role: str = Field(description="which role does it")
-    needs: list[str] = Field(default=[], description="ids of the subtasks whose results it needs")
+    needs: Annotated[list[str], _LIST] = Field(default=[], description="ids of the subtasks whose results it needs")
 
 
 class Plan(Form):
     """The subtasks, in an order in which each comes after those it needs."""
 
-    subtasks: list[PlannedTask] = Field(min_length=1, max_length=12)
+    subtasks: Annotated[list[PlannedTask], _LIST] = Field(min_length=1)
 
 
 class Problem(Form):
-    about: str = Field(max_length=120, description="the name of the finding, or the subtask, that is wrong or missing")
-    reason: str = Field(max_length=400)
+    about: Text = Field(description="the name of the finding, or the subtask, that is wrong or missing")
+    reason: Text
 
 
 class Review(Form):
     """Is it right? Problems only where something is wrong or missing."""
 
     ok: bool
-    problems: list[Problem] = Field(default=[], max_length=8)
+    problems: Annotated[list[Problem], _LIST] = Field(default=[])
 
 
 class Redo(Form):
     subtask: str
-    about: str = ""
-    reason: str
+    about: Text = ""
+    reason: Text
 
 
 class Decision(Form):
@@ -71,7 +80,7 @@ class Decision(Form):
 
     done: bool
     answer: str = ""
-    redo: list[Redo] = Field(default=[], max_length=8)
+    redo: Annotated[list[Redo], _LIST] = Field(default=[])
 
 
 class Bid(Form):
@@ -86,13 +95,13 @@ class Ballot(Form):
     """Which of the candidates is right? Their number, and why."""
 
     choice: Number = Field(ge=1, description="the number of the candidate")
-    reason: str = Field(default="", max_length=400)
+    reason: Text = ""
 
 
 class Summary(Form):
     """What was found out and done, each thing on a line of its own: - name: value [source]"""
 
-    notes: list[str] = Field(max_length=60)
+    notes: Annotated[list[Text], _LIST]
 
 
 class Selection(Form):
@@ -102,13 +111,13 @@ class Selection(Form):
 
 
 class Yes(Form):
-    reason: str = Field(max_length=400)
+    reason: Text
     answer: bool
 
 
 class Told(Form):
-    reason: str = Field(max_length=400)
-    answer: str = Field(max_length=2000)
+    reason: Text
+    answer: str
 
 
 class Ledger(Form):
@@ -124,3 +133,21 @@ class Ledger(Form):
 @cache
 def schema_of(form: type[Form]) -> dict[str, Any]:
     return form.model_json_schema()
+
+
+def full(filled: Form) -> Iterator[str]:
+    """Which of its texts and lists are just as long as the schema lets them be, so that their end may be missing."""
+    for name in type(filled).model_fields:
+        yield from _full(f"{type(filled).__name__}.{name}", getattr(filled, name))
+
+
+def _full(name: str, value: Any) -> Iterator[str]:
+    if isinstance(value, str) and len(value) == TEXT:
+        yield f"{name} has {TEXT:,} characters, where the schema ends it"
+    elif isinstance(value, list):
+        if len(value) == ITEMS:
+            yield f"{name} has {ITEMS:,} items, where the schema ends it"
+        for one in value:
+            yield from _full(name, one)
+    elif isinstance(value, Form):
+        yield from full(value)

@@ -9,12 +9,12 @@ from typing import Any
 from msgspec import Struct
 
 from agents import roles
+from agents.limits import RECALLS
 from tools import retrieval
 from traces.kernel import AgentCreated, Noted, Record
 
 _GIVEN = re.compile(r"^(- .+\]) \(run (\d+), (.+), (.+)\)$")
 _SOURCED = re.compile(r"^- (\w+): (.+?) \[([\w.-]+#\d+)\]$")
-RECALLS = 6
 DEPTH = 40
 
 

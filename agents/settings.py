@@ -54,7 +54,7 @@ class Inside(Strict):
                 summed up by the model (summary).
     remember:   facts with a source are kept in LanceDB for later cases, and recalled from there.
     escalate:   the agent may ask a person.
-    max_steps:  tool-calling turns of one piece of work.
+    max_steps:  turns with tool calls that all agents of a run may take together; None: only the budget ends the work.
     fallback:   the model to go on with when a call has failed for good.
     cache:      a call that was made before in the run is answered from memory.
     """
@@ -64,7 +64,7 @@ class Inside(Strict):
     memory: Literal["window", "summary"] = "window"
     remember: bool = False
     escalate: bool = False
-    max_steps: int = Field(default=14, ge=1, le=200)
+    max_steps: int | None = Field(default=None, ge=1)
     fallback: str | None = None
     cache: bool = False
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from agents import actions, longterm, roles
 from agents.actions import NobodyThere, Person
 from agents.agent import Agent
+from agents.allowance import Allowance
 from agents.longterm import Fact
 from agents.models.model import Model
 from agents.settings import Mailbox, Member, Settings
@@ -50,6 +51,9 @@ class Workspace:
     ended_by: Met | None = None
     agents: dict[str, Agent] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.allowance = Allowance(lambda: self.settings.agent.max_steps)
+
     @property
     def request(self) -> str:
         """The request in the words in which every agent hears it. Untrusted text."""
@@ -80,7 +84,7 @@ class Workspace:
             self.toolbox,
             tools,
             self.record,
-            max_steps=inside.max_steps,
+            allowance=self.allowance,
             checks_effects=checks_effects,
             sums_up=inside.memory == "summary",
         )

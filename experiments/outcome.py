@@ -30,6 +30,7 @@ class Outcome(Struct, frozen=True):
     features: tuple[str, ...] = ()
     simulated: bool = False
     wall_s: float = 0.0
+    ended_by: str = ""
 
     @classmethod
     def of(cls, number: int, run: Run, evaluated: Evaluated, finished: RunFinished) -> Outcome:
@@ -52,6 +53,7 @@ class Outcome(Struct, frozen=True):
             run.difficulty,
             run.features,
             run.simulated,
+            ended_by=finished.ended_by,
         )
 
     @classmethod
@@ -77,6 +79,7 @@ class Outcome(Struct, frozen=True):
             row.difficulty,
             row.features,
             row.simulated,
+            ended_by=row.ended_by,
         )
 
     @property
@@ -92,6 +95,15 @@ class Outcome(Struct, frozen=True):
     def name(self) -> str:
         """The team, with its engine where that is not native."""
         return named(self.team, self.engine)
+
+
+def ending(status: str, ended_by: str) -> str:
+    """What ended a run, without its numbers: `budget: tokens: 61,586 of 60,000 used` is a budget of tokens,
+    `max_rounds: 2 of 2` the rule max_rounds."""
+    if status == "failed":
+        return "an error"
+    parts = ended_by.split(": ")
+    return " of ".join(parts[:2]) if parts[0] == "budget" else parts[0]
 
 
 def named(team: str, engine: str) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from agents import table
+from agents.limits import CALLS
 from agents.models import table as models
 from agents.settings import Settings
 from tasks import scenario as scenarios
@@ -237,9 +238,12 @@ def fork_line(fork: Lineage, trials: int) -> str:
 
 
 def budget_of(plan: Plan, scenario: Scenario) -> Budget:
-    """The budget of each run: the scenario's, with what the plan overrides."""
+    """The budget of each run: the scenario's, with what the plan overrides; a fork's is its own. A budget in which
+    nothing must end a run (a price may be unknown) has a limit of calls besides."""
     own = {k: v for k, v in msgspec.structs.asdict(plan.budget).items() if v is not None}
-    return msgspec.structs.replace(scenario.file.budget.kernel(), **own)
+    given = plan.budget if plan.fork is not None else msgspec.structs.replace(scenario.file.budget.kernel(), **own)
+    ends = (given.tokens, given.seconds, given.calls) != (None, None, None)
+    return given if ends else msgspec.structs.replace(given, calls=CALLS)
 
 
 def command_line(plan: Plan) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from agents.agent import REPAIRS, Agent
-from agents.asking import Review
+from agents.agent import Agent
+from agents.allowance import Allowance
+from agents.asking import Plan, Review
+from agents.limits import CIRCLES, ITEMS, REPAIRS
 from agents.models.scripted import Line, ScriptedModel
 from marketplace.bus import Bus
 from tools import registry
@@ -20,7 +23,7 @@ from tools.tool import Effect, Tool, ToolError, World, from_function
 from tools.toolbox import Toolbox
 from traces.clock import run
 from traces.errors import MalformedOutput
-from traces.kernel import ChatMessage, EffectIntended, Noted, OutputRejected, ToolExecuted
+from traces.kernel import ChatMessage, EffectIntended, LimitHit, Noted, OutputRejected, ToolExecuted
 from traces.recorder import Recorder
 
 
@@ -137,16 +140,70 @@ def test_what_the_policy_does_not_allow_is_not_done() -> None:
 
 def test_steps_are_bounded_and_then_it_must_answer() -> None:
     lines: list[Line] = [("price", {"item": f"tea {n}"}) for n in range(3)]
-    bench = Bench([*lines, "Enough."], max_steps=3)
+    bench = Bench([*lines, "Enough.", "No more."], allowance=Allowance(lambda: 3))
     assert bench.work() == "Enough."
     assert bench.model.requests[-1].tools == ()
-
-
-def test_an_agent_in_circles_is_asked_for_what_it_has() -> None:
-    bench = Bench([("price", {"item": "tea"})] * 3 + ["4 EUR, I think."])
-    assert bench.work() == "4 EUR, I think."
+    assert bench.work("And coffee?") == "No more."  # the steps are those of the run, not of each piece of work
     assert len(bench.of(ToolExecuted)) == 3
-    assert [e.kind for e in bench.of(Noted)] == ["in_circles"]
+    assert [(e.kind, e.value, e.limit) for e in bench.of(LimitHit)] == [("max_steps", 3, 3)]
+
+
+def test_without_a_limit_it_works_as_long_as_the_job_takes() -> None:
+    bench = Bench([*(("price", {"item": f"tea {n}"}) for n in range(90)), "Enough."])
+    assert bench.work() == "Enough."
+    assert bench.of(LimitHit) == bench.of(Noted) == []
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_an_agent_in_circles_is_asked_for_what_it_has(length: int) -> None:
+    row: list[Line] = [("price", {"item": f"tea {n}"}) for n in range(length)]
+    bench = Bench([("price", {"item": "tea"}), *row * CIRCLES, "4 EUR, I think.", ("price", {"item": "tea"}), "4 EUR."])
+    assert bench.work() == "4 EUR, I think."
+    assert len(bench.of(ToolExecuted)) == 1 + length * CIRCLES
+    assert [e.kind for e in bench.of(Noted)] == [e.kind for e in bench.of(LimitHit)] == ["in_circles"]
+    assert bench.agent.allowance.met is not None
+    assert bench.work("And now?") == "4 EUR."  # it may go on with something else, and that ends well
+    assert bench.agent.allowance.met is None
+
+
+def test_a_circle_is_one_over_several_pieces_of_work() -> None:
+    again: list[Line] = [("price", {"item": "tea"}), "4 EUR."]
+    bench = Bench([*again * (CIRCLES - 1), ("price", {"item": "tea"}), "Still 4 EUR."])
+    said = [bench.work() for _ in range(CIRCLES)]
+    assert said[-1] == "Still 4 EUR."
+    assert [e.kind for e in bench.of(LimitHit)] == ["in_circles"]
+
+
+def test_asking_again_until_the_answer_changes_is_no_circle() -> None:
+    bench = Bench([*([("pay", {"amount": 1})] * 20), "Paid."])
+    paid: list[float] = []
+    bench.agent.toolbox._tools = {**TOOLS, "pay": replace(TOOLS["pay"], function=lambda world, amount: _count(paid))}
+    assert bench.work() == "Paid."
+    assert len(paid) == 20
+    assert bench.of(LimitHit) == []
+
+
+def _count(paid: list[float]) -> str:
+    paid.append(1)
+    return f"payment number {len(paid)}"
+
+
+def test_a_plan_may_have_as_many_subtasks_as_the_job_has() -> None:
+    """Of a model that is not held to the schema; where one is, a list that was ended by it is noted."""
+    plan = {"subtasks": [{"id": f"s{n}", "goal": "g" * 3000, "role": "coder"} for n in range(ITEMS + 50)]}
+    bench = Bench([plan, {"subtasks": plan["subtasks"][:ITEMS]}])
+    assert len(run(bench.agent.ask("Plan.", Plan, purpose="plan"), virtual=True).subtasks) == ITEMS + 50
+    assert bench.of(Noted) == []
+    run(bench.agent.ask("Plan.", Plan, purpose="plan"), virtual=True)
+    assert [e.kind for e in bench.of(Noted)] == ["at_limit"]
+
+
+def test_a_review_may_name_thirty_problems_at_length() -> None:
+    problems = [{"about": f"finding {n} " * 30, "reason": "wrong " * 200} for n in range(30)]
+    bench = Bench([{"ok": False, "problems": problems}])
+    review = run(bench.agent.ask("Is it right?", Review, purpose="review"), virtual=True)
+    assert len(review.problems) == 30
+    assert bench.of(OutputRejected) == []
 
 
 def test_the_context_window_is_kept_and_the_cut_is_noted() -> None:

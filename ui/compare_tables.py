@@ -30,7 +30,7 @@ def teams(found: Compared) -> None:
                 "latency, mean": words.seconds(s.latency_s),
                 "latency, p95": words.seconds(s.latency_p95_s),
                 "messages / run": f"{s.messages:.1f}",
-                "out of budget": f"{s.limited:.1%}",
+                "ended by a limit": f"{s.limited:.1%}",
                 "broke off": f"{s.failed:.1%}",
             }
             for s in found.summaries

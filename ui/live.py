@@ -118,7 +118,7 @@ def _team(team: str, outcomes: list[Outcome], each: int, passed: float | None) -
     st.progress(min(1.0, n / each) if each else 0.0, text=f"{n:,} of {each or n:,} runs, {won:,} succeeded{left}")
     ways = Counter(o.status for o in outcomes)
     if ways["failed"] or ways["limited"]:
-        st.caption(f"{ways['failed']:,} broke off with an error · {ways['limited']:,} ran out of budget")
+        st.caption(f"{ways['failed']:,} broke off with an error · {ways['limited']:,} were ended by a limit")
 
 
 def _spent(rows: list[RunRow], row: ExperimentRow, plan: Plan | None, running: bool) -> None:

@@ -132,7 +132,7 @@ def table(rows: list[dict[str, Any]], caption: str = "") -> None:
 
 
 # A run's status in words; "failed" alone would be taken for an answer that was wrong.
-STATUS = {"limited": "out of budget", "failed": "broke off", "interrupted": "cut off"}
+STATUS = {"limited": "ended by a limit", "failed": "broke off", "interrupted": "cut off"}
 
 
 def status(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ class Floor:
             system_message=agent.messages[0].content,
             description=f"{agent.role}: uses {', '.join(agent.tools) or 'no tools'}",
             model_context=UnboundedChatCompletionContext(initial_messages=list(first)),
-            max_tool_iterations=agent.max_steps,
+            max_tool_iterations=sys.maxsize,  # what ends its work is ours: the budget, its allowance
         )
 
     def scripted(self, agent: Agent, script: Script) -> ScriptedAgent:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from agents import stopping
 from agents.agent import Agent, problem_lines
 from agents.asking import PlannedTask, Review
+from agents.limits import MENDINGS
 from agents.teams import supervisor as hub
 from agents.teams.attempt import MEND, carry_on, propose, proposed
 from agents.teams.crew import SENT_BACK, assignment, plan, spread
@@ -45,7 +46,7 @@ async def supervise(work: Workspace, boss: Agent, workers: list[Agent], reviewer
     """The supervisor's part: assign what was planned, one task after the other, since a chat has one speaker."""
     yield START
     tasks = await plan(work, boss, workers)
-    holders, until = spread(tasks, workers), stopping.rule(work.settings.stop, rounds=3)
+    holders, until = spread(tasks, workers), stopping.rule(work.settings.stop, rounds=1 + MENDINGS)
     reports: dict[str, str] = {}
     problems: dict[str, str] = {}
     todo = tasks
@@ -132,7 +133,7 @@ async def judge(stand: Stand, arbiter: Agent) -> Script:
     """The judge's part: let them go on until a stop rule is met, then pick; the winner carries out what it proposed."""
     yield START
     work = stand.work
-    until = stopping.rule(work.settings.stop, rounds=2)
+    until = stopping.rule(work.settings.stop, rounds=MENDINGS)
     for rounds in count():
         met = until(work.standing(rounds, agreement(stand.all)))
         if met is not None:

@@ -69,4 +69,4 @@ async def _refused(floor: Floor, event: ToolCallExecutionEvent, asked: dict[str,
     for result in event.content:
         call = asked[result.call_id]
         if result.is_error and call.id not in client.results:
-            await client.agent.toolbox.call(event.source, client.agent.tools, call, untrusted=client.agent.untrusted)
+            await client.agent.refuse(call)

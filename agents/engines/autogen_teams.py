@@ -29,12 +29,11 @@ from agents.engines import autogen_scripts as scripts
 from agents.engines.autogen_client import TRUSTED, Handover
 from agents.engines.autogen_floor import Floor
 from agents.engines.autogen_stream import follow
+from agents.limits import MENDINGS
 from agents.settings import Member
 from agents.teams.attempt import TASK, attempt
 from agents.teams.crew import ASSIGNMENT, case_tasks
 from agents.workspace import Workspace
-
-MAX_TURNS = 40
 
 
 async def run(work: Workspace) -> str:
@@ -52,7 +51,7 @@ async def _solo(floor: Floor) -> str:
     agent = floor.hire("solo", "solo", checks_effects=checks)
     assistant = floor.assistant(agent)
     solo = _Speaking(floor, agent, assistant)
-    until = stopping.rule(work.settings.stop, rounds=2)
+    until = stopping.rule(work.settings.stop, rounds=MENDINGS)
     return await attempt(work, solo, until, TASK)  # type: ignore[arg-type]  # an agent whose work AutoGen does
 
 
@@ -139,7 +138,6 @@ def _supervisor(floor: Floor) -> Team:
         selector_func=after,
         allow_repeated_speaker=True,
         termination_condition=StopMessageTermination(),
-        max_turns=MAX_TURNS,
         emit_team_events=True,
     )
 
@@ -151,7 +149,7 @@ def _debate(floor: Floor) -> Team:
     stand = scripts.Stand(work, debaters)
     agents: list[ChatAgent] = [floor.scripted(debater, scripts.debate(stand, debater)) for debater in debaters]
     agents.append(floor.scripted(judge, scripts.judge(stand, judge)))
-    return RoundRobinGroupChat(agents, termination_condition=StopMessageTermination(), max_turns=MAX_TURNS)
+    return RoundRobinGroupChat(agents, termination_condition=StopMessageTermination())
 
 
 def _swarm(floor: Floor) -> Team:
@@ -162,7 +160,7 @@ def _swarm(floor: Floor) -> Team:
         for worker in workers
     ]
     answered = reduce(or_, (TextMessageTermination(worker.name) for worker in workers))
-    return Swarm(agents, termination_condition=answered, max_turns=MAX_TURNS, emit_team_events=True)
+    return Swarm(agents, termination_condition=answered, emit_team_events=True)
 
 
 def _magentic(floor: Floor) -> Team:
@@ -174,7 +172,7 @@ def _magentic(floor: Floor) -> Team:
     return MagenticOneGroupChat(
         [floor.assistant(worker) for worker in workers],
         client,
-        max_turns=MAX_TURNS,
+        max_turns=None,
         final_answer_prompt=scripts.FINAL.format(style=floor.work.scenario.file.answer_style.strip()),
         emit_team_events=True,
     )

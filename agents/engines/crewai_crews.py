@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import warnings
 from collections.abc import Iterator
 from itertools import groupby
@@ -47,7 +48,7 @@ class Floor:
             llm=OurLLM(mind),
             tools=[] if delegates else [OurTool(mind, spec) for spec in agent.specs],
             allow_delegation=delegates,
-            max_iter=agent.max_steps + 1,
+            max_iter=sys.maxsize,  # what ends its work is ours: the budget, its allowance
             max_retry_limit=0,
             cache=False,
             verbose=False,

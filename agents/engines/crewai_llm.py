@@ -65,8 +65,7 @@ class Mind:
         the trace. Delegation is CrewAI's own: its work is in the trace as the coworker's."""
         for call in self.pending:
             if call.name not in DELEGATION:
-                agent = self.agent
-                await agent.toolbox.call(agent.name, agent.tools, call, untrusted=agent.untrusted)
+                await self.agent.refuse(call)
         self.pending = []
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
+from agents.limits import REPLY_ROOM
 from agents.models import gguf
 from agents.models.calling import Target
 from agents.models.catalog import Alias
@@ -25,8 +26,8 @@ CONTEXT_WINDOW = 8192
 """Of each call, where the file was not trained for less and its entry in models.yaml does not say."""
 SLOTS = 2
 """How many calls are served at the same time; more wait their turn."""
-MAX_TOKENS = 256
-"""A reply's limit where the request sets none: a small model may not find its end."""
+SMALLEST_REPLY = 256
+"""Tokens of a reply of the shipped model, at most: it often does not find its end. Other files have REPLY_ROOM."""
 
 _SHIPPED = Card(
     name="local",
@@ -46,12 +47,19 @@ _GREEDY = {"temperature": 0, "seed": 1}
 
 class Local:
     """Obeys a schema, but its native tool calls are not relied on. `timeout_s` is for one call, waiting for a free slot
-    included. Replies are greedy."""
+    included, `reply` the most tokens of a reply where the request does not say. Replies are greedy."""
 
     def __init__(
-        self, weights: Weights, card: Card, *, timeout_s: float = 300, extra: Mapping[str, Any] | None = None
+        self,
+        weights: Weights,
+        card: Card,
+        *,
+        timeout_s: float = 300,
+        extra: Mapping[str, Any] | None = None,
+        reply: int = REPLY_ROOM,
     ) -> None:
         gguf.check(weights.file)
+        self._reply = reply
         self.weights, self.card = weights, card
         self._timeout_s, self._extra = timeout_s, {**_GREEDY, **(extra or {})}
         self._hosted: Hosted | None = None
@@ -64,13 +72,13 @@ class Local:
             target = Target("openai/local", (where,), self._timeout_s, retries=0)
             self._hosted = Hosted(Settings(target, self.card, extra=self._extra))
         if request.max_tokens is None:
-            request = msgspec.structs.replace(request, max_tokens=MAX_TOKENS)
+            request = msgspec.structs.replace(request, max_tokens=self._reply)
         return await self._hosted.chat(request)
 
 
 def shipped(*, timeout_s: float = 300) -> Local:
     """SmolLM2-135M-Instruct; its answers are often wrong. Raises Unavailable where a package or the file is missing."""
-    return Local(Weights(weights_file(), CONTEXT_WINDOW, SLOTS), _SHIPPED, timeout_s=timeout_s)
+    return Local(Weights(weights_file(), CONTEXT_WINDOW, SLOTS), _SHIPPED, timeout_s=timeout_s, reply=SMALLEST_REPLY)
 
 
 def of_file(path: str, name: str, *, slots: int = SLOTS, window: int | None = None, **options: Any) -> Local:

@@ -11,6 +11,7 @@ from itertools import count
 from agents import stopping
 from agents.agent import Agent, problem_lines
 from agents.asking import Review
+from agents.limits import MENDINGS
 from agents.teams.attempt import MEND, carry_on, propose, proposed
 from agents.teams.voting import Proposal, agreement, elect
 from agents.workspace import Workspace, gather
@@ -81,7 +82,7 @@ async def debate(work: Workspace) -> str:
 
 
 async def _debated(work: Workspace, debaters: list[Debater], judge: Agent) -> None:
-    until = stopping.rule(work.settings.stop, rounds=2)
+    until = stopping.rule(work.settings.stop, rounds=MENDINGS)
     targets = [*debaters[1:], debaters[0]]
     await gather(*(debater.propose() for debater in debaters))
     for rounds in count():

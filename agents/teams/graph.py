@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from agents.asking import PlannedTask
+from agents.limits import TRIES
 from agents.teams.crew import assignment, case_tasks, on_duty, spread
 from agents.workspace import Workspace
 from marketplace.bus import Undelivered
 from traces.errors import ModelError
 
 DISPATCHER = "dispatcher"
-TRIES = 2
 
 
 async def graph(work: Workspace) -> str:

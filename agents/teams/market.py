@@ -10,6 +10,7 @@ from typing import Any
 
 from agents.agent import Agent
 from agents.asking import Bid, PlannedTask
+from agents.limits import MENDINGS
 from agents.settings import Trade
 from agents.teams import door
 from agents.teams.crew import SENT_BACK, assignment, on_duty, plan
@@ -24,8 +25,6 @@ from marketplace.outside import Outside
 from marketplace.reputation import Reputation, thompson
 from traces.errors import MalformedOutput
 from traces.kernel import AgentCreated, BidMade
-
-DELIVERIES = 3
 
 CALL_FOR_BIDS = """[subtask: {id}] {goal}
 This work is on offer. Do you take it, for how many tokens, and how sure are you to get it right?"""
@@ -93,7 +92,7 @@ class _Trading:
     def __post_init__(self) -> None:
         work, trade = self.floor.work, self.floor.work.settings.trade
         self.trade_rules: Trade = trade
-        self.deliveries = work.settings.stop.max_rounds or DELIVERIES
+        self.deliveries = work.settings.stop.max_rounds or 1 + MENDINGS
         self.reputation = Reputation(work.record, known=trade.known)
         self.ledger = Ledger(work.record, fee_percent=trade.fee_percent)
         self.ledger.open(self.floor.poster.name, trade.reserve * len(self.tasks))
@@ -102,7 +101,8 @@ class _Trading:
         self.planned = {task.id: task for task in self.tasks}
         self.draw = work.draw("market")
         name = work.settings.mechanism
-        self.whole_round = name in MECHANISMS and MECHANISMS[name].whole_round
+        known = MECHANISMS.get(name)
+        self.round = (known.most or len(self.tasks)) if known is not None and known.whole_round else 1
         self.board = Board(work.record, mechanisms.find(name), name, self._terms)
         for task in self.tasks:
             posting = Posting(task.id, task.goal, task.role, tuple(task.needs), self.deliveries - 1, trade.reposts)
@@ -111,7 +111,8 @@ class _Trading:
     async def trade(self) -> None:
         while not self.board.done:
             waiting = [p for p in self.board.in_state(State.OPEN) if p.id not in self.called]
-            for called in [waiting] if self.whole_round and waiting else [[posting] for posting in waiting]:
+            for start in range(0, len(waiting), self.round):
+                called = waiting[start : start + self.round]
                 self.called |= {posting.id for posting in called}
                 self._run(self._call(called))
             done, _ = await asyncio.wait(self.running, return_when=asyncio.FIRST_COMPLETED)
@@ -139,6 +140,7 @@ class _Trading:
         if not awards:
             assigned = [BidMade(p.id, self._able(p)[0].name, 0, 0.5, "nobody bid: assigned") for p in postings]
             awards = self.board.trade(assigned)
+            awards = awards or [self.board.assign(b.posting, b.agent, "its mechanism awards nothing") for b in assigned]
         for award in awards:
             self._run(self._follow(self.board.postings[award.posting], award))
         self.called -= {p.id for p in postings if p.state is State.OPEN}

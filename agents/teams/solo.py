@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agents import stopping
+from agents.limits import MENDINGS
 from agents.teams.attempt import attempt
 from agents.workspace import Workspace
 
@@ -12,4 +13,4 @@ async def solo(work: Workspace) -> str:
     settings = work.settings
     checks = settings.agent.check != "none"
     agent = work.one(next(iter(settings.members), None), "solo", checks_effects=checks)
-    return await attempt(work, agent, stopping.rule(settings.stop, rounds=2))
+    return await attempt(work, agent, stopping.rule(settings.stop, rounds=MENDINGS))

@@ -9,6 +9,7 @@ from itertools import count
 from agents import stopping
 from agents.agent import Agent
 from agents.asking import Decision, PlannedTask
+from agents.limits import MENDINGS
 from agents.teams.crew import REVIEW, carry_out, on_duty, plan, spread
 from agents.workspace import Workspace
 
@@ -45,7 +46,7 @@ async def lead(
     """Plan, have it done, decide; again until done or a stop rule is met. `direct`: workers ask each other."""
     tasks = await plan(work, boss, workers)
     holders = spread(tasks, workers)
-    until = stopping.rule(work.settings.stop, rounds=3)
+    until = stopping.rule(work.settings.stop, rounds=1 + MENDINGS)
     reports: dict[str, str] = {}
     problems: dict[str, str] = {}
     todo = tasks

@@ -29,8 +29,8 @@ Part = Literal["introduced", "passed_on", "saw", "let_through", "caught"]
 _NUMBER = re.compile(r"[-_]\d+$")
 NO_ERROR = "not found"
 """The label of a failed run in which the rules find no error that explains it."""
-ENDED = {"failed": "broke off", "limited": "out of budget"}
-"""Those of such a run that an error or a budget ended before its team was done."""
+ENDED = {"failed": "broke off", "limited": "ended by a limit"}
+"""Those of such a run that an error or a limit ended before its team was done."""
 
 
 class Link(Struct, frozen=True):
@@ -45,7 +45,8 @@ class Link(Struct, frozen=True):
 class Autopsy(Struct, frozen=True):
     """Of one failed run. `decisive`: the first error that was never put right (None: the rules find none). `errors`:
     all that they find, in order. `chain`: who had to do with the decisive one, in order, each part of each once.
-    `ended`: what ended the run before its team was done, if anything did (limited: a budget, failed: an error)."""
+    `ended`: what ended the run before its team was done, if anything did (limited: a budget or another limit,
+    failed: an error)."""
 
     run: int
     team: str

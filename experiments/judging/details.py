@@ -14,7 +14,7 @@ from experiments import plan as plans
 from experiments import words
 from experiments.judging.statistics import Difference, paired_difference
 from experiments.judging.verdict import groups
-from experiments.outcome import Outcome, named
+from experiments.outcome import Outcome, ending, named
 from traces.errors import HeadcountError
 from traces.home import ExperimentFolder, state
 from traces.kernel import Budget
@@ -136,20 +136,12 @@ def endings(rows: Sequence[RunRow]) -> list[Endings]:
     by_team: dict[str, dict[str, int]] = {}
     for row in rows:
         counts = by_team.setdefault(named(row.team, row.engine), {})
-        how = _ending(row)
+        how = ending(row.status, row.ended_by)
         counts[how] = counts.get(how, 0) + 1
     return [
         Endings(team, {how: count / sum(counts.values()) for how, count in sorted(counts.items(), key=lambda c: -c[1])})
         for team, counts in by_team.items()
     ]
-
-
-def _ending(row: RunRow) -> str:
-    """`budget: tokens: 61,586 of 60,000 used` is a budget of tokens, `max_rounds: 2 of 2` the rule max_rounds."""
-    if row.status == "failed":
-        return "an error"
-    parts = row.ended_by.split(": ")
-    return " of ".join(parts[:2]) if parts[0] == "budget" else parts[0]
 
 
 def times(outcomes: Sequence[Outcome], walls: dict[int, float]) -> list[Times]:

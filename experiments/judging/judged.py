@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
+
+from experiments.judging import cut_short
 from experiments.judging.verdict import MARGIN, Verdict, judge
 from experiments.order import looked_at
 from experiments.outcome import Outcome
@@ -18,7 +21,8 @@ def verdict_on(
     none is given."""
     plan = recorded_in(recorded)
     order = looked_at(plan, outcomes) if plan is not None else None
-    return judge(outcomes, baseline, margin or margin_of(recorded), order)
+    verdict = judge(outcomes, baseline, margin or margin_of(recorded), order)
+    return structs.replace(verdict, reason=" ".join(filter(None, (verdict.reason, cut_short.in_words(outcomes)))))
 
 
 def margin_of(recorded: Mapping[str, Any]) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from agents.models.model import Card
-from agents.settings import Settings
+from agents.settings import Inside, Settings
 from experiments import words
 from experiments.reading.layer_facts import Facts, Row, Step
 from tasks.scenario import Scenario
@@ -261,8 +261,13 @@ def _agent(stack: Stack) -> dict[str, str]:
         "model calls": _list(agents, "agent", "calls") or "none",
         "messages left out of the window": _times(_noted(stack, "context_cut")),
         "memory summed up": _times(_noted(stack, "summed_up")),
-        "habits": f"check {inside.check}, memory {inside.memory}, at most {inside.max_steps} steps" if inside else "",
+        "habits": _habits(inside) if inside else "",
     }
+
+
+def _habits(inside: Inside) -> str:
+    steps = "" if inside.max_steps is None else f", at most {inside.max_steps:,} steps of all agents together"
+    return f"check {inside.check}, memory {inside.memory}{steps}"
 
 
 def _team(stack: Stack) -> dict[str, str]:
@@ -305,7 +310,7 @@ def _product(stack: Stack) -> dict[str, str]:
         "success": f"{won:,} of {count:,} runs",
         "score, mean": f"{runs['score']:.2f}" if runs.get("score") is not None else UNKNOWN,
         "time to the answer, mean": words.seconds(runs["latency"]) if runs.get("latency") is not None else UNKNOWN,
-        "ran out of budget": f"{runs.get('limited') or 0:,} runs",
+        "ended by a limit": f"{runs.get('limited') or 0:,} runs",
         "broke off": f"{runs.get('failed') or 0:,} runs",
     }
 

@@ -331,8 +331,9 @@ async def _do(trial: Trial, work: Workspace) -> tuple[str, str, str]:
             return "failed", type(error).__name__, str(error)
         log.error("run %d (%s, %s): internal error", trial.run, trial.team, trial.case, exc_info=raised)
         return "failed", "internal error", f"{type(error).__name__}: {error}"
-    met = work.ended_by
-    return "completed", "the team was done" if met is None else f"{met.kind}: {met.value:g} of {met.limit:g}", ""
+    met, cut_short = work.allowance.met or work.ended_by, work.allowance.met is not None
+    ended_by = "the team was done" if met is None else f"{met.kind}: {met.value:g} of {met.limit:g}"
+    return "limited" if cut_short else "completed", ended_by, ""
 
 
 def first_of(error: BaseException) -> BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from marketplace.mechanisms.combinatorial import MOST_POSTINGS
 from marketplace.mechanisms.mechanism import Mechanism
 from traces import imports
 from traces.errors import InputError
@@ -14,7 +15,8 @@ class Known(Struct, frozen=True):
 
     truthful: bidding one's cost is a dominant strategy. efficient: the awards have the highest welfare that the bids
     allow. rational: a winner is paid at least its bid. balanced: what posters pay is what winners get, within the
-    reserves. needs_budget: each posting must have a reserve. whole_round: made for many postings at once.
+    reserves. needs_budget: each posting must have a reserve. whole_round: made for many postings at once, at most
+    `most` of them.
     """
 
     path: str
@@ -25,6 +27,7 @@ class Known(Struct, frozen=True):
     balanced: bool = True
     needs_budget: bool = False
     whole_round: bool = False
+    most: int | None = None
 
 
 _HERE = "marketplace.mechanisms."
@@ -58,6 +61,7 @@ MECHANISMS: dict[str, Known] = {
         truthful=True,
         efficient=True,
         whole_round=True,
+        most=MOST_POSTINGS,
     ),
 }
 

@@ -64,7 +64,7 @@ def review(view: View, profile: Profile, rng: random.Random) -> Filled:
             problems.append({"about": name, "reason": "does not look right"})
             return {"ok": False, "problems": problems}, Fault("wrong_check", name, "found fault with what is right")
     fault = Fault("incomplete_check", missed[0], f"overlooked {', '.join(missed)}") if missed else None
-    return {"ok": not problems, "problems": problems[:8]}, fault
+    return {"ok": not problems, "problems": problems}, fault
 
 
 def wrong_in(view: View) -> list[tuple[str, str]]:
@@ -145,7 +145,7 @@ def decide(view: View, profile: Profile, rng: random.Random) -> Filled:
         due = name not in reported and index.subtask_of[step.id] != index.final and name not in named
         if due and rng.random() < profile.check.other:
             redo.append({"subtask": _subtask_of(view, name), "about": name, "reason": "nobody has found this out"})
-    return {"done": not redo, "answer": "", "redo": redo[:8]}, None
+    return {"done": not redo, "answer": "", "redo": redo}, None
 
 
 def _subtask_of(view: View, fact: str) -> str:
@@ -192,7 +192,7 @@ def summary(view: View, profile: Profile, rng: random.Random) -> Filled:
     lost = [n for n in names if rng.random() < profile.mix.get("loses_history", 0) / 100]
     fault = Fault("loses_history", view.index.producer[lost[0]].id, f"left {', '.join(lost)} out") if lost else None
     notes = [note(name, view.beliefs[name]) for name in names if name not in lost]
-    return {"notes": notes[:60] or ["nothing yet"]}, fault
+    return {"notes": notes or ["nothing yet"]}, fault
 
 
 def selection(view: View, profile: Profile, rng: random.Random) -> Filled:

@@ -14,7 +14,7 @@ from tools import retrieval
 from traces.kernel import AgentCreated, Noted, Record
 
 _GIVEN = re.compile(r"^(- .+\]) \(run (\d+), (.+), (.+)\)$")
-_SOURCED = re.compile(r"^- (\w+): (.+?) \[([\w.-]+#\d+)\]$")
+_SOURCED = re.compile(r"^- ([^\s:]+): (.+?) \[([\w.-]+#\d+)\]$")
 DEPTH = 40
 
 

@@ -16,6 +16,8 @@ from tasks.yamlfile import Loc, Problem
 if TYPE_CHECKING:
     import networkx as nx
 
+ID = r"^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{M}\p{N}_ー]*$"
+"""A name in any script: small letters, digits and _, not beginning with a digit."""
 Skill = Literal["retrieve", "lookup", "compute", "decide", "act", "write"]
 _SHORT = (str, int, float)
 
@@ -69,7 +71,7 @@ class Step(Strict):
     `args` may quote facts of earlier steps as {name}. `id` is unique in the case.
     """
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    id: str = Field(pattern=ID)
     tool: str | None = None
     args: dict[str, Any] = {}
     facts: dict[str, Fact] = {}
@@ -93,7 +95,7 @@ class Step(Strict):
 class Subtask(Strict):
     """A node of the task graph: a piece of work that one agent can be given."""
 
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    id: str = Field(pattern=ID)
     goal: str
     role: str
     needs: tuple[str, ...] = ()

@@ -22,15 +22,25 @@ from tasks.wanted import Want
 from tasks.yamlfile import Problem
 from tools import registry
 from traces.kernel import Check, Chunk, Evaluated
+from traces.wording import says as says
 
 Grader = Callable[..., "bool | Check"]
 
-_CITATION = re.compile(r"\[([\w.-]+#\d+(?:\s*[,;]\s*[\w.-]+#\d+)*)\]")
+_CITATION = re.compile(r"[\[［【]([\w.-]+[#＃]\d+(?:\s*[,;，；、]\s*[\w.-]+[#＃]\d+)*)[\]］】]")
 _NOT_FOUND = re.compile(
     r"not (?:be )?(?:found|stated|given|disclosed|available|contained|covered|mentioned|answered|in the documents)"
     r"|no (?:information|figure|document|source|mention|data)"
     r"|(?:do|does) not (?:say|state|contain|give|mention|disclose)"
-    r"|cannot be (?:found|answered|determined)",
+    r"|cannot be (?:found|answered|determined)"
+    r"|nicht (?:\w+ )?(?:gefunden|angegeben|genannt|enthalten|erwähnt|beantwort\w+|ermittel\w+|finden|hervor)"
+    r"|kein\w* (?:Angabe|Information|Hinweis|Daten|Quelle|Dokument)\w*"
+    r"|没有(?:找到|提到|提及|说明|记载|记录|给出|相关|信息|资料|数据)|未(?:找到|提及|提到|说明|记载|给出|披露|注明)"
+    r"|(?:找|查)不到|无法(?:找到|确定|回答|得知)|沒有(?:找到|提到|提及|說明|記載|資料)|無法(?:找到|確定|回答|得知)"
+    r"|見つかりま?せん|見つからな|見当たりま?せん|記載(?:は|が|も)?(?:ありません|されていません|な[いか])|情報(?:は|が)?(?:ありません|ない)"
+    r"|(?:書かれて|示されて|言及されて)いま?せん|わかりません|分かりません|不明"
+    r"|찾을 ?수 ?없|찾지 ?못|(?:정보|언급|기재|내용|자료|데이터)[가이은는]? ?없"
+    r"|(?:언급|명시|기재)되(?:어|지) ?(?:있지 )?않|나와 ?있지 ?않|알 ?수 ?없"
+    r"|ไม่พบ|ไม่มี(?:ข้อมูล|ระบุ|การระบุ|กล่าวถึง)|ไม่ได้(?:ระบุ|กล่าวถึง|บอก)|ไม่(?:ทราบ|ปรากฏ|สามารถ(?:หา|ระบุ|ตอบ))",
     re.IGNORECASE,
 )
 
@@ -90,7 +100,7 @@ def valid_citations(outcome: Outcome) -> Check:
 
 def abstains(outcome: Outcome, *, about: list[str]) -> Check:
     """A sentence that mentions one of the words of `about` says that the documents do not tell."""
-    for sentence in re.split(r"(?<=[.!?])\s+|\n+", outcome.answer):
+    for sentence in re.split(r"(?<=[.!?])\s+|(?<=[。！？])|\n+", outcome.answer):
         if _NOT_FOUND.search(sentence) and _any_said(sentence, about):
             return Check("abstains", True)
     return Check("abstains", False, f"does not say that it found nothing about {' / '.join(about)}")
@@ -197,22 +207,12 @@ def _check(expect: Expect, outcome: Outcome, custom: Mapping[str, Grader]) -> Ch
 
 def citations(text: str) -> list[str]:
     """The chunk ids cited in a text: [source#3], or several as [a#1, b#2]."""
-    return [part.strip() for match in _CITATION.finditer(text) for part in re.split(r"[,;]", match.group(1))]
-
-
-def says(text: str, wanted: str) -> bool:
-    """Whether a text says something, as whole words and numbers."""
-    return re.search(rf"(?<![\w.]){re.escape(_plain(wanted))}(?!\w|[.,]\d)", _plain(text)) is not None
+    cited = [part.strip() for match in _CITATION.finditer(text) for part in re.split(r"[,;，；、]", match.group(1))]
+    return [part.replace("＃", "#") for part in cited]
 
 
 def _any_said(text: str, wanted: Iterable[str]) -> bool:
     return any(says(text, one) for one in wanted)
-
-
-def _plain(text: str) -> str:
-    text = text.replace("\u00a0", " ").replace("\u202f", " ").replace("**", "").replace("’", "'").casefold()
-    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
-    return re.sub(r"\s+", " ", text).strip()
 
 
 def _without_citations(text: str) -> str:

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from tasks import templates
 from tasks.case import Fact, Step
+from traces.wording import says
 
 # A search result is a sequence of blocks, each headed by "[source#position] Title".
 _BLOCK = re.compile(r"^\[([\w.-]+#\d+)\] ", re.MULTILINE)
@@ -46,7 +47,7 @@ def _value(fact: Fact, text: str) -> str | None:
     if fact.pattern is not None:
         match = re.search(fact.pattern, text)
         return match.group(1).strip() if match else None
-    return fact.value if any(seen in text for seen in (fact.value, *fact.seen_as)) else None
+    return fact.value if any(says(text, seen) for seen in (fact.value, *fact.seen_as)) else None
 
 
 @lru_cache(maxsize=4096)

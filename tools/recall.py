@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from tools.retrieval import Knowledge
+from traces.wording import says
 
 Way = Literal["vector", "text", "fused"]
 WAYS: tuple[Way, ...] = ("vector", "text", "fused")
@@ -52,8 +53,7 @@ def measure(knowledge: Knowledge, questions: Sequence[Question], k: int) -> list
 
 
 def _holders(knowledge: Knowledge, support: str) -> frozenset[str]:
-    wanted = _plain(support)
-    return frozenset(chunk.id for chunk in knowledge.chunks() if wanted in _plain(chunk.text))
+    return frozenset(chunk.id for chunk in knowledge.chunks() if says(chunk.text.replace("*", ""), support))
 
 
 def _found(seen: Sequence[str], supports: Sequence[frozenset[str]]) -> float:
@@ -68,7 +68,3 @@ def _reciprocal(seen: Sequence[str], supports: Sequence[frozenset[str]]) -> floa
 def _mean(values: Iterable[float]) -> float:
     found = list(values)
     return sum(found) / len(found) if found else 0.0
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.replace("*", "").casefold().split())

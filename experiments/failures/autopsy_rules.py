@@ -20,6 +20,7 @@ from experiments.failures.solution import Solution, arguments_of, same
 from experiments.judging.reviews import Look, is_look, look, prompts
 from tasks.case import Step
 from tasks.reading import Known, arguments_for, read
+from traces import wording
 from traces.kernel import AnswerHandedIn, Chat, ChatMessage, Record, RunFinished, ToolExecuted
 
 WORKING = ("act", "answer")
@@ -429,7 +430,7 @@ def _variants(step: Step) -> Iterator[dict[str, Any]]:
 
 
 def _words(arguments: dict[str, Any]) -> set[str]:
-    return {word for value in arguments.values() for word in re.findall(r"\w+", str(value).lower())}
+    return set().union(*(wording.words(str(value)) for value in arguments.values()))
 
 
 def _line(value: str) -> str:

@@ -13,10 +13,10 @@ from agents.models.simulated.index import Index, skill_of
 from tasks.reading import Known
 from traces.kernel import ChatMessage, ToolCall
 
-_NOTE = re.compile(r"^- (\w+): (.+?)(?: \[([\w.-]+#\d+)\])?$", re.MULTILINE)
-_PROBLEM = re.compile(r"^\* (\w+): ", re.MULTILINE)
-_SUBTASK = re.compile(r"^\[subtask: (\w+)\]", re.MULTILINE)
-_HOLDER = re.compile(r"^\[done: (\w+)\] by (\S+)$", re.MULTILINE)
+_NOTE = re.compile(r"^- ([^\s:]+): (.+?)(?: \[([\w.-]+#\d+)\])?$", re.MULTILINE)
+_PROBLEM = re.compile(r"^\* ([^\s:]+): ", re.MULTILINE)
+_SUBTASK = re.compile(r"^\[subtask: ([^\s\]]+)\]", re.MULTILINE)
+_HOLDER = re.compile(r"^\[done: ([^\s\]]+)\] by (\S+)$", re.MULTILINE)
 _HELD_BACK = "Held back by your own check"
 
 

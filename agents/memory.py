@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from traces import wording
 from traces.kernel import ChatMessage
 
 
 def tokens_in(text: str) -> int:
-    """About how many tokens a text has: a token is about four characters of English (OpenAI's rule of thumb).
+    """About how many tokens a text has: one is about four characters of English (OpenAI's rule of thumb), or one and a
+    half of scripts without spaces and of Korean (measured with OpenAI's tokenizers: 1.1 to 2.7).
     Used where a model has not counted for us: to keep within a window, and by simulated models."""
-    return (len(text) + 3) // 4
+    joined = wording.joined(text)
+    return (len(text) - joined + 3) // 4 + (2 * joined + 2) // 3
 
 
 def size(message: ChatMessage) -> int:

@@ -37,3 +37,12 @@ def test_tool_calls_count() -> None:
     bare = ChatMessage("assistant", "")
     calling = ChatMessage("assistant", "", (ToolCall("1", "search", '{"query": "a long query about refunds"}'),))
     assert memory.size(calling) > memory.size(bare)
+
+
+def test_scripts_without_spaces_take_more_tokens_a_character() -> None:
+    assert memory.tokens_in("Tea can be returned.") == 5
+    assert (
+        27
+        <= memory.tokens_in("商品可以在14天内退货。退款会在一周内到账。如果您有任何问题，请联系我们的客服部门。")
+        <= 34
+    )

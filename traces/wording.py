@@ -133,6 +133,11 @@ def by_script(text: str) -> tuple[str, str]:
     return _RUNS.sub(" ", text), " ".join(_RUNS.findall(text))
 
 
+def joined(text: str) -> int:
+    """How many characters of a text are of scripts that set no spaces between words."""
+    return 0 if text.isascii() else sum(map(len, _RUNS.findall(text)))
+
+
 def words(text: str) -> set[str]:
     """The words of a text, folded; of a run without spaces its pairs of characters."""
     spaced, joined = by_script(text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType
+
+import regex
 
 from agents.agent import Agent, problem_lines
 from agents.asking import Plan, PlannedTask, Review
@@ -44,11 +45,13 @@ async def plan(work: Workspace, planner: Agent, workers: Iterable[Agent]) -> lis
 
 def tidy(tasks: list[PlannedTask], here: set[str], default: str) -> list[PlannedTask]:
     known: dict[str, PlannedTask] = {}
+    called: dict[str, str] = {}
     for task in tasks:
-        name = re.sub(r"\W+", "_", task.id.lower()).strip("_") or f"task_{len(known) + 1}"
+        name = regex.sub(r"[^\w\p{M}]+", "_", task.id.lower()).strip("_") or f"task_{len(known) + 1}"
         if name in known:
             name = f"{name}_{len(known) + 1}"
-        needs = [need for need in task.needs if need in known]
+        needs = [called.get(need, need) for need in task.needs if called.get(need, need) in known]
+        called[task.id] = name
         role = task.role if task.role in here else default
         known[name] = PlannedTask(id=name, goal=task.goal, role=role, needs=needs)
     return list(known.values())

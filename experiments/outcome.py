@@ -49,7 +49,7 @@ class Outcome(Struct, frozen=True):
             finished.latency_s,
             finished.messages,
             usage.calls,
-            finished.status,
+            "ungraded" if evaluated.error and finished.status != "failed" else finished.status,
             run.difficulty,
             run.features,
             run.simulated,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from tasks import templates, yamlfile
 from tasks.yamlfile import Loc, Problem
+from tools.usercode import LIMIT_S
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -103,13 +104,14 @@ class Subtask(Strict):
 
 
 class Expect(BaseModel):
-    """One check: `grader` is a name from tasks.graders or a function of the scenario's grader.py; the other fields
-    are its arguments."""
+    """One check: `grader` is a name from tasks.graders or a function of the scenario's grader.py, which may take
+    `timeout_s`; the other fields are its arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
     grader: str
     name: str = ""
     weight: float = Field(default=1.0, gt=0)
+    timeout_s: float = Field(default=LIMIT_S, gt=0)
 
     @property
     def arguments(self) -> dict[str, Any]:

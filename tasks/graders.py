@@ -7,24 +7,34 @@ from __future__ import annotations
 
 import inspect
 import re
+import reprlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_type_hints
 
+from msgspec import structs
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from tasks import wanted, yamlfile
 from tasks.case import Case, Expect
 from tasks.wanted import Want
 from tasks.yamlfile import Problem
-from tools import registry
+from tools import registry, snapshots, usercode
+from tools.usercode import Failed
+from traces.clock import is_virtual
 from traces.kernel import Check, Chunk, Evaluated
+from traces.strict import writable
 from traces.wording import says as says
 
-Grader = Callable[..., "bool | Check"]
+Grader = Callable[..., "bool | Check | Awaitable[bool | Check]"]
+FAILED = "the grader failed"
+LONGEST_DETAIL = 2000
+GRACE_S = 5.0
 
 _CITATION = re.compile(r"[\[［【]([\w.-]+[#＃]\d+(?:\s*[,;，；、]\s*[\w.-]+[#＃]\d+)*)[\]］】]")
 _NOT_FOUND = re.compile(
@@ -59,7 +69,7 @@ def database(outcome: Outcome, *, sql: str, equals: list[list[Any]]) -> Check:
     try:
         rows = [list(row) for row in outcome.db.execute(sql).fetchall()]
     except sqlite3.Error as error:
-        return Check("database", False, f"the query fails: {error}")
+        return Check("database", False, f"{FAILED}: the query fails: {error}", failed=True)
     same = len(rows) == len(equals) and all(_same_row(a, b) for a, b in zip(rows, equals, strict=True))
     return Check("database", same, "" if same else f"expected {equals}, found {rows}")
 
@@ -116,12 +126,18 @@ def custom_graders(folder: Path) -> dict[str, Grader]:
     path = folder / "grader.py"
     if not path.is_file():
         return {}
-    module = registry.load_module(path)
-    return {
-        name: value
-        for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
-    }
+    return registry.load_module(path, _own)
+
+
+def _own(module: ModuleType) -> dict[str, Grader]:
+    return {name: value for name, value in vars(module).items() if not name.startswith("_") and _is_own(value, module)}
+
+
+def _is_own(value: Any, module: ModuleType) -> bool:
+    """Whether it can be called and was made in this module: a function, a partial, an object; no class."""
+    if isinstance(value, partial):
+        return True
+    return callable(value) and not inspect.isclass(value) and getattr(value, "__module__", "") == module.__name__
 
 
 def wants(grader: Grader) -> Mapping[str, Want]:
@@ -187,22 +203,76 @@ def _readers(grader: Grader) -> Mapping[str, TypeAdapter[Any]]:
     return found
 
 
-def grade(case: Case, outcome: Outcome, custom: Mapping[str, Grader]) -> Evaluated:
-    """Every check of the case: success when all pass; the score is the weighted share that did."""
-    checks = tuple(_check(expect, outcome, custom) for expect in case.expect)
+def grade(case: Case, outcome: Outcome, custom: Mapping[str, Grader], *, virtual: bool = True) -> Evaluated:
+    """Every check of the case: success when all pass; the score is the weighted share that did. Where a grader itself
+    failed, nothing is known of the run: `error` says why. `virtual`: what async graders sleep takes no time."""
+    checks = tuple(_check(expect, outcome, custom, virtual) for expect in case.expect)
     total = sum(check.weight for check in checks)
     score = sum(check.weight for check in checks if check.passed) / total
-    return Evaluated(all(check.passed for check in checks), round(score, 6), checks)
+    failed = next((f"{check.name}: {check.detail}" for check in checks if check.failed), "")
+    return Evaluated(all(check.passed for check in checks), round(score, 6), checks, failed)
 
 
-def _check(expect: Expect, outcome: Outcome, custom: Mapping[str, Grader]) -> Check:
-    grader = custom.get(expect.grader) or BUILTIN[expect.grader]
+async def graded(case: Case, outcome: Outcome, custom: Mapping[str, Grader]) -> Evaluated:
+    """The same, without holding up the other runs of the loop."""
+    if is_virtual() or not any(expect.grader in custom for expect in case.expect):
+        return grade(case, outcome, custom, virtual=is_virtual())
+    limit = sum(expect.timeout_s for expect in case.expect) + GRACE_S
     try:
-        found = grader(outcome, **_typed(grader, expect.arguments))
-    except Exception as error:  # a user's grader may raise anything: the check fails, and says why
-        found = Check(expect.grader, False, f"the grader failed: {type(error).__name__}: {error}")
-    passed, detail = (found.passed, found.detail) if isinstance(found, Check) else (bool(found), "")
-    return Check(expect.name or expect.grader, passed, detail, expect.weight)
+        return await usercode.call(partial(grade, case, outcome, custom, virtual=False), limit)
+    except Failed as failed:
+        return Evaluated(False, 0.0, (), error=f"{FAILED}: {failed}")
+
+
+def _check(expect: Expect, outcome: Outcome, custom: Mapping[str, Grader], virtual: bool) -> Check:
+    own = custom.get(expect.grader)
+    try:
+        found = _of_own(own, expect, outcome, virtual) if own else _of_ours(expect, outcome)
+    except Failed as failed:
+        found = Check(expect.grader, False, f"{FAILED}: {failed}", failed=True)
+    return structs.replace(found, name=expect.name or expect.grader, weight=expect.weight)
+
+
+def _of_ours(expect: Expect, outcome: Outcome) -> Check:
+    grader = BUILTIN[expect.grader]
+    try:
+        return _as_check(grader(outcome, **_typed(grader, expect.arguments)))
+    except Exception as error:
+        raise Failed(usercode.words_of(error), error) from error
+
+
+def _of_own(grader: Grader, expect: Expect, outcome: Outcome, virtual: bool) -> Check:
+    """The check of a user's grader, which gets a copy of the database for itself."""
+    with closing(snapshots.opened(snapshots.content_of(outcome.db))) as db:
+        try:
+            arguments = _typed(grader, expect.arguments)
+            work = partial(grader, replace(outcome, db=db), **arguments)
+            return usercode.call_now(work, expect.timeout_s, _as_check, virtual=virtual)
+        except ValidationError as error:
+            raise Failed(usercode.words_of(error), error) from error
+
+
+def _as_check(found: Any) -> Check:
+    """What a grader gave back. Raises TypeError for what is neither True nor False nor a Check of good form."""
+    if isinstance(found, Check):
+        if not _is_truth(found.passed) or not isinstance(found.detail, str):
+            raise TypeError(
+                f"it gave back a Check with passed={_shown(found.passed)} and detail={_shown(found.detail)}"
+            )
+        return Check("", bool(found.passed), writable(found.detail[:LONGEST_DETAIL]))
+    if not _is_truth(found):
+        raise TypeError(f"it gave back {_shown(found)}: a grader gives True, False or a Check")
+    return Check("", bool(found))
+
+
+def _is_truth(value: Any) -> bool:
+    """Whether it is True or False; NumPy's are as well."""
+    kind = type(value)
+    return isinstance(value, bool) or (kind.__module__ == "numpy" and kind.__name__ in ("bool_", "bool"))
+
+
+def _shown(value: Any) -> str:
+    return "None" if value is None else f"{reprlib.repr(value)} ({type(value).__name__})"
 
 
 def citations(text: str) -> list[str]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from tools import usercode
 from tools.making import Made, Maker, made_of
 from tools.policy import Ask, Decides, Decision
 from tools.tool import Tool, World
-from traces.clock import is_virtual
+from tools.usercode import Failed
 from traces.kernel import ApprovalDecided, Record, ToolExecuted
 from traces.past import Past
 
@@ -39,15 +40,15 @@ class Remaker:
             return await self._maker.make(agent, tool, call_id, arguments, key)
         if self._past.virtual:
             await self._past.pause(tool.latency_s, record.t, self._now())
-        made = self._again(tool, record, arguments, key)
+        made = await self._again(tool, record, arguments, key)
         if not self._past.virtual:
             await self._past.pause(tool.latency_s, record.t, self._now())
         return made
 
-    def _again(self, tool: Tool, record: Record, arguments: dict[str, Any], key: str) -> Made:
+    async def _again(self, tool: Tool, record: Record, arguments: dict[str, Any], key: str) -> Made:
         assert isinstance(record.event, ToolExecuted)
         if tool.repeats:
-            made = self._maker.now(tool, arguments, key)
+            made = await self._maker.now(tool, arguments, key)
             return _recorded(record.event) if record.seq == self._past.changed else made
         _write(self._maker.world, record.event.writes)
         return _recorded(record.event)
@@ -58,8 +59,8 @@ class Remaker:
         if tool.done is None:
             return in_doubt
         try:
-            found = tool.done(world, key) if is_virtual() else await asyncio.to_thread(tool.done, world, key)
-        except Exception:  # whatever keeps the tool from telling, the effect stays in doubt
+            found: Any = await usercode.call(partial(tool.done, world, key), tool.timeout_s)
+        except Failed:  # whatever keeps the tool from telling, the effect stays in doubt
             return in_doubt
         return made_of(found) if found is not None else await self._maker.make(agent, tool, call_id, arguments, key)
 

@@ -6,15 +6,23 @@ import hashlib
 import importlib.util
 import re
 import sqlite3
+import threading
 import traceback
-from contextlib import closing
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
-from tools import retrieval, sandbox, sql
+from tools import retrieval, sandbox, sql, usercode
 from tools.tool import Retriever, Tool, World
+from tools.usercode import Failed
 from traces.errors import ScenarioError
+
+T = TypeVar("T")
+LOAD_S = 60.0
+"""Seconds in which a scenario's Python file must be loaded."""
+_TEMPLATES = threading.Lock()
 
 
 @cache
@@ -28,26 +36,31 @@ def load(folder: Path) -> dict[str, Tool]:
     path = folder / "tools.py"
     if not path.is_file():
         return dict(builtin())
-    module = load_module(path)
-    own = [value.__tool__ for value in vars(module).values() if isinstance(getattr(value, "__tool__", None), Tool)]
-    return {**builtin(), **{tool.name: tool for tool in own}}
+    return {**builtin(), **{tool.name: tool for tool in load_module(path, _own)}}
 
 
-def load_module(path: Path) -> ModuleType:
-    """A scenario's Python file, loaded by its path under a name of its own."""
+def _own(module: ModuleType) -> list[Tool]:
+    found = [getattr(value, "__tool__", None) for value in vars(module).values()]
+    return [tool for tool in found if isinstance(tool, Tool)]
+
+
+def load_module(path: Path, then: Callable[[ModuleType], T]) -> T:
+    """`then(module)` of a scenario's Python file, loaded by its path under a name of its own. Whatever it raises or
+    takes too long for is a ScenarioError with its place."""
     name = f"scenario_{hashlib.blake2b(str(path).encode(), digest_size=6).hexdigest()}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever a user's file raises is told with its place
-        raise ScenarioError(str(path), f"{type(error).__name__}: {error}", line=_line_in(path, error)) from error
-    return module
+        load = partial(spec.loader.exec_module, module)
+        return usercode.call_now(load, LOAD_S, lambda _: then(module), virtual=False)
+    except Failed as failed:
+        line = _line_in(path, failed.error) if failed.error is not None else None
+        raise ScenarioError(str(path), str(failed), line=line) from failed.error
 
 
-def _line_in(path: Path, error: Exception) -> int | None:
+def _line_in(path: Path, error: BaseException) -> int | None:
     if isinstance(error, SyntaxError):
         return error.lineno
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
@@ -62,7 +75,8 @@ def world(
     try:
         if database:
             path = folder / database
-            db.deserialize(_template(path, path.stat().st_mtime_ns))
+            with _TEMPLATES:
+                _template(path, path.stat().st_mtime_ns).backup(db)
         if setup:
             _execute(db, setup, f"{folder} (a case's setup)")
     except ScenarioError:
@@ -72,10 +86,16 @@ def world(
 
 
 @lru_cache(maxsize=64)
-def _template(path: Path, changed: int) -> bytes:
-    with closing(sqlite3.connect(":memory:")) as db:
+def _template(path: Path, changed: int) -> sqlite3.Connection:
+    """The database as the file makes it, to be copied page by page: one that was deserialized would keep what an open
+    transaction writes to itself, and no snapshot of it could have that."""
+    db = sqlite3.connect(":memory:", check_same_thread=False)
+    try:
         _execute(db, path.read_text(encoding="utf-8"), str(path))
-        return db.serialize()
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def _execute(db: sqlite3.Connection, script: str, place: str) -> None:

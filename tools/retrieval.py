@@ -185,4 +185,4 @@ def search(world: World, query: str) -> ToolOutput:
 
 
 def tool() -> Tool:
-    return from_function(search, effect=Effect.READ, latency_s=0.15)
+    return from_function(search, effect=Effect.READ, latency_s=0.15, ours=True)

@@ -1,70 +1,108 @@
-"""Read-only SQL on the trial's database. SQLite's own authorizer holds it to reading."""
+"""Read-only SQL on the trial's database: on a guarded copy of it, so that nothing that a query does can change it."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 
+from tools.guard import Guard
 from tools.tool import Effect, Tool, ToolError, World, from_function
 
 ROWS = 50
-STEPS = 50_000_000  # instructions of SQLite's virtual machine: about a second
-
-_READING = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+LONGEST_CELL = 2000
+LONGEST_NAME = 100
+LONGEST = 8000
+"""Characters of a cell, a column's name and a whole result that are shown."""
 
 
 def query_database(world: World, sql: str) -> str:
     """Run one read-only SQL query (SQLite) on the database. Ask sqlite_master for the tables and their columns."""
-    with _reading(world.db):
-        try:
-            cursor = world.db.execute(sql)
-            rows = cursor.fetchmany(ROWS + 1)
-        except (sqlite3.Error, sqlite3.Warning) as error:
-            raise ToolError(_explained(world.db, error)) from None
-    names = [column[0] for column in cursor.description or ()]
-    shown = rows[:ROWS]
-    count = f"{len(shown)} row{'' if len(shown) == 1 else 's'}"
-    more = f" (only the first {ROWS} are shown)" if len(rows) > ROWS else ""
-    lines = [" | ".join(f"{n}={_shown(v)}" for n, v in zip(names, row, strict=True)) for row in shown]
-    return "\n".join([count + more, *lines])
+    with world.snapshots.guarded() as guard:
+        return _answered(guard, sql)
 
 
-@contextmanager
-def _reading(db: sqlite3.Connection) -> Iterator[None]:
-    steps = 0
-
-    def stop() -> int:
-        nonlocal steps
-        steps += 10_000
-        return int(steps > STEPS)
-
-    db.set_authorizer(lambda action, *_: sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY)
-    db.set_progress_handler(stop, 10_000)
+def _answered(guard: Guard, sql: str) -> str:
+    guard.start()
     try:
-        yield
-    finally:
-        db.set_authorizer(None)
-        db.set_progress_handler(None, 0)
+        cursor = guard.db.execute(sql)
+        try:
+            return _shown_rows(cursor)
+        finally:
+            cursor.close()
+    except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
+        raise ToolError(_explained(guard, error)) from None
 
 
-def _explained(db: sqlite3.Connection, error: Exception) -> str:
+def _shown_rows(cursor: sqlite3.Cursor) -> str:
+    """The first rows as text, cut cell by cell while they are fetched."""
+    names = [_cut(column[0], LONGEST_NAME) for column in cursor.description or ()]
+    lines, length, count = [], 0, 0
+    for row in _first(cursor):
+        count += 1
+        if length <= LONGEST:
+            lines.append(_line(names, row))
+            length += len(lines[-1])
+    more = f" (only the first {ROWS} are shown)" if count > ROWS else ""
+    count = min(count, ROWS)
+    return "\n".join([f"{count} row{'' if count == 1 else 's'}{more}", *lines[:ROWS]])
+
+
+def _first(cursor: sqlite3.Cursor) -> Iterator[Sequence[object]]:
+    """One row more than are shown, one after the other."""
+    for _ in range(ROWS + 1):
+        row = cursor.fetchone()
+        if row is None:
+            return
+        yield row
+
+
+def _line(names: Sequence[str], row: Sequence[object]) -> str:
+    parts: list[str] = []
+    length = 0
+    for name, value in zip(names, row, strict=True):
+        parts.append(f"{name}={_shown(value)}")
+        length += len(parts[-1])
+        if length > LONGEST:
+            parts.append("(cut)")
+            break
+    return " | ".join(parts)
+
+
+def _explained(guard: Guard, error: Exception) -> str:
     """The error, with what there is to ask for."""
-    if "not authorized" in str(error) or "prohibited" in str(error):
+    said = str(error)
+    if guard.why:
+        return guard.why
+    if "not authorized" in said or "prohibited" in said or "readonly" in said:
         return "only reading is allowed here: one SELECT"
-    if "interrupted" in str(error):
-        return "the query takes too long: narrow it"
-    db.set_authorizer(None)
-    tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-    described = "; ".join(
-        f"{table}({', '.join(row[1] for row in db.execute(f'PRAGMA table_info({table})'))})" for (table,) in tables
-    )
-    return f"{error}. Tables: {described or 'none'}"
+    if "too big" in said or isinstance(error, MemoryError):
+        return "a value of the query is too large: ask for less, such as substr(text, 1, 1000)"
+    return f"{_cut(said, LONGEST_CELL)}. Tables: {_cut(_tables(guard.db), LONGEST_CELL) or 'none'}"
+
+
+def _tables(db: sqlite3.Connection) -> str:
+    """The tables with their columns, as SELECTs say: a guarded connection answers no PRAGMA."""
+    names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    return "; ".join(f"{name}({', '.join(_columns(db, name))})" for name in names[:ROWS])
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+    quoted = table.replace('"', '""')
+    try:
+        return [column[0] for column in db.execute(f'SELECT * FROM "{quoted}" LIMIT 0').description]
+    except sqlite3.Error:
+        return ["?"]
 
 
 def _shown(value: object) -> str:
-    return "NULL" if value is None else str(value)
+    if isinstance(value, bytes):
+        return _cut(str(value[: LONGEST_CELL // 4]), LONGEST_CELL, len(value) > LONGEST_CELL // 4)
+    return "NULL" if value is None else _cut(str(value), LONGEST_CELL)
+
+
+def _cut(text: str, longest: int, more: bool = False) -> str:
+    return f"{text[:longest]} (cut)" if more or len(text) > longest else text
 
 
 def tool() -> Tool:
-    return from_function(query_database, effect=Effect.READ, latency_s=0.03)
+    return from_function(query_database, effect=Effect.READ, latency_s=0.03, ours=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import math
 import sqlite3
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ConfigDict, create_model
 
+from tools.snapshots import Snapshots
+from tools.usercode import LIMIT_S
 from traces.kernel import Chunk
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,17 +61,25 @@ class World:
     retriever: Retriever | None = None
     results: int = 4
     scratch: dict[str, Any] = field(default_factory=dict)
+    snapshots: Snapshots = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.snapshots = Snapshots(self.db)
 
     def close(self) -> None:
-        """Let go of the database: the trial is over."""
-        self.db.close()
+        """Let go of the database: the trial is over. A call that runs beyond its limit keeps it until it ends."""
+        self.snapshots.close()
+        if not self.snapshots.written:
+            self.db.close()
 
 
 @dataclass(frozen=True)
 class Tool:
     """`function` takes the World first, then the arguments that `parameters` (a JSON schema) describes, by name.
     It returns text or a ToolOutput, and raises ToolError. `latency_s` is charged under the virtual clock.
-    `trusted` says that its results are the run's own words and not text from outside.
+    `trusted` says that its results are the run's own words and not text from outside. `timeout_s`: how long a call may
+    take; beyond it, it is an error. One that is `ours` keeps limits of its own, and is called without a thread under
+    the virtual clock. The function may be async.
 
     How a recorded call is done again: one of a `simulated` tool, or of a `stable` one without an outside effect, is
     made again; any other gets its recorded result, and what it wrote into the world's database is written again.
@@ -86,6 +97,8 @@ class Tool:
     simulated: bool = False
     stable: bool = True
     done: Callable[[World, str], str | ToolOutput | None] | None = None
+    timeout_s: float = LIMIT_S
+    ours: bool = False
 
     @property
     def repeats(self) -> bool:
@@ -109,28 +122,38 @@ def tool(
     simulated: bool = False,
     stable: bool = True,
     done: Callable[[World, str], str | ToolOutput | None] | None = None,
+    timeout_s: float = LIMIT_S,
 ) -> Callable[[F], F]:
     """Mark a function `(world, argument: type, ...) -> str` as a tool: its name, docstring and annotated arguments
-    become what the model sees. The options are those of `Tool`."""
+    become what the model sees. The options are those of `Tool`. Raises ValueError for a `timeout_s` that
+    is not above 0."""
+    if not (isinstance(timeout_s, int | float) and 0 < timeout_s < math.inf):
+        raise ValueError(f"timeout_s must be a number of seconds above 0, not {timeout_s!r}")
 
     def mark(function: F) -> F:
         made = from_function(function, effect=effect, latency_s=latency_s, trusted=trusted)
-        function.__tool__ = replace(made, simulated=simulated, stable=stable, done=done)  # type: ignore[attr-defined]
+        function.__tool__ = replace(  # type: ignore[attr-defined]
+            made, simulated=simulated, stable=stable, done=done, timeout_s=float(timeout_s)
+        )
         return function
 
     return mark
 
 
 def from_function(
-    function: Callable[..., Any], *, effect: Effect, latency_s: float = 0.05, trusted: bool = False
+    function: Callable[..., Any], *, effect: Effect, latency_s: float = 0.05, trusted: bool = False, ours: bool = False
 ) -> Tool:
+    """A tool of a function, a method, a partial or an object that can be called."""
+    inner: Any = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    name = getattr(inner, "__name__", type(inner).__name__)
     arguments = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     fields: dict[str, Any] = {
         a.name: (a.annotation, ... if a.default is inspect.Parameter.empty else a.default) for a in arguments
     }
-    schema = create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields).model_json_schema()
+    schema = create_model(name, __config__=ConfigDict(extra="forbid"), **fields).model_json_schema()
     schema.pop("title", None)
     for prop in schema.get("properties", {}).values():
         prop.pop("title", None)
-    description = inspect.cleandoc(function.__doc__ or "")
-    return Tool(function.__name__, description, schema, effect, function, latency_s, trusted)
+    return Tool(name, inspect.cleandoc(inner.__doc__ or ""), schema, effect, function, latency_s, trusted, ours=ours)

@@ -30,7 +30,7 @@ from traces.stretches import Piece, lines_of, pieces, plain, survey
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VERSION = 3
+VERSION = 4
 PATIENCE_S = 30.0
 SLICE = 256 << 20  # bytes of journal that are sorted at once
 GROWING_MEMORY = "512MB"  # for each experiment that still runs
@@ -393,7 +393,8 @@ SELECT $experiment, run, run_->>'$.scenario', run_->>'$.case', run_->>'$.team', 
     (run_->>'$.trial')::INTEGER, (run_->>'$.seed')::HUGEINT, (run_->>'$.simulated')::BOOLEAN, run_->>'$.clock',
     coalesce(run_->>'$.difficulty', ''), coalesce((run_->'$.features')::VARCHAR[], []),
     coalesce(last->>'$.status', 'interrupted'), coalesce(last->>'$.ended_by', ''),
-    (graded->>'$.success')::BOOLEAN, (graded->>'$.score')::DOUBLE,
+    CASE WHEN coalesce(graded->>'$.error', '') = '' THEN (graded->>'$.success')::BOOLEAN END,
+    CASE WHEN coalesce(graded->>'$.error', '') = '' THEN (graded->>'$.score')::DOUBLE END,
     CASE WHEN last IS NULL THEN coalesce(tokens.input, 0)
         ELSE coalesce((last->>'$.usage.input_tokens')::BIGINT, 0) END,
     CASE WHEN last IS NULL THEN coalesce(tokens.output, 0)
@@ -403,7 +404,7 @@ SELECT $experiment, run, run_->>'$.scenario', run_->>'$.case', run_->>'$.team', 
         WHEN (last->'$.usage.cost_nano_usd') IS NULL THEN 0
         ELSE TRY_CAST(last->>'$.usage.cost_nano_usd' AS BIGINT) END,
     coalesce((last->>'$.latency_s')::DOUBLE, ends.t), coalesce((last->>'$.messages')::BIGINT, ends.messages),
-    ends.events, coalesce(last->>'$.answer', ''), coalesce(last->>'$.error', ''),
+    ends.events, coalesce(last->>'$.answer', ''), coalesce(nullif(last->>'$.error', ''), graded->>'$.error', ''),
     run_->>'$.parent.experiment', (run_->>'$.parent.run')::INTEGER, (run_->>'$.parent.step')::INTEGER,
     CASE WHEN (run_->'$.parent') IS NOT NULL THEN coalesce((run_->'$.parent.changes')::VARCHAR, '{}') END
 FROM ends LEFT JOIN tokens USING (run)

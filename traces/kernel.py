@@ -117,12 +117,13 @@ class Chunk(_Fixed, frozen=True, omit_defaults=True):
 
 
 class Check(_Fixed, frozen=True, omit_defaults=True):
-    """One thing that a grader looked at."""
+    """One thing that a grader looked at. `failed`: the grader itself did, and says nothing of the run."""
 
     name: str
     passed: bool
     detail: str = ""
     weight: float = 1.0
+    failed: bool = False
 
 
 class Fault(_Fixed, frozen=True, omit_defaults=True):
@@ -387,9 +388,13 @@ class Noted(_Event, frozen=True, tag="note"):
 
 
 class Evaluated(_Event, frozen=True, tag="evaluation"):
+    """With an `error` (which grader failed, and how) nobody knows whether the run succeeded: `success` and `score` say
+    nothing then."""
+
     success: bool
     score: float
     checks: tuple[Check, ...]
+    error: str = ""
 
 
 class RunFinished(_Event, frozen=True, tag="run_finished"):

@@ -258,16 +258,23 @@ def _(event: k.Noted) -> None:
 def _(event: k.Evaluated) -> None:
     import pandas as pd
 
-    (st.success if event.success else st.error)(
-        f"{'Success' if event.success else 'Failure'}: score {event.score:.2f}, "
-        f"{sum(check.passed for check in event.checks)} of {len(event.checks)} checks passed"
-    )
-    rows = [
-        {"check": c.name, "passed": "yes" if c.passed else "NO", "weight": c.weight, "detail": c.detail}
-        for c in event.checks
-    ]
+    if event.error:
+        st.warning("Not graded: whether the run succeeded is unknown.")
+        text("why", event.error)
+    else:
+        (st.success if event.success else st.error)(
+            f"{'Success' if event.success else 'Failure'}: score {event.score:.2f}, "
+            f"{sum(check.passed for check in event.checks)} of {len(event.checks)} checks passed"
+        )
+    rows = [{"check": c.name, "passed": _passed(c), "weight": c.weight, "detail": c.detail} for c in event.checks]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def _passed(check: k.Check) -> str:
+    if check.failed:
+        return "the grader failed"
+    return "yes" if check.passed else "NO"
 
 
 @_body.register

@@ -102,8 +102,8 @@ def solve(scenario: Scenario) -> list[Unsolved]:
     for trial in plans.trials(plan, scenario):
         recorder = clock.run(_one(trial, bench), virtual=True)
         graded = next(r.event for r in recorder.records if isinstance(r.event, Evaluated))
-        if not graded.success:
-            failed = "; ".join(f"{c.name}: {c.detail}" for c in graded.checks if not c.passed)
+        if graded.error or not graded.success:
+            failed = "; ".join(f"{c.name}: {c.detail}" for c in graded.checks if not c.passed) or graded.error
             found.append(Unsolved(trial.case, trial.team, failed))
     return found
 

@@ -109,7 +109,7 @@ def short(label: str) -> str:
 def autopsy(records: Sequence[Record], index: Index) -> Autopsy | None:
     """Of a run from its records, in order; None unless it was graded a failure."""
     graded = [r.event for r in records if isinstance(r.event, Evaluated)]
-    if not graded or graded[-1].success:
+    if not graded or graded[-1].success or graded[-1].error:
         return None
     found = find(records, index)
     decisive = _decisive(found, index)

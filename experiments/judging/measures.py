@@ -91,7 +91,7 @@ def of_run(records: Sequence[Record], index: Index | None = None) -> RunMeasures
     if started is None:
         return None
     chats = [r.event for r in records if isinstance(r.event, Chat)]
-    graded = [r.event for r in records if isinstance(r.event, Evaluated)]
+    graded = [r.event for r in records if isinstance(r.event, Evaluated) and not r.event.error]
     tool_calls, repeated = _tool_calls(records)
     run = started.run
     reviews = looks(records, index) if index is not None else []

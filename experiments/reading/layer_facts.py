@@ -94,6 +94,8 @@ QUERIES = {
         FROM runs WHERE {where}""",
 }
 
+_FAILED = "type = 'evaluation' AND NOT (body->>'$.success')::BOOLEAN"
+
 # Layer → (how the place is called, which event it is). The first of each query is linked.
 STEPS = {
     "hardware": [("the slowest model call", "type = 'chat'", "(body->>'$.usage.latency_s')::DOUBLE DESC")],
@@ -115,7 +117,13 @@ STEPS = {
         ("an outside effect that was allowed", "type = 'approval' AND (body->>'$.approved')::BOOLEAN", "run"),
         ("a labelled error", "type = 'chat' AND body->>'$.fault.mode' IS NOT NULL", "run"),
     ],
-    "product": [("a run that failed its grader", "type = 'evaluation' AND NOT (body->>'$.success')::BOOLEAN", "run")],
+    "product": [
+        (
+            "a run that failed its grader",
+            "type = 'evaluation' AND NOT (body->>'$.success')::BOOLEAN AND (body->>'$.error') IS NULL",
+            "run",
+        )
+    ],
 }
 
 

@@ -204,6 +204,8 @@ def _(event: k.Noted) -> str:
 
 @_line.register
 def _(event: k.Evaluated) -> str:
+    if event.error:
+        return f"not graded: {event.error}"
     return f"graded: {'success' if event.success else 'failure'} (score {event.score:.2f})"
 
 
@@ -248,7 +250,13 @@ def _(event: k.ToolExecuted) -> list[str]:
 
 @_body.register
 def _(event: k.Evaluated) -> list[str]:
-    lines = [
-        f"{'ok    ' if check.passed else 'MISSED'} {check.name}  {check.detail}".rstrip() for check in event.checks
-    ]
+    lines = [f"{_passed(check)} {check.name}  {check.detail}".rstrip() for check in event.checks]
+    if event.error:
+        return [*lines, f"not graded, so whether it succeeded is unknown: {event.error}"]
     return [*lines, f"{'success' if event.success else 'failure'}, score {event.score:.2f}"]
+
+
+def _passed(check: k.Check) -> str:
+    if check.failed:
+        return "ERROR "
+    return "ok    " if check.passed else "MISSED"

@@ -145,14 +145,16 @@ async def _run_in(
     started = asyncio.get_running_loop().time()
     status, ended_by, error = await _do(trial, work)
     _remember(trial, bench, work)
-    evaluated = graders.grade(case, graders.Outcome(work.answer, world.db, _chunks(bench)), bench.graders)
+    seconds = round(asyncio.get_running_loop().time() - started, 6)
+    with closing(world.snapshots.copy(writable=True)) as final:
+        evaluated = await graders.graded(case, graders.Outcome(work.answer, final, _chunks(bench)), bench.graders)
     recorder.record(evaluated)
     finished = RunFinished(
         status,  # type: ignore[arg-type]
         ended_by,
         work.answer,
         meter.usage,
-        round(asyncio.get_running_loop().time() - started, 6),
+        seconds,
         recorder.messages,
         error,
     )

@@ -206,7 +206,7 @@ class _Tree:
                 "headcount.tokens": finished.usage.tokens,
                 "error.type": "run_failed" if finished.status == "failed" else None,
             }
-        if graded is not None:
+        if graded is not None and not graded.error:
             known |= {"headcount.success": graded.success, "headcount.score": float(graded.score)}
         if self._content:
             known |= _asked_and_answered(events)
@@ -252,6 +252,12 @@ def _noted(event: Event, content: bool) -> tuple[str, dict[str, Any]] | None:
         case AgentCreated():
             return "headcount.create_agent", {"gen_ai.agent.name": event.agent, "headcount.role": event.role}
         case Evaluated():
+            if event.error:
+                return "gen_ai.evaluation.result", {
+                    "gen_ai.evaluation.name": "headcount",
+                    "error.type": "grader_failed",
+                    "gen_ai.evaluation.explanation": event.error,
+                }
             return "gen_ai.evaluation.result", {
                 "gen_ai.evaluation.name": "headcount",
                 "gen_ai.evaluation.score.value": float(event.score),

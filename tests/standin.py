@@ -8,6 +8,7 @@ Each request takes the next entry of the script; the last one stays for all that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Sequence
@@ -86,7 +87,16 @@ class Hang:
     """No answer at all, until the server is closed."""
 
 
-Step = Good | Fault | Raw | Cut | Hang
+@dataclass(frozen=True)
+class Drip:
+    """Status 200, and then this piece again and again, until the server is closed: never the end."""
+
+    piece: bytes = b" "
+    every_s: float = 0.05
+    content_type: str = "application/json"
+
+
+Step = Good | Fault | Raw | Cut | Hang | Drip
 
 
 def text(content: str) -> Good:
@@ -179,9 +189,21 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
                 case Cut():
                     self.send_bytes(200, b'{"id": "x", "cho', declared=1000)
                     self.close_connection = True
+                case Drip():
+                    self.drip(step)
                 case Hang():
                     server.closing.wait()
                     self.close_connection = True
+
+        def drip(self, step: Drip) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", step.content_type)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while not server.closing.wait(step.every_s):
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(step.piece), step.piece))
+            self.close_connection = True
 
         def stream(self, chunks: list[dict[str, Any]], ended: bool = True) -> None:
             self.send_response(200)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from experiments import plan as plans
 from experiments.plan import Plan, Trial
-from experiments.running import executors_ray, left
+from experiments.running import executors_ray, left, totals
 from experiments.running.conduct import Progress, Stopped, conduct, moved, prepare
 from experiments.running.node import Job, Node, Outbox, packed
 from experiments.running.resume import resume
@@ -287,10 +287,10 @@ def test_a_share_on_which_every_worker_dies_ends_the_experiment(monkeypatch: pyt
 def test_the_budget_of_the_experiment_is_held_over_its_workers_and_can_be_seen() -> None:
     folder = prepare(Plan("market_brief", trials=40, workers=2, total=Budget(tokens=200_000)))
     progress = conduct(folder)
-    spent = sum(outcome.tokens for outcome in progress.outcomes)
+    spent = totals.recorded(folder).tokens
     assert spent >= 200_000
     assert progress.done < progress.total
-    assert progress.ended.startswith("the experiment's budget is spent: ")
+    assert progress.ended == f"the experiment's budget is spent: {spent:,} of 200,000 tokens"
     assert home.state(folder, time.time()) == "stopped"
     again = conduct(folder)  # there is nothing left to go on with
     assert again.ended

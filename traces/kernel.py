@@ -8,11 +8,18 @@ Money is an integer number of nano-dollars (1e-9 USD), so that sums are exact; N
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
 NANO = 1_000_000_000
+
+Origin = Literal["measured", "estimated", "unknown"]
+"""Where a count of tokens comes from: who served the model counted, we did, or nobody."""
+_WORSE = {origin: place for place, origin in enumerate(get_args(Origin))}
+
+UNFINISHED = "unfinished"
+"""The `finish_reason` of a model call that was made and then cancelled, because its run ended or was stopped."""
 
 
 class _Fixed(Struct, frozen=True, gc=False):
@@ -54,6 +61,7 @@ class Message(_Fixed, frozen=True, omit_defaults=True):
 class Usage(_Fixed, frozen=True, omit_defaults=True):
     """What model calls used. `cost_nano_usd` is None as soon as one price in the sum is unknown, never 0 for it.
 
+    `origin` is that of the tokens, and so of a cost that follows from them: the least certain one in the sum.
     `latency_s` is all of it, from asking to the last token: in it `queue_s` is the waiting for a place, and
     `first_token_s` the time from then to the first token (0 where it was not observed). `errors` counts calls that
     failed for good, `retries` the attempts that were made again."""
@@ -68,10 +76,16 @@ class Usage(_Fixed, frozen=True, omit_defaults=True):
     first_token_s: float = 0.0
     errors: int = 0
     retries: int = 0
+    origin: Origin = "measured"
 
     @property
     def tokens(self) -> int:
         return self.input_tokens + self.output_tokens
+
+    @property
+    def tokens_origin(self) -> Origin:
+        """`origin`; but calls that have succeeded without a token, as traces of old have them, were never counted."""
+        return "unknown" if self.calls > self.errors and not self.tokens else self.origin
 
     @property
     def cost_usd(self) -> float | None:
@@ -90,6 +104,7 @@ class Usage(_Fixed, frozen=True, omit_defaults=True):
             self.first_token_s + other.first_token_s,
             self.errors + other.errors,
             self.retries + other.retries,
+            max(self.origin, other.origin, key=_WORSE.__getitem__),
         )
 
 
@@ -202,6 +217,7 @@ class DeadLetter(_Event, frozen=True, tag="dead_letter"):
 class Chat(_Event, frozen=True, tag="chat"):
     """One model call. The prompt is the first `kept` messages of this agent's previous call (over the whole run)
     followed by `added`; `traces.prompts.prompt_at` puts it together. `purpose` is act, plan, review, bid, ...
+    One with the `finish_reason` UNFINISHED was under way when its run ended or was stopped: what it used is estimated.
     `window` is the model's context window in tokens, `kv_bytes` the size of the KV cache at the call's end, `server`
     the address that answered; each is left out where it is not known."""
 

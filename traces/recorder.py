@@ -52,6 +52,7 @@ class Recorder:
         self._waiting: list[bytes] = []  # lines without their closing braces
         self._since = 0.0  # when the first of them was recorded
         self._wall = time.time
+        self._closed = False
         self._hash = hashlib.sha256()
         self._loop = _running_loop()
         self._start = self._loop.time() if self._loop else 0.0
@@ -81,6 +82,8 @@ class Recorder:
 
     def record(self, event: Event) -> int:
         """Write down what happened just now; returns its sequence number."""
+        if self._closed:
+            return self._seq
         seq, wall, waiting = self._seq, self._wall(), self._waiting
         record = Record(self.run, seq, self.now(), wall, event)
         if not waiting:
@@ -107,6 +110,11 @@ class Recorder:
         self._hash.update(undated(lines))
         if lines and self._journal is not None:
             self._journal.write(lines)
+
+    def close(self) -> None:
+        """Write down what waits; what happens from now on is not recorded."""
+        self._settle()
+        self._closed = True
 
     def sync(self) -> None:
         """Return when everything recorded would survive a loss of power: before an outside effect. Under the virtual

@@ -11,7 +11,19 @@ from msgspec import structs
 
 from traces.committed import Committed
 from traces.errors import HeadcountError
-from traces.kernel import EffectIntended, Event, LimitHit, MessageSent, Record, RunFinished, RunStarted, ToolExecuted
+from traces.kernel import (
+    UNFINISHED,
+    Chat,
+    EffectIntended,
+    Event,
+    LimitHit,
+    MessageSent,
+    Record,
+    RunFinished,
+    RunStarted,
+    ToolExecuted,
+    Usage,
+)
 from traces.recorder import Recorder, Writer, encoded
 
 _decode = msgspec.json.Decoder(Event).decode
@@ -67,6 +79,8 @@ class Rerecorder(Recorder):
     def record(self, event: Event) -> int:
         if self.difference is not None:
             raise self.difference
+        if self._closed:
+            return self._seq
         if not self._due:
             if self._sealed:
                 raise self.differs(event)
@@ -136,14 +150,21 @@ def _essence(event: Event) -> bytes:
     return encoded(event)
 
 
+def _timeless_usage(usage: Usage) -> Usage:
+    cost = None if usage.origin == "estimated" else usage.cost_nano_usd  # seconds of a server may be what costs
+    return structs.replace(usage, latency_s=0.0, queue_s=0.0, first_token_s=0.0, cost_nano_usd=cost)
+
+
 def _timeless(event: Event, ids: dict[int, int] | None = None) -> bytes:
     """What must be equal in real time: no times, and no numbers of messages but those that are answered."""
     if isinstance(event, ToolExecuted):
         event = structs.replace(event, latency_s=0.0)
+    elif isinstance(event, Chat) and event.finish_reason == UNFINISHED:
+        event = structs.replace(event, usage=_timeless_usage(event.usage))
     elif isinstance(event, LimitHit) and event.kind == "seconds":
         event = structs.replace(event, value=0.0)
     elif isinstance(event, RunFinished):
-        usage = structs.replace(event.usage, latency_s=0.0, queue_s=0.0, first_token_s=0.0)  # sums in another order
+        usage = _timeless_usage(event.usage)  # sums in another order
         event = structs.replace(event, usage=usage, latency_s=0.0, ended_by=event.ended_by.partition("seconds")[0])
     elif isinstance(event, MessageSent):
         answered = event.message.reply_to

@@ -13,19 +13,28 @@ from tenacity.wait import wait_base
 
 from agents.models.endpoint import Endpoint, litellm
 
+STREAMED = 5
 COOLDOWN_S = 15.0
 """For how long a server that has failed is left alone where there is another."""
 
 
 class Target(Struct, frozen=True):
     """A LiteLLM model name and where it is served; with several places, LiteLLM's Router picks one for each attempt.
-    `timeout_s` is for one attempt; `retries` is how many more are made after a failure that may pass."""
+    `timeout_s` is the longest that an attempt may say nothing, `total_s` the longest that it may take to its end,
+    whatever comes meanwhile (None: `timeout_s` for a reply that comes whole, STREAMED times that for a stream);
+    `retries` is how many more are made after a failure that may pass."""
 
     model: str
     endpoints: tuple[Endpoint, ...]
     timeout_s: float = 120
     retries: int = 2
     stream: bool = False
+    total_s: float | None = None
+
+    @property
+    def deadline_s(self) -> float:
+        """Seconds from an attempt's start to its end, at most."""
+        return self.total_s or self.timeout_s * (STREAMED if self.stream else 1)
 
 
 class Answer(Struct):
@@ -64,6 +73,19 @@ async def complete(target: Target, arguments: dict[str, Any]) -> Answer:
 
 
 async def _once(target: Target, arguments: dict[str, Any]) -> Answer:
+    """One attempt. It has an end, also with a server that never stops sending: LiteLLM's timeout is for silence."""
+    try:
+        async with asyncio.timeout(target.deadline_s) as deadline:
+            return await _attempt(target, arguments)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        provider = target.endpoints[0].provider
+        message = f"no whole reply within {target.deadline_s:g} s"
+        raise litellm().Timeout(message, model=target.model, llm_provider=provider) from None
+
+
+async def _attempt(target: Target, arguments: dict[str, Any]) -> Answer:
     start = asyncio.get_running_loop().time()
     if target.stream:
         arguments = {**arguments, "stream": True, "stream_options": {"include_usage": True}}

@@ -77,8 +77,9 @@ class Entry(Strict):
     """One name. `litellm` with `servers` (base addresses; calls go to the one that is free), or `gguf`: a model file
     that llama.cpp serves on this machine. `key` is the environment variable with the servers' key. `fallbacks` are
     names to go on with when a call has failed for good. `at_once`: calls under way at a time, all workers together.
-    `stream`: replies come token by token, so that the time to the first is known. `cache`: a call that was made
-    before, in any experiment with the same seed and trial, is answered from the disk."""
+    `timeout_s`: the longest silence of an attempt; `total_s`: the longest that it may take to its end (the same, or
+    five times as long for a stream). `stream`: replies come token by token, so that the time to the first is known.
+    `cache`: a call that was made before, in any experiment with the same seed and trial, is answered from the disk."""
 
     litellm: str = ""
     servers: tuple[str, ...] = ()
@@ -92,6 +93,7 @@ class Entry(Strict):
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     timeout_s: float = Field(default=120, gt=0)
+    total_s: float | None = Field(default=None, gt=0)
     retries: int = Field(default=2, ge=0)
     stream: bool = False
     cache: bool = False

@@ -43,8 +43,7 @@ def _sentence(error: Exception, target: Target, retries: int) -> str:
         case kinds.RateLimitError():
             return f"{where} limits the rate of calls{tried}. Wait, run fewer at once, or raise the limit"
         case kinds.Timeout():
-            limit = f"{target.timeout_s:g} s"
-            return f"no answer from {where} within {limit}. Is the server overloaded? A longer timeout may help"
+            return f"{_too_late(said, target, where)}. Is the server overloaded? A longer timeout may help"
         case kinds.ContentPolicyViolationError():
             return f"{where} refused the request under its content policy. It said: {said}"
         case _ if _NO_CONNECTION.search(str(error)):
@@ -57,6 +56,12 @@ def _sentence(error: Exception, target: Target, retries: int) -> str:
             return f"{where} rejected the request. It said: {said}"
         case _:
             return f"the call failed: {said}"
+
+
+def _too_late(said: str, target: Target, where: str) -> str:
+    if said.startswith("no whole reply") and target.deadline_s != target.timeout_s:
+        return f"no whole reply from {where} within {target.deadline_s:g} s (total_s in models.yaml)"
+    return f"no answer from {where} within {target.timeout_s:g} s (timeout_s in models.yaml)"
 
 
 def _key_variables(endpoint: Endpoint) -> str:

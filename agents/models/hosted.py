@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from agents import memory
-from agents.models import calling, cards, endpoint, failures, wire
+from agents.models import calling, cards, counting, endpoint, failures, wire
 from agents.models.calling import Answer, Target
 from agents.models.catalog import Alias
 from agents.models.endpoint import litellm
-from agents.models.model import Card, Reply, Request
+from agents.models.model import Card, Reply, Request, before_sending
 from agents.models.places import Limits, Place, Places
+from traces import bounds
 from traces.errors import ModelError
 from traces.kernel import NANO, Usage
 
@@ -69,7 +70,7 @@ class Hosted:
     def of(cls, alias: Alias, share: int = 1) -> Hosted:
         """A model of `models.yaml`, with 1/share of its limits. Raises ModelError as `named` does."""
         entry, endpoints = alias.entry, alias.endpoints()
-        target = Target(entry.litellm, endpoints, entry.timeout_s, entry.retries, entry.stream)
+        target = Target(entry.litellm, endpoints, entry.timeout_s, entry.retries, entry.stream, entry.total_s)
         limits = Limits(entry.at_once, entry.requests_per_minute, entry.tokens_per_minute).share(share)
         listed = entry.card.price is None and not endpoints[0].own
         return cls(Settings(target, alias.card(endpoints[0]), listed, limits, entry.extra))
@@ -78,20 +79,28 @@ class Hosted:
         """Raises ModelError when the call failed for good."""
         loop = asyncio.get_running_loop()
         start = loop.time()
-        async with self._places.place(sum(map(memory.size, request.messages))) as place:
+        async with self._place(request) as place:
             try:
                 answer = await self._complete(request)
             except calling.Failed as failed:
                 raise self._explained(failed, loop.time() - start) from None
         choice = wire.choice(answer.response, self.card.name)
-        return Reply(
+        reply = Reply(
             text=choice.message.content or "",
-            usage=self._usage(answer, place, loop.time() - start),
+            usage=Usage(),
             model=self.card.name,
             tool_calls=wire.tool_calls(choice.message.tool_calls),
             finish_reason=choice.finish_reason or "stop",
             server=answer.server,
         )
+        return self._counted(reply, request, answer, place, loop.time() - start)
+
+    @contextlib.asynccontextmanager
+    async def _place(self, request: Request) -> AsyncIterator[Place]:
+        async with contextlib.AsyncExitStack() as stack:
+            with before_sending():
+                place = await stack.enter_async_context(self._places.place(sum(map(memory.size, request.messages))))
+            yield place
 
     async def _complete(self, request: Request) -> Answer:
         await _close_with_loop()
@@ -111,32 +120,34 @@ class Hosted:
         message = failures.explain(failed.__cause__, self.card.name, self.target, failed.retries)
         return ModelError(message, retries=failed.retries, seconds=seconds)
 
-    def _usage(self, answer: Answer, place: Place, latency_s: float) -> Usage:
+    def _counted(self, reply: Reply, request: Request, answer: Answer, place: Place, latency_s: float) -> Reply:
+        """The reply with what the call used: as the server counted, or, where that cannot be, by our own count."""
         used = getattr(answer.response, "usage", None)
-        details = getattr(used, "prompt_tokens_details", None)
-        input_tokens = getattr(used, "prompt_tokens", 0) or 0
-        output_tokens = getattr(used, "completion_tokens", 0) or 0
-        return Usage(
-            input_tokens=input_tokens,
-            output_tokens=output_tokens,
-            cached_tokens=getattr(details, "cached_tokens", 0) or 0,
+        read = counting.plausible(getattr(used, "prompt_tokens", None), counting.characters(request))
+        written = counting.plausible(getattr(used, "completion_tokens", None), counting.characters_of(reply))
+        measured = read is not None and written is not None
+        if read is None or written is None:
+            read, written = counting.prompt_tokens(request), counting.reply_tokens(reply.text, reply.tool_calls)
+        cached = getattr(getattr(used, "prompt_tokens_details", None), "cached_tokens", None)
+        usage = Usage(
+            input_tokens=read,
+            output_tokens=written,
+            cached_tokens=cached if measured and bounds.is_count(cached, read) else 0,
             calls=1,
-            cost_nano_usd=self._cost(answer.response, input_tokens, output_tokens, place.busy_s),
+            cost_nano_usd=self._cost(answer.response if measured else None, read, written, place.busy_s),
             latency_s=latency_s,
             queue_s=place.queue_s,
             first_token_s=answer.first_token_s,
             retries=answer.retries,
+            origin="measured" if measured else "estimated",
         )
+        notes = () if measured else (("usage_estimated", counting.ESTIMATED),)
+        return structs.replace(reply, usage=usage, notes=notes)
 
     def _cost(self, response: Any, input_tokens: int, output_tokens: int, busy_s: float) -> int | None:
-        price = self.card.price
-        if price.gpu_hour is not None:
-            return round(price.gpu_hour * busy_s / 3600 * NANO)
-        if price.input is None or price.output is None:
-            return None
-        if self._listed:
+        if self._listed and response is not None and self.card.price.known:
             return _list_price(response, self.target.model)
-        return round((input_tokens * price.input + output_tokens * price.output) * NANO / 1_000_000)
+        return counting.price_of(self.card, input_tokens, output_tokens, busy_s)
 
 
 def _list_price(response: Any, name: str) -> int | None:

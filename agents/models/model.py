@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -63,7 +66,7 @@ class Request(Struct, frozen=True):
 
 class Reply(Struct, frozen=True):
     """What came back. `fault` is the true label of a simulated error, for the trace alone; `server` is the address
-    that answered."""
+    that answered; `notes` are for the trace: a kind and a text each."""
 
     text: str
     usage: Usage
@@ -72,6 +75,19 @@ class Reply(Struct, frozen=True):
     finish_reason: str = "stop"
     fault: Fault | None = None
     server: str = ""
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+NOT_SENT = "the call was not sent yet"
+
+
+@contextmanager
+def before_sending() -> Iterator[None]:
+    """What is cancelled in here is a call that has used nothing, so nobody counts it."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise asyncio.CancelledError(NOT_SENT) from None
 
 
 class Model(Protocol):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from msgspec import Struct, structs
 
-from agents.models.model import Card, Model, Reply, Request
+from agents.models.model import Card, Model, Reply, Request, before_sending
+from agents.models.wrappers import CutOff
 from traces.errors import ModelError
-from traces.kernel import Event
+from traces.kernel import UNFINISHED, Event
 from traces.past import Past, PastCall
 
 
@@ -26,8 +28,14 @@ class Recalled:
     async def chat(self, request: Request) -> Reply:
         call = self._past.call(request.agent, request.purpose, request.messages)
         if call is None:
-            await self._past.present()
+            with before_sending():
+                await self._past.present()
             return await self._model.chat(request)
+        if call.chat.finish_reason == UNFINISHED:
+            if self._past.was_stopped_in(call):
+                await self._past.pause(call.chat.usage.latency_s, call.record.t, self._now())
+                raise CutOff(call.chat.usage)
+            await asyncio.get_running_loop().create_future()  # what cancelled it then does so again
         seconds = call.chat.usage.latency_s
         if seconds or not call.chat.error:
             await self._past.pause(seconds, call.record.t, self._now())

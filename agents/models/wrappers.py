@@ -4,18 +4,21 @@ cached, with a fallback."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import structs
 
 from agents import memory
-from agents.models.model import Card, Model, Reply, Request
+from agents.models import counting
+from agents.models.model import NOT_SENT, Card, Model, Reply, Request
 from traces.errors import LimitReached, MalformedOutput, ModelError
-from traces.kernel import NANO, Budget, Chat, Event, LimitHit, Noted, Usage
+from traces.kernel import NANO, UNFINISHED, Budget, Chat, Event, LimitHit, Noted, Usage
 from traces.prompts import PromptDelta
 
+T = TypeVar("T")
+_AGAIN_S = 0.01
 LEAST_SHARE = 0.5
 """Of our rule of thumb's count of tokens: no text takes fewer."""
 
@@ -23,7 +26,8 @@ LEAST_SHARE = 0.5
 class Meter:
     """What a run has used of its budget; one for the whole team. `seconds` run on the loop's clock from creation.
 
-    A budget is exact to the last whole call: a call is made while something is left, and none after that.
+    A budget is exact to the last whole call: a call is made while something is left, and none after that. Its seconds
+    are exact for whatever is under way: `within`.
     """
 
     def __init__(self, budget: Budget, record: Callable[[Event], object]) -> None:
@@ -34,6 +38,32 @@ class Meter:
     @property
     def seconds(self) -> float:
         return asyncio.get_running_loop().time() - self._started
+
+    async def within(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` gives. Once the budget's seconds are over, it is cancelled, whatever it waits for. Raises
+        LimitReached then, and records it."""
+        limit = self.budget.seconds
+        if limit is None:
+            return await work
+        deadline = _Deadline(self, limit)
+        try:
+            async with deadline.scope:
+                deadline.look()
+                found = await work
+        except Exception:  # a framework may make anything of a cancellation
+            if deadline.reached is None:
+                raise
+        finally:
+            deadline.end()
+        if deadline.reached is not None:
+            raise deadline.reached
+        return found
+
+    def out_of_time(self) -> LimitReached:
+        """Record that the seconds are over; the error that says so."""
+        limit = self.budget.seconds or 0.0
+        self._record(LimitHit("seconds", self.seconds, limit))
+        return LimitReached("seconds", self.seconds, limit)
 
     def check(self, agent: str) -> None:
         """Raises LimitReached, and records it, where the budget is used up."""
@@ -58,6 +88,30 @@ class Meter:
         return self.usage.tokens / self.budget.tokens if self.budget.tokens else None
 
 
+class _Deadline:
+    """When a meter's seconds are over, which time that does not count (a person's) puts off."""
+
+    def __init__(self, meter: Meter, limit: float) -> None:
+        self.scope = asyncio.timeout(None)
+        self.reached: LimitReached | None = None
+        self._meter, self._limit = meter, limit
+        self._timer: asyncio.TimerHandle | None = None
+
+    def look(self) -> None:
+        """End the scope, or look again when the seconds that are left are over."""
+        loop, left = asyncio.get_running_loop(), self._limit - self._meter.seconds
+        if left > 1e-9:
+            again = left if self._timer is None else max(left, _AGAIN_S)
+            self._timer = loop.call_later(again, self.look)
+        else:
+            self.reached = self._meter.out_of_time()
+            self.scope.reschedule(loop.time())
+
+    def end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 class Metered:
     """Refuses calls once the budget is used up, and counts what each call used; one that failed counts as a call, and
     as free, since providers do not bill them."""
@@ -80,25 +134,60 @@ class Metered:
         return reply
 
 
-class Recorded:
-    """Writes every call, failed ones too, into the trace."""
+class CutOff(Exception):
+    """The past has this call as one that was under way when its run was stopped, with what it used: it is recorded as
+    that again, and then made."""
 
-    def __init__(self, model: Model, record: Callable[[Event], object], prompts: PromptDelta) -> None:
-        self._model, self._record, self._prompts = model, record, prompts
+    def __init__(self, usage: Usage) -> None:
+        self.usage = usage
+        super().__init__("the run was stopped in this call")
+
+
+CANCELLED = "cancelled before its reply came"
+
+
+class Recorded:
+    """Writes every call into the trace, also one that failed, or that was cancelled on the way: what that used is given
+    to `count` as well, since nobody gets a reply."""
+
+    def __init__(
+        self,
+        model: Model,
+        record: Callable[[Event], object],
+        prompts: PromptDelta,
+        count: Callable[[Usage], object] = lambda usage: None,
+    ) -> None:
+        self._model, self._record, self._prompts, self._count = model, record, prompts, count
 
     @property
     def card(self) -> Card:
         return self._model.card
 
     async def chat(self, request: Request) -> Reply:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
         try:
             reply = await self._model.chat(request)
         except ModelError as error:
             used = Usage(calls=1, cost_nano_usd=None, latency_s=error.seconds, errors=1, retries=error.retries)
             self._record(self._event(request, Reply("", used, self.card.name), str(error)))
             raise
+        except asyncio.CancelledError as cancelled:
+            if NOT_SENT not in cancelled.args:
+                told = next((used for used in cancelled.args if isinstance(used, Usage)), None)
+                self._cut_off(request, told or counting.unfinished(request, self.card, round(loop.time() - start, 6)))
+            raise
+        except CutOff as before:
+            self._cut_off(request, before.usage)
+            return await self.chat(request)
+        for kind, text in reply.notes:
+            self._record(Noted(request.agent, kind, text))
         self._record(self._event(request, reply, ""))
         return reply
+
+    def _cut_off(self, request: Request, used: Usage) -> None:
+        self._count(used)
+        self._record(self._event(request, Reply("", used, self.card.name, finish_reason=UNFINISHED), CANCELLED))
 
     def _event(self, request: Request, reply: Reply, error: str) -> Chat:
         kept, added = self._prompts.delta(request.agent, request.messages)
@@ -112,7 +201,7 @@ class Recorded:
             reply.text,
             reply.usage,
             reply.tool_calls,
-            "error" if error else reply.finish_reason,
+            "error" if error and reply.finish_reason == "stop" else reply.finish_reason,
             tuple(spec["function"]["name"] for spec in request.tools),
             error,
             reply.fault,

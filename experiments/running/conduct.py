@@ -23,10 +23,11 @@ from experiments import personal
 from experiments import plan as plans
 from experiments.outcome import Outcome
 from experiments.plan import Plan
-from experiments.running import left
+from experiments.running import left, totals
 from experiments.running.executors import check as check_place
 from experiments.running.executors import executor
 from experiments.running.stopping import EarlyStop
+from experiments.running.totals import FilePurse, Used
 from experiments.running.worker import Done
 from experiments.running.workers import Executor, Worker, WorkerKilled
 from tasks import scenario as scenarios
@@ -34,7 +35,6 @@ from tasks.scenario import SHIPPED, Scenario
 from traces import home
 from traces.errors import HeadcountError, InputError
 from traces.home import ExperimentFolder, Status
-from traces.kernel import Budget
 
 HEARTBEAT_S = 1.0
 GATHER_S = 0.02  # news of so long is taken in together: to wake for each run would take time from the workers
@@ -186,12 +186,13 @@ def conduct(
     progress = Progress(int(folder.read_plan()["total"]))
     _take_up(folder, progress)
     stop = EarlyStop(plan, scenarios.load(plan.scenario)) if plan.stop_early is not None else None
-    _look(plan, stop, progress)
+    used = totals.recorded(folder) if totals.limits(plan.total) else Used()
+    _look(plan, stop, progress, used)
     _beat(folder, "running", progress)
     state, message = "failed", "the coordinator failed"
     try:
         if not progress.ended and not progress.decided:
-            _do(folder, plan, stop, progress, watch)
+            _do(folder, plan, stop, progress, watch, used)
         state, message = ("stopped" if progress.ended else "finished"), progress.ended or progress.decided
     except (Stopped, KeyboardInterrupt) as stopped:
         state, message = "stopped", "stopped by request"
@@ -218,7 +219,11 @@ def _do(
     stop: EarlyStop | None,
     progress: Progress,
     watch: Callable[[Progress], object],
+    before: Used,
 ) -> None:
+    """What is left of it. `before`: what it has used until now."""
+    if totals.limits(plan.total):
+        FilePurse.begin(folder.path, before, plan.workers)
     place = executor(folder, plan, _environment(folder, plan))
     workers: list[Worker] = []
     try:
@@ -227,8 +232,19 @@ def _do(
         _follow(folder, plan, place, workers, stop, progress, watch)
     finally:
         for worker in workers:
+            worker.stop()
+        for worker in workers:
             worker.end()
+        if totals.limits(plan.total):
+            _add_up(folder, plan, place, progress)
         place.close()
+
+
+def _add_up(folder: ExperimentFolder, plan: Plan, place: Executor, progress: Progress) -> None:
+    """What was used when all workers had ended, calls that were cancelled included."""
+    _take_up(folder, progress)
+    if progress.done < progress.total:
+        progress.ended = place.used().spent(plan.total)
 
 
 def _environment(folder: ExperimentFolder, plan: Plan) -> dict[str, str]:
@@ -280,13 +296,13 @@ def _follow(
         if folder.stop_requested():
             raise Stopped
         if workers:
-            _look(plan, stop, progress)
+            _look(plan, stop, progress, place.used() if totals.limits(plan.total) else Used())
             _begin(place, stop)
 
 
-def _look(plan: Plan, stop: EarlyStop | None, progress: Progress) -> None:
+def _look(plan: Plan, stop: EarlyStop | None, progress: Progress, used: Used) -> None:
     """Whether it is over before all runs are done."""
-    progress.ended = _spent(plan.total, progress)
+    progress.ended = used.spent(plan.total) if progress.done < progress.total else ""
     if stop is not None:
         progress.decided = stop.look(progress.outcomes)
 
@@ -295,20 +311,6 @@ def _begin(place: Executor, stop: EarlyStop | None) -> None:
     """Let the workers begin what the last look allows."""
     if stop is not None:
         place.begin(stop.begun)
-
-
-def _spent(total: Budget, progress: Progress) -> str:
-    """What of the experiment's budget is used up, in words; empty while nothing is."""
-    if total.tokens is None and total.cost_usd is None:
-        return ""
-    tokens = sum(outcome.tokens for outcome in progress.outcomes)
-    dollars = sum(outcome.cost_usd or 0.0 for outcome in progress.outcomes)
-    words = "the experiment's budget is spent"
-    if total.tokens is not None and tokens >= total.tokens:
-        return f"{words}: {tokens:,} of {total.tokens:,} tokens"
-    if total.cost_usd is not None and dollars >= total.cost_usd:
-        return f"{words}: ${dollars:.4f} of ${total.cost_usd:.4f}"
-    return ""
 
 
 def _beat(folder: ExperimentFolder, state: Any, progress: Progress, message: str = "") -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,8 +21,9 @@ import msgspec
 from experiments import plan as plans
 from experiments.order import in_order
 from experiments.plan import Plan
-from experiments.running import left, remembering
+from experiments.running import left, remembering, totals
 from experiments.running.node import Job, News, Node, packed
+from experiments.running.totals import FilePurse, OnePurse, Used
 from experiments.running.worker import Done, journal_for
 from experiments.running.workers import Worker, WorkerKilled, WorkerLost
 from headcount import place
@@ -58,6 +60,8 @@ class OnRay:
         self._ray = _connected(plan, folder.id)
         self._kit = self._ray.put(packed(folder, plan, environment))
         self._actor = self._ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(Node)
+        before = FilePurse(folder.path, 0).used() if totals.limits(plan.total) else Used()
+        self._purse = self._ray.remote(num_cpus=0)(OnePurse).remote(before)
         self._begun = 0
         self._actors: list[Any] = []
 
@@ -67,7 +71,7 @@ class OnRay:
         with _reached(self._folder.id):
             over = remembering.lines(self._plan, self._folder.path, share)
             job = Job(share, [trial.run for trial in todo], past, over, self._begun)
-            actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job))
+            actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job), RayPurse(self._purse))
             self._actors.append(actor)
             journal = journal_for(self._plan, self._folder.journal_file(share))
             return _OnRay(self._ray, self._folder.id, share, actor, journal)
@@ -85,8 +89,29 @@ class OnRay:
             with _reached(self._folder.id):
                 self._ray.wait(pending, num_returns=1, timeout=seconds)
 
+    def used(self) -> Used:
+        with _reached(self._folder.id):
+            return self._ray.get(self._purse.used.remote())  # type: ignore[no-any-return]
+
     def close(self) -> None:
         self._ray.shutdown()
+
+
+class RayPurse:
+    """The experiment's purse as a node has it: it waits for each answer, about a millisecond."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def used(self) -> Used:
+        import ray
+
+        return ray.get(self._actor.used.remote())  # type: ignore[no-any-return]
+
+    def add(self, used: Used) -> None:
+        import ray
+
+        ray.get(self._actor.add.remote(used))
 
 
 def _connected(plan: Plan, experiment: str) -> Any:
@@ -170,6 +195,15 @@ class _OnRay:
             raise WorkerLost(f"a worker on Ray ended: {news.error}")
         return msgspec.json.decode(news.done, type=list[Done])
 
+    def _take_last(self) -> None:
+        """What it writes when it is stopped, for as long as it may take to leave."""
+        until = time.monotonic() + LEAVE_S
+        with contextlib.suppress(WorkerLost):
+            while not self.over and time.monotonic() < until:
+                with _reached(self._experiment):
+                    self._ray.wait([self.pending], timeout=LEAVE_S)
+                self.news()
+
     def _got(self) -> News:
         try:
             return News(*self._ray.get(self.pending))
@@ -179,7 +213,12 @@ class _OnRay:
                 raise WorkerLost(f"a worker on Ray cannot begin: {lines[-1]}") from None
             raise WorkerKilled(f"a worker on Ray was lost: {lines[0]}") from None
 
+    def stop(self) -> None:
+        with contextlib.suppress(WorkerLost), _reached(self._experiment):
+            self._actor.stop.remote()
+
     def end(self) -> None:
+        self._take_last()
         with contextlib.suppress(WorkerLost), _reached(self._experiment):
             self._ray.wait([self._actor.leave.remote()], timeout=LEAVE_S)
             self._ray.kill(self._actor)

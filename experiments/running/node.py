@@ -20,6 +20,7 @@ from experiments import plan as plans
 from experiments.plan import Plan, Trial
 from experiments.running.rerun import Start
 from experiments.running.threads import Share
+from experiments.running.totals import Purse
 from experiments.running.worker import Done
 from tasks import scenario as scenarios
 from traces.committed import Committed
@@ -103,7 +104,7 @@ class Outbox:
 class Node:
     """The actor: a share that is done where Ray has put it. Ray may call `begin` while `news` waits."""
 
-    def __init__(self, kit: bytes, job: bytes) -> None:
+    def __init__(self, kit: bytes, job: bytes, purse: Purse | None = None) -> None:
         given, share = msgspec.msgpack.decode(kit, type=Kit), msgspec.msgpack.decode(job, type=Job)
         plan, folder = given.plan, ExperimentFolder(Path(given.folder))
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -121,7 +122,8 @@ class Node:
         self._outbox = Outbox(hurry=idle)
         starts = {run: Start.at_the_end_of(Committed(run, partial(list, lines))) for run, lines in share.past.items()}
         trials = _trials(plan, share.runs)
-        self._share = Share(plan, share.share, trials, starts, folder, self._outbox, lambda: self._begun, idle)
+        begun = (lambda: self._begun, idle)
+        self._share = Share(plan, share.share, trials, starts, folder, self._outbox, *begun, purse)
 
     def begin(self, cases: int) -> None:
         """So many cases may be begun."""
@@ -141,6 +143,10 @@ class Node:
             error = f"{type(raised).__name__}: {raised}"
         # A run's last event is written before the run is told: taken after it, so that none is told before it is sent.
         return News(*self._outbox.taken(), msgspec.json.encode(done), over, error)
+
+    def stop(self) -> None:
+        """End the share; what it writes then is in the `news` that follow."""
+        self._share.stop()
 
     def leave(self) -> None:
         """Leave nothing behind on this machine; what is under way comes to nothing."""

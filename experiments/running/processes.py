@@ -12,6 +12,7 @@ from typing import IO
 import msgspec
 
 from experiments.running.stopping import write_begun
+from experiments.running.totals import FilePurse, Used
 from experiments.running.worker import Done
 from experiments.running.workers import Worker, WorkerKilled, WorkerLost
 from headcount import place
@@ -41,6 +42,9 @@ class Processes:
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:
         connection.wait([worker.pipe.fileno() for worker in workers if isinstance(worker, _Process)], seconds)
+
+    def used(self) -> Used:
+        return FilePurse(self._folder.path, 0).used()
 
     def close(self) -> None:
         pass
@@ -78,9 +82,13 @@ class _Process:
             kind = WorkerKilled if code < 0 else WorkerLost
             raise kind(f"a worker {how}: {last[0]} (all of it: {self._log})")
 
-    def end(self) -> None:
+    def stop(self) -> None:
         if self._process.poll() is None:
             self._process.terminate()
+
+    def end(self) -> None:
+        self.stop()
+        if self._process.poll() is None:
             try:
                 self._process.wait(2)
             except subprocess.TimeoutExpired:

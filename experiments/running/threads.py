@@ -11,14 +11,18 @@ from experiments import plan as plans
 from experiments.order import in_order
 from experiments.plan import Plan, Trial
 from experiments.running import left
+from experiments.running.halting import Halt, Halted
 from experiments.running.rerun import Start
 from experiments.running.stopping import Turn
+from experiments.running.totals import FilePurse, Purse, Used
 from experiments.running.worker import Done, do, journal_for
 from experiments.running.workers import Worker
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from traces.home import ExperimentFolder
 from traces.recorder import Writer
+
+END_S = 2.0
 
 
 class Share:
@@ -34,20 +38,25 @@ class Share:
         journal: Writer,
         begun: Callable[[], int],
         idle: threading.Event,
+        purse: Purse | None,
     ) -> None:
         """`starts`: where those of the runs start that were begun. `begun`: how many cases may be begun, where the
         experiment may stop early. `idle` is set where there is no more to wait for."""
         self._plan, self._share, self._folder, self._journal, self._begun = plan, share, folder, journal, begun
         self._done: queue.SimpleQueue[Done | BaseException | None] = queue.SimpleQueue()
-        self._idle = idle
-        self._stopped = False
-        threading.Thread(target=self._work, args=(todo, starts), daemon=True, name="share").start()
+        self._idle, self._purse = idle, purse
+        self._halt = Halt()
+        self._thread = threading.Thread(target=self._work, args=(todo, starts), daemon=True, name="share")
+        self._thread.start()
 
     def _work(self, todo: Sequence[Trial], starts: Mapping[int, Start]) -> None:
         try:
             may_begin = self._may_begin(scenarios.load(self._plan.scenario))
             with contextlib.closing(self._journal) as journal:
-                do(self._plan, todo, self._folder.path, journal, self._tell, starts, may_begin, self._share)
+                args = (starts, may_begin, self._share, self._halt, self._purse)
+                do(self._plan, todo, self._folder.path, journal, self._tell, *args)
+            self._done.put(None)
+        except Halted:
             self._done.put(None)
         except BaseException as error:
             self._done.put(error)
@@ -58,8 +67,7 @@ class Share:
         held: set[int] = set()
 
         def may_begin(trial: Trial) -> bool:
-            if self._stopped:
-                raise SystemExit("the share was stopped")
+            self._halt.check()
             if turn is None or turn.has(trial):
                 return True
             if trial.run not in held:
@@ -71,12 +79,15 @@ class Share:
 
     def _tell(self, done: Done) -> None:
         self._done.put(done)
-        if self._stopped:
-            raise SystemExit("the share was stopped")
+        self._halt.check()
 
     def stop(self) -> None:
-        """Ask it to end with the run that it is at."""
-        self._stopped = True
+        """Ask it to end: calls under way are cancelled, and come into the trace as that."""
+        self._halt()
+
+    def join(self, seconds: float) -> None:
+        """Wait for its end, but only so long: what computes cannot be cancelled."""
+        self._thread.join(seconds)
 
     def wait(self, seconds: float) -> None:
         """Return after so many seconds, or as soon as it is at its end or a run has begun to wait for its case."""
@@ -99,8 +110,7 @@ class Share:
 
 
 class Here:
-    """All shares in this process, each in a thread: for a notebook or a debugger. Runs with a real model that are under
-    way when it is stopped end with the process."""
+    """All shares in this process, each in a thread: for a notebook or a debugger."""
 
     def __init__(self, folder: ExperimentFolder, plan: Plan) -> None:
         self._folder, self._plan = folder, plan
@@ -110,8 +120,9 @@ class Here:
     def start(self, share: int) -> Worker:
         journal = journal_for(self._plan, self._folder.journal_file(share))
         todo, starts = left.left(plans.dealt(self._trials, share, self._plan.workers), self._folder)
-        idle = threading.Event()
-        return _Thread(share, Share(self._plan, share, todo, starts, self._folder, journal, lambda: self._begun, idle))
+        idle, purse = threading.Event(), FilePurse(self._folder.path, share + 1)
+        args = (starts, self._folder, journal, lambda: self._begun, idle, purse)
+        return _Thread(share, Share(self._plan, share, todo, *args))
 
     def begin(self, cases: int) -> None:
         self._begun = cases
@@ -120,6 +131,9 @@ class Here:
         for worker in workers:
             if isinstance(worker, _Thread):
                 worker.look(seconds / len(workers))
+
+    def used(self) -> Used:
+        return FilePurse(self._folder.path, 0).used()
 
     def close(self) -> None:
         pass
@@ -140,5 +154,9 @@ class _Thread:
         found, self._found = self._found, []
         return found
 
+    def stop(self) -> None:
+        self._work.stop()
+
     def end(self) -> None:
         self._work.stop()
+        self._work.join(END_S)

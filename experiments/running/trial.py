@@ -28,6 +28,7 @@ from agents.workspace import Workspace
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of, draws
 from experiments.running import forked, remembering
+from experiments.running.totals import Allowed, Charged
 from marketplace.bus import Bus, Interceptor
 from tasks import graders
 from tasks import scenario as scenarios
@@ -52,11 +53,13 @@ log = logging.getLogger("headcount")
 
 @dataclass
 class Bench:
-    """What all trials of a share have in common, made once in a process. `folder`: the experiment's."""
+    """What all trials of a share have in common, made once in a process. `folder`: the experiment's; `allowed`: what it
+    may still use, where that is limited."""
 
     plan: Plan
     folder: Path | None = None
     share: int = 0
+    allowed: Allowed | None = None
     others: dict[str, models.ModelFor] = field(default_factory=dict)
     _memories: dict[str, LongTerm] = field(default_factory=dict)
 
@@ -143,7 +146,7 @@ async def _run_in(
     meter = Meter(bench.budget, recorder.record)
     work = _workspace(trial, bench, case, world, meter, recorder, past)
     started = asyncio.get_running_loop().time()
-    status, ended_by, error = await _do(trial, work)
+    status, ended_by, error = await _do(trial, work, meter)
     _remember(trial, bench, work)
     seconds = round(asyncio.get_running_loop().time() - started, 6)
     with closing(world.snapshots.copy(writable=True)) as final:
@@ -277,7 +280,10 @@ class _Minds:
     def _wrapped(self, name: str | None) -> Model:
         bare = self._bare(name)
         other = forked.model(self.bench.plan) if name is None else None
-        model: Model = Fitting(bare if other is None else self._bare(other))
+        model = bare if other is None else self._bare(other)
+        if self.bench.allowed is not None:
+            model = Charged(model, self.bench.allowed)
+        model = Fitting(model)
         if models.keeps_replies(other or name or self.bench.plan.model):
             model = Cached(model, self.recorder.record, self._on_disk())
         if other is not None:
@@ -286,7 +292,7 @@ class _Minds:
             model = Recalled(model, self.past, self.recorder.record, self.recorder.now)
         if self.inside.cache:
             model = Cached(model, self.recorder.record, self.kept)
-        model = Metered(Recorded(model, self.recorder.record, self.prompts), self.meter)
+        model = Metered(Recorded(model, self.recorder.record, self.prompts, self.meter.add), self.meter)
         return model if self.past is None else Amended(model, self.past)
 
     def _bare(self, name: str | None) -> Model:
@@ -321,10 +327,10 @@ def _remember(trial: Trial, bench: Bench, work: Workspace) -> None:
             memory.remember(lines, trial.run, work.case.id, agent.name)
 
 
-async def _do(trial: Trial, work: Workspace) -> tuple[str, str, str]:
+async def _do(trial: Trial, work: Workspace, meter: Meter) -> tuple[str, str, str]:
     """(status, what ended it, error) of the team's work; the best answer so far stays in the workspace."""
     try:
-        work.answer = await table.engine(trial.engine)().run(trial.team, work)
+        work.answer = await meter.within(table.engine(trial.engine)().run(trial.team, work))
     except Exception as raised:
         error = first_of(raised)
         if isinstance(error, LimitReached):

@@ -6,6 +6,7 @@ python -m experiments.running.worker EXPERIMENT SHARE OF     (its share of so ma
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -25,9 +26,11 @@ from experiments import plan as plans
 from experiments.order import in_order
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
-from experiments.running import forked, left
+from experiments.running import forked, left, totals
+from experiments.running.halting import Halt, Halted
 from experiments.running.rerun import Start
 from experiments.running.stopping import Turn, read_begun
+from experiments.running.totals import Allowed, FilePurse, Purse
 from experiments.running.trial import Bench, first_of, run_trial
 from traces import clock, home
 from traces.errors import HeadcountError
@@ -36,6 +39,7 @@ from traces.recorder import Writer
 
 SIMULATED_SYNC_S = 1.0
 WAIT_S = 0.01
+GRACE_S = 1.0
 log = logging.getLogger("headcount")
 
 
@@ -61,16 +65,26 @@ def do(
     starts: Mapping[int, Start] = MappingProxyType({}),
     may_begin: Callable[[Trial], bool] = lambda trial: True,
     share: int = 0,
+    halt: Halt | None = None,
+    purse: Purse | None = None,
 ) -> None:
     """Do these runs of a share: under the virtual clock one after the other, each from time 0; else several at once.
     `starts` says, by run, where those start that do not start from nothing; one that may not begin yet is waited for.
-    Raises Difference where what is recorded of a run cannot be done again."""
+    `purse`: what the experiment's budget, if it has one, is paid from.
+    Raises Difference where what is recorded of a run cannot be done again, and Halted where `halt` was called, or the
+    experiment's budget is spent."""
+    halt = halt or Halt()
+    allowed = Allowed(plan.total, purse, halt) if purse is not None and totals.limits(plan.total) else None
     bench = Bench(plan, folder, share)
+    bench.allowed = allowed
     if models.simulated(plan.model):
         for trial in todo:
             while not may_begin(trial):
+                halt.check()
                 time.sleep(WAIT_S)
-            tell(clock.run(_one(trial, bench, journal, starts.get(trial.run, Start())), virtual=True))
+            halt.check()
+            one = _one(trial, bench, journal, starts.get(trial.run, Start()), halt)
+            tell(clock.run(halt.within(one), virtual=True))
         return
     old, new = [t for t in todo if t.run in starts], [t for t in todo if t.run not in starts]
     places = models.at_once(plan.model)
@@ -78,7 +92,7 @@ def do(
         pasts = {trial.run: starts.get(trial.run, Start()) for trial in batch}
         seconds = max((start.seconds for start in pasts.values()), default=0.0)
         together = _together(batch, pasts, seconds, bench, journal, tell, places, may_begin)
-        clock.run(together, virtual=False, catch_up=seconds)
+        clock.run(halt.within(together), virtual=False, catch_up=seconds)
 
 
 def _batches(old: list[Trial], new: list[Trial], places: int) -> Iterator[list[Trial]]:
@@ -90,9 +104,12 @@ def _batches(old: list[Trial], new: list[Trial], places: int) -> Iterator[list[T
     yield old + new
 
 
-async def _one(trial: Trial, bench: Bench, journal: Writer, start: Start) -> Done:
+async def _one(trial: Trial, bench: Bench, journal: Writer, start: Start, halt: Halt | None = None) -> Done:
+    """One run. `halt`: of a simulated one, which leaves no trace of where it was stopped: its end is the same."""
     virtual = models.simulated(bench.plan.model)
     recorder = start.recorder(trial.run, journal, virtual=virtual)
+    if halt is not None:
+        halt.first = recorder.close
     started = time.perf_counter()
     outcome = await run_trial(trial, bench, recorder, start.past(virtual=virtual))
     return Done(structs.replace(outcome, wall_s=time.perf_counter() - started), recorder.digest)
@@ -128,13 +145,33 @@ async def _together(
         raise first_of(errors) from None
 
 
+def _halted_by_signals(halt: Halt) -> list[int]:
+    """On SIGTERM the share is halted; what does not end within GRACE_S, such as a framework's thread or a tool that
+    computes, ends with the process: each event is written whole, by one call. What is returned has the signals."""
+    came: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        came.append(number)
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, GRACE_S)
+            halt()
+        else:
+            os._exit(143)
+
+    signal.signal(signal.SIGTERM, end)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(143))
+    return came
+
+
 def main(experiment: str, share: int, of: int) -> None:
-    """Work until the share is done, the coordinator is gone, or SIGTERM comes: the journal ends with a whole event."""
+    """Work until the share is done, the coordinator is gone, or SIGTERM comes: the journal ends with a whole event, and
+    has the calls that were under way then."""
     quiet.environment()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     parent = os.getppid()
-    # At once, whatever a model or a framework is waiting for: each event is written whole, by one call.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    halt = Halt()
+    terminated = _halted_by_signals(halt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     folder = home.find_experiment(experiment)
     plan = structs.replace(plans.read(folder), workers=of)
@@ -158,7 +195,12 @@ def main(experiment: str, share: int, of: int) -> None:
         if journal.repaired:
             log.warning("cut off: %s", journal.repaired)
         todo, starts = left.left(plans.dealt(in_order(plan, plans.trials(plan, scenario)), share, of), folder)
-        do(plan, todo, folder.path, journal, tell, forked.starts(plan, folder, todo, starts), may_begin, share)
+        purse = FilePurse(folder.path, share + 1)
+        begun = forked.starts(plan, folder, todo, starts)
+        with contextlib.suppress(Halted):
+            do(plan, todo, folder.path, journal, tell, begun, may_begin, share, halt, purse)
+    if terminated:
+        sys.exit(143)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from experiments.running.totals import Used
 from experiments.running.worker import Done
 from traces.errors import HeadcountError
 
@@ -29,8 +30,12 @@ class Worker(Protocol):
         """The runs finished since the last call, without waiting. Raises WorkerLost."""
         ...
 
+    def stop(self) -> None:
+        """Ask it to end, without waiting: calls under way are cancelled, and come into the trace as that."""
+        ...
+
     def end(self) -> None:
-        """End it at once, whatever it does; what it wrote stays. May be called twice."""
+        """End it, within seconds, whatever it does; what it wrote stays. May be called twice."""
         ...
 
 
@@ -42,6 +47,10 @@ class Executor(Protocol):
     def begin(self, cases: int) -> None:
         """So many cases, in their order, may be begun by all its workers, those to come too. Said again at each look at
         an experiment that may stop early; in any other, all may be."""
+        ...
+
+    def used(self) -> Used:
+        """What all runs have used so far, of an experiment whose budget limits that."""
         ...
 
     def wait(self, workers: Sequence[Worker], seconds: float) -> None:

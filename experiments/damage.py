@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 
-from traces import home, journal
+from traces import home
+from traces.errors import TraceError
 from traces.home import ExperimentFolder
+from traces.stretches import survey
 
 QUICK_S = 0.7  # what a look in passing may take
 SHOWN = 5
@@ -17,7 +20,7 @@ def tell(folder: ExperimentFolder) -> None:
     found = folder.damage()
     if not found:
         return
-    print(f"headcount: journals of {folder.id} are damaged; every whole event is shown:", file=sys.stderr)
+    print(f"headcount: the journals of {folder.id} have parts that cannot be read:", file=sys.stderr)
     for words in found[:SHOWN]:
         print(f"  {words}", file=sys.stderr)
     if len(found) > SHOWN:
@@ -34,9 +37,9 @@ def look(*, thorough: bool) -> tuple[dict[str, tuple[str, ...]], int, int]:
     for folder in folders:
         if not thorough and time.monotonic() > end:
             break
-        paths = folder.journals()
-        places = [*journal.missing(paths), *(place for path in paths for place in journal.damaged(path))]
-        folder.write_damage(places)
+        places = survey(folder.journals()).damaged
+        with contextlib.suppress(TraceError):  # a home that can only be read
+            folder.write_damage(places)
         if found := folder.damage():
             damaged[folder.id] = found
         read += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from traces.kernel import NANO, Evaluated, Run, RunFinished
+from traces.kernel import NANO, Evaluated, Origin, Run, RunFinished
 from traces.rows import RunRow
 
 
@@ -31,6 +31,7 @@ class Outcome(Struct, frozen=True):
     simulated: bool = False
     wall_s: float = 0.0
     ended_by: str = ""
+    tokens_origin: Origin = "measured"
 
     @classmethod
     def of(cls, number: int, run: Run, evaluated: Evaluated, finished: RunFinished) -> Outcome:
@@ -54,6 +55,7 @@ class Outcome(Struct, frozen=True):
             run.features,
             run.simulated,
             ended_by=finished.ended_by,
+            tokens_origin=usage.tokens_origin,
         )
 
     @classmethod
@@ -80,6 +82,7 @@ class Outcome(Struct, frozen=True):
             row.features,
             row.simulated,
             ended_by=row.ended_by,
+            tokens_origin=row.tokens_origin,
         )
 
     @property

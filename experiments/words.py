@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
-from traces.kernel import Chat, Usage
+from traces.kernel import Chat, Origin, Usage
 
 
 def money(dollars: float | None) -> str:
@@ -25,6 +26,25 @@ def count(value: float) -> str:
         if value >= size:
             return f"{value / size:.3g} {name}"
     return f"{value:,.0f}"
+
+
+def tokens(number: float, origin: Origin, say: Callable[[float], str] = "{:,.0f}".format) -> str:
+    """A number of tokens with who counted them, where that was not who served the model."""
+    if origin == "measured":
+        return say(number)
+    if origin == "estimated":
+        return f"~{say(number)} (estimated)"
+    return f"at least {say(number)} (not all counted)" if number else "unknown"
+
+
+def usage(used: Usage) -> str:
+    """The tokens of a call, or of a run's calls, in and out."""
+    origin = used.tokens_origin
+    if origin == "unknown" and not used.tokens:
+        return "unknown"
+    cached = f" ({used.cached_tokens:,} cached)" if used.cached_tokens else ""
+    about = {"measured": "", "estimated": " (estimated)", "unknown": " (not all counted)"}[origin]
+    return f"{used.input_tokens:,} in{cached}, {used.output_tokens:,} out{about}"
 
 
 def seconds(value: float) -> str:

@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from traces.stretches import Piece, lines_of, pieces, plain, survey
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VERSION = 4
+VERSION = 5
 PATIENCE_S = 30.0
 SLICE = 256 << 20  # bytes of journal that are sorted at once
 GROWING_MEMORY = "512MB"  # for each experiment that still runs
@@ -198,14 +198,16 @@ def _load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str)
             _forget(con, folder.id)
             part = int(con.execute("SELECT coalesce(max(part), 0) + 1 FROM indexed").fetchall()[0][0])
             _insert(con, folder.id, part, sources)
-            con.execute(_RUNS, {"experiment": folder.id})
+            marks = {"runs": list(sources.unreadable), "said": list(sources.unreadable.values())}
+            con.execute(_RUNS, {"experiment": folder.id, **marks})
             plan = msgspec.json.encode(row.plan).decode()
             values = [row.id, row.created, row.scenario, row.command, plan, row.state]
             con.execute("INSERT INTO experiments VALUES (?, ?, ?, ?, ?, ?)", values)
             con.execute("INSERT INTO indexed VALUES (?, ?, ?)", [folder.id, signed, part])
             con.execute("COMMIT")
             counts = con.execute(_COUNTS, [folder.id, folder.id]).fetchall()[0]
-    folder.write_damage(sources.damaged)
+    with contextlib.suppress(TraceError):  # a home that can only be read
+        folder.write_damage(sources.damaged)
     return Indexed(folder.id, int(counts[0]), int(counts[1]), tuple(sources.damaged))
 
 
@@ -291,6 +293,7 @@ class _Sources:
     mended_runs: list[int]
     damaged: list[Damage]
     longest: int
+    unreadable: dict[int, str] = field(default_factory=dict)
 
 
 def _sources(folder: ExperimentFolder, scratch: Path) -> _Sources:
@@ -302,13 +305,14 @@ def _sources(folder: ExperimentFolder, scratch: Path) -> _Sources:
     in_part = {run: found for run, found in counted.items() if not plain(surveyed.runs[run], found)}
     mended = _mend(in_part, scratch / "mended.jsonl")
     filled = [path for path in files if path.stat().st_size]
-    return _Sources(filled, mended, list(in_part), surveyed.damaged, surveyed.longest)
+    unreadable = {run: surveyed.unreadable.of(run) for run in surveyed.unreadable.runs}
+    return _Sources(filled, mended, list(in_part), surveyed.damaged, surveyed.longest, unreadable)
 
 
 def _without_damage(path: Path, scratch: Path) -> Path:
     target = scratch / path.name
     with open(target, "wb") as file:
-        file.writelines(line for line, _ in journal.lines(path))
+        file.writelines(line for line, _ in journal.lines(path) if not journal.fault(line))
     return target
 
 
@@ -356,7 +360,8 @@ def _slices(files: list[Path]) -> Iterator[list[str]]:
 _EVENTS = """
 INSERT INTO events
 SELECT $experiment, run, seq, t, wall, type, coalesce(j[1]->>'$', j[2]->>'$', j[3]->>'$'),
-    CASE WHEN type = 'chat' THEN coalesce((j[4]->>'$')::BIGINT, 0) + coalesce((j[5]->>'$')::BIGINT, 0) END,
+    CASE WHEN type = 'chat' THEN
+        coalesce(TRY_CAST(j[4]->>'$' AS BIGINT), 0) + coalesce(TRY_CAST(j[5]->>'$' AS BIGINT), 0) END,
     CASE WHEN type = 'chat' THEN CASE WHEN j[6] IS NULL THEN 0 ELSE TRY_CAST(j[6]->>'$' AS BIGINT) END END,
     event, $part
 FROM (
@@ -385,13 +390,16 @@ WITH ends AS (
 ), tokens AS (
     SELECT run, sum(coalesce((body->>'$.usage.input_tokens')::BIGINT, 0)) AS input,
         sum(coalesce((body->>'$.usage.output_tokens')::BIGINT, 0)) AS output,
-        sum(coalesce((body->>'$.usage.calls')::BIGINT, 0)) AS calls
+        sum(coalesce((body->>'$.usage.calls')::BIGINT, 0)) AS calls,
+        sum(coalesce((body->>'$.usage.errors')::BIGINT, 0)) AS errors,
+        CASE WHEN bool_or(body->>'$.usage.origin' = 'unknown') THEN 'unknown'
+            WHEN bool_or(body->>'$.usage.origin' = 'estimated') THEN 'estimated' ELSE 'measured' END AS origin
     FROM events SEMI JOIN (SELECT run FROM ends WHERE last IS NULL) USING (run)
     WHERE experiment = $experiment AND type = 'chat' GROUP BY run
-)
+), unreadable AS (SELECT unnest($runs::INTEGER[]) AS run, unnest($said::VARCHAR[]) AS said)
 SELECT $experiment, run, run_->>'$.scenario', run_->>'$.case', run_->>'$.team', run_->>'$.engine', run_->>'$.model',
-    (run_->>'$.trial')::INTEGER, (run_->>'$.seed')::HUGEINT, (run_->>'$.simulated')::BOOLEAN, run_->>'$.clock',
-    coalesce(run_->>'$.difficulty', ''), coalesce((run_->'$.features')::VARCHAR[], []),
+    (run_->>'$.trial')::INTEGER, TRY_CAST(run_->>'$.seed' AS HUGEINT), (run_->>'$.simulated')::BOOLEAN,
+    run_->>'$.clock', coalesce(run_->>'$.difficulty', ''), coalesce((run_->'$.features')::VARCHAR[], []),
     coalesce(last->>'$.status', 'interrupted'), coalesce(last->>'$.ended_by', ''),
     CASE WHEN coalesce(graded->>'$.error', '') = '' THEN (graded->>'$.success')::BOOLEAN END,
     CASE WHEN coalesce(graded->>'$.error', '') = '' THEN (graded->>'$.score')::DOUBLE END,
@@ -404,10 +412,18 @@ SELECT $experiment, run, run_->>'$.scenario', run_->>'$.case', run_->>'$.team', 
         WHEN (last->'$.usage.cost_nano_usd') IS NULL THEN 0
         ELSE TRY_CAST(last->>'$.usage.cost_nano_usd' AS BIGINT) END,
     coalesce((last->>'$.latency_s')::DOUBLE, ends.t), coalesce((last->>'$.messages')::BIGINT, ends.messages),
-    ends.events, coalesce(last->>'$.answer', ''), coalesce(nullif(last->>'$.error', ''), graded->>'$.error', ''),
+    ends.events, coalesce(last->>'$.answer', ''),
+    CASE WHEN last IS NULL THEN coalesce(said, '')
+        ELSE coalesce(nullif(last->>'$.error', ''), graded->>'$.error', '') END,
     run_->>'$.parent.experiment', (run_->>'$.parent.run')::INTEGER, (run_->>'$.parent.step')::INTEGER,
-    CASE WHEN (run_->'$.parent') IS NOT NULL THEN coalesce((run_->'$.parent.changes')::VARCHAR, '{}') END
-FROM ends LEFT JOIN tokens USING (run)
+    CASE WHEN (run_->'$.parent') IS NOT NULL THEN coalesce((run_->'$.parent.changes')::VARCHAR, '{}') END,
+    CASE WHEN last IS NULL
+        THEN CASE WHEN tokens.calls > tokens.errors AND tokens.input + tokens.output = 0 THEN 'unknown'
+            ELSE coalesce(tokens.origin, 'measured') END
+        ELSE CASE WHEN coalesce((last->>'$.usage.calls')::BIGINT, 0) > coalesce((last->>'$.usage.errors')::BIGINT, 0)
+                AND coalesce(last->>'$.usage.input_tokens', last->>'$.usage.output_tokens') IS NULL THEN 'unknown'
+            ELSE coalesce(last->>'$.usage.origin', 'measured') END END
+FROM ends LEFT JOIN tokens USING (run) LEFT JOIN unreadable USING (run)
 WHERE run_ IS NOT NULL
 ORDER BY run
 """

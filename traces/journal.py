@@ -31,6 +31,7 @@ from traces.errors import TraceError
 from traces.kernel import Record
 
 SEGMENT = 64 << 20
+DEEPEST = 900  # objects and lists within each other in an event
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 _CRC = len(b',"crc":"01234567"}')
@@ -164,6 +165,17 @@ def whole(line: bytes) -> bool:
     return line.endswith(b',"crc":"%08x"}\n' % zlib.crc32(line[: -_CRC - 1]))
 
 
+def fault(line: bytes) -> str:
+    """Why a whole line, or the JSON of a record, is no event that this version can read; empty where it is one."""
+    try:
+        _decode(line)
+    except (msgspec.MsgspecError, UnicodeError, ValueError) as error:
+        return str(error)
+    except RecursionError:
+        return "it is nested too deeply"
+    return ""
+
+
 def lines(path: Path, offset: int = 0) -> Iterator[tuple[bytes, int]]:
     """The events' lines of a segment from a byte offset on, each with the offset after it. What is not whole is passed
     over."""
@@ -185,7 +197,7 @@ def decode(line: bytes, path: Path | None = None) -> Record:
     """The event of a line; raises TraceError if this version does not know it."""
     try:
         return _decode(line)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise TraceError(f"{path or 'journal'}: an event that this version cannot read: {error}") from None
 
 

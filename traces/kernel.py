@@ -8,15 +8,24 @@ Money is an integer number of nano-dollars (1e-9 USD), so that sums are exact; N
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, get_args
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from traces.bounds import COUNT
 
 NANO = 1_000_000_000
 
+# Numbers beyond these are nobody's: what has one is not read (traces.journal).
+Count = Annotated[int, Meta(ge=0, le=COUNT)]
+Place = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+Money = Annotated[int, Meta(ge=0, le=1 << 60)]
+Amount = Annotated[int, Meta(ge=-(1 << 60), le=1 << 60)]
+
 Origin = Literal["measured", "estimated", "unknown"]
 """Where a count of tokens comes from: who served the model counted, we did, or nobody."""
-_WORSE = {origin: place for place, origin in enumerate(get_args(Origin))}
+WORSE = {origin: place for place, origin in enumerate(get_args(Origin))}
 
 UNFINISHED = "unfinished"
 """The `finish_reason` of a model call that was made and then cancelled, because its run ended or was stopped."""
@@ -48,14 +57,19 @@ class ChatMessage(_Fixed, frozen=True, omit_defaults=True):
 class Message(_Fixed, frozen=True, omit_defaults=True):
     """What one agent says to another (`to`) or to a topic, over the bus. `id` counts from 1 in a run."""
 
-    id: int
+    id: Count
     sender: str
     kind: str
     content: str
     to: str | None = None
     topic: str | None = None
-    reply_to: int | None = None
+    reply_to: Count | None = None
     trusted: bool = True
+
+
+def least_certain(origins: Iterable[Origin]) -> Origin:
+    """The origin of a sum; of nothing it is measured."""
+    return max(origins, key=WORSE.__getitem__, default="measured")
 
 
 class Usage(_Fixed, frozen=True, omit_defaults=True):
@@ -66,16 +80,16 @@ class Usage(_Fixed, frozen=True, omit_defaults=True):
     `first_token_s` the time from then to the first token (0 where it was not observed). `errors` counts calls that
     failed for good, `retries` the attempts that were made again."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    calls: int = 0
-    cost_nano_usd: int | None = 0
+    input_tokens: Count = 0
+    output_tokens: Count = 0
+    cached_tokens: Count = 0
+    calls: Count = 0
+    cost_nano_usd: Money | None = 0
     latency_s: float = 0.0
     queue_s: float = 0.0
     first_token_s: float = 0.0
-    errors: int = 0
-    retries: int = 0
+    errors: Count = 0
+    retries: Count = 0
     origin: Origin = "measured"
 
     @property
@@ -84,7 +98,7 @@ class Usage(_Fixed, frozen=True, omit_defaults=True):
 
     @property
     def tokens_origin(self) -> Origin:
-        """`origin`; but calls that have succeeded without a token, as traces of old have them, were never counted."""
+        """`origin`; but calls that have succeeded without a token, as in traces of old, were never counted."""
         return "unknown" if self.calls > self.errors and not self.tokens else self.origin
 
     @property
@@ -104,7 +118,7 @@ class Usage(_Fixed, frozen=True, omit_defaults=True):
             self.first_token_s + other.first_token_s,
             self.errors + other.errors,
             self.retries + other.retries,
-            max(self.origin, other.origin, key=_WORSE.__getitem__),
+            self.origin if WORSE[self.origin] >= WORSE[other.origin] else other.origin,
         )
 
 
@@ -154,8 +168,8 @@ class Lineage(_Fixed, frozen=True, omit_defaults=True):
     `changes` were made (what is changed: to what). `draws` is the parent's trial, which names its random draws."""
 
     experiment: str
-    run: int
-    step: int
+    run: Place
+    step: Place
     changes: dict[str, str] = {}
     draws: int = 0
 
@@ -168,7 +182,7 @@ class Run(_Fixed, frozen=True, omit_defaults=True):
     team: str
     engine: str
     model: str
-    trial: int
+    trial: Place
     seed: int
     budget: Budget
     clock: Literal["virtual", "real"]
@@ -224,7 +238,7 @@ class Chat(_Event, frozen=True, tag="chat"):
     agent: str
     purpose: str
     model: str
-    kept: int
+    kept: Place
     added: tuple[ChatMessage, ...]
     text: str
     usage: Usage
@@ -233,8 +247,8 @@ class Chat(_Event, frozen=True, tag="chat"):
     tools: tuple[str, ...] = ()
     error: str = ""
     fault: Fault | None = None
-    window: int | None = None
-    kv_bytes: int | None = None
+    window: Count | None = None
+    kv_bytes: Amount | None = None
     server: str = ""
 
 
@@ -365,7 +379,7 @@ class MoneyMoved(_Event, frozen=True, tag="ledger"):
     posting: str
     payer: str
     payee: str
-    amount: int
+    amount: Amount
     kind: str
     cause: str
 
@@ -421,7 +435,7 @@ class RunFinished(_Event, frozen=True, tag="run_finished"):
     answer: str
     usage: Usage
     latency_s: float
-    messages: int
+    messages: Count
     error: str = ""
 
 
@@ -458,8 +472,8 @@ class Record(_Fixed, frozen=True):
     """One line of a journal: event `seq` (from 0) of run number `run` of an experiment, at `t` seconds of the run's
     clock; `wall` is Unix time. Everything but `wall` is the same again for the same seed."""
 
-    run: int
-    seq: int
+    run: Place
+    seq: Place
     t: float
     wall: float
     event: Event

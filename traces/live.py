@@ -15,7 +15,7 @@ from traces.errors import TraceError
 from traces.home import ExperimentFolder
 from traces.kernel import Evaluated, Record, Run, RunFinished, RunStarted, Usage
 from traces.rows import RunRow, run_row
-from traces.stretches import Piece, Stretch, lines_of, pieces
+from traces.stretches import Piece, Stretch, Unreadable, lines_of, pieces
 
 NEAR = 256  # events
 END = 24  # bytes: a line's checksum, and what is before it
@@ -118,6 +118,7 @@ class LiveExperiment:
         self.folder = folder
         self._segments: dict[Path, _Followed] = {}
         self._runs: dict[int, list[_Counted]] = {}
+        self._unreadable = Unreadable()
 
     def rows(self, unfinished: str | None = None) -> list[RunRow]:
         """The finished runs so far, by number; with `unfinished`, also the others, with that as their status."""
@@ -160,10 +161,15 @@ class LiveExperiment:
         if not all(path in paths and _holds(path, known) for path, known in self._segments.items()):
             self._segments.clear()
             self._runs.clear()
+            self._unreadable = Unreadable()
         for path in paths:
             known = self._segments.setdefault(path, _Followed())
             for line, after in journal.lines(path, known.at):
-                self._take(path, after - len(line), after, line)
+                wrong = journal.fault(line)
+                if wrong:
+                    self._unreadable.add(line, wrong)
+                else:
+                    self._take(path, after - len(line), after, line)
                 known.at, known.end = after, line[-END:]
 
     def _take(self, path: Path, start: int, end: int, line: bytes) -> None:
@@ -192,6 +198,7 @@ class LiveExperiment:
             number,
             run,
             unfinished=unfinished,
+            unreadable=self._unreadable.of(number),
             finished=tally.finished,
             graded=tally.graded,
             usage=tally.usage,

@@ -10,11 +10,18 @@ from typing import Any, Protocol
 
 import msgspec
 
+from traces import bounds, journal
+from traces.errors import TraceError
 from traces.kernel import Event, MessageSent, Record, RunFinished
 
 TOGETHER = 128
 WAIT_S = 0.05
 _encode = msgspec.json.Encoder().encode
+
+
+class Unwritable(TraceError):
+    """An event that could not be read again: a number that is not finite or out of range, or a field of another kind.
+    It is not written."""
 
 
 class Writer(Protocol):
@@ -81,14 +88,15 @@ class Recorder:
         return self._now
 
     def record(self, event: Event) -> int:
-        """Write down what happened just now; returns its sequence number."""
+        """Write down what happened just now; returns its sequence number. Raises Unwritable."""
         if self._closed:
             return self._seq
         seq, wall, waiting = self._seq, self._wall(), self._waiting
         record = Record(self.run, seq, self.now(), wall, event)
+        line = _readable(record)
         if not waiting:
             self._since = wall
-        waiting.append(encoded(record)[:-1])
+        waiting.append(line[:-1])
         self._seq = seq + 1
         if self._keep:
             self.records.append(record)
@@ -122,6 +130,20 @@ class Recorder:
         self._settle()
         if self._journal is not None and not self._simulates:
             self._journal.sync()
+
+
+def _readable(record: Record) -> bytes:
+    """The JSON of a record that can be read again. Numbers that are not finite would become null."""
+    line = encoded(record)
+    fault = journal.fault(line)
+    if not fault and b"null" in line:
+        try:
+            bounds.check(msgspec.to_builtins(record.event), depth=journal.DEEPEST)
+        except bounds.OutOfBounds as error:
+            fault = str(error)
+    if fault:
+        raise Unwritable(f"{type(record.event).__name__} cannot be recorded: {fault}")
+    return line
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from traces.home import ExperimentFolder, State, state
-from traces.kernel import NANO, Evaluated, Run, RunFinished, Usage
+from traces.kernel import NANO, Evaluated, Origin, Run, RunFinished, Usage
 
 
 class ExperimentRow(Struct, frozen=True):
@@ -31,7 +31,7 @@ class ExperimentRow(Struct, frozen=True):
 class RunRow(Struct, frozen=True):
     """One run and its outcome. `status` is completed, limited or failed as the run's last event says, interrupted
     without one, or running while its experiment runs; `success` and `score` are None until it was graded. `parent_...`
-    and `changes` (a JSON object) say where a fork comes from."""
+    and `changes` (a JSON object) say where a fork comes from. `tokens_origin` says who counted the tokens."""
 
     experiment: str
     run: int
@@ -63,6 +63,7 @@ class RunRow(Struct, frozen=True):
     parent_run: int | None = None
     parent_step: int | None = None
     changes: str | None = None
+    tokens_origin: Origin = "measured"
 
     @property
     def tokens(self) -> int:
@@ -99,6 +100,7 @@ def run_row(
     run: Run,
     *,
     unfinished: str,
+    unreadable: str = "",
     finished: RunFinished | None,
     graded: Evaluated | None,
     usage: Usage,
@@ -107,7 +109,8 @@ def run_row(
     events: int,
 ) -> RunRow:
     """A run's row from its first and last events. `usage`, `latency_s` and `messages` are what was seen so far, and
-    hold only for a run that has no last event; `unfinished` is the status that such a run has."""
+    hold only for a run that has no last event; `unfinished` is the status that such a run has, `unreadable` what of it
+    cannot be read."""
     used = finished.usage if finished else usage
     parent = run.parent
     return RunRow(
@@ -136,9 +139,10 @@ def run_row(
         messages=finished.messages if finished else messages,
         events=events,
         answer=finished.answer if finished else "",
-        error=(finished.error if finished else "") or (graded.error if graded else ""),
+        error=finished.error or (graded.error if graded else "") if finished else unreadable,
         parent_experiment=parent.experiment if parent else None,
         parent_run=parent.run if parent else None,
         parent_step=parent.step if parent else None,
         changes=msgspec.json.encode(parent.changes).decode() if parent else None,
+        tokens_origin=used.tokens_origin,
     )

@@ -13,6 +13,7 @@ CREATE TABLE experiments (
 );
 
 -- parent_* and changes (a JSON object): where a fork comes from; NULL for other runs.
+-- tokens_origin: who counted the tokens: measured (who served the model), estimated (we did), unknown.
 -- One row for each run. A run without its last event has the status 'interrupted'.
 CREATE TABLE runs (
     experiment VARCHAR NOT NULL, run INTEGER NOT NULL, scenario VARCHAR, case_id VARCHAR, team VARCHAR,
@@ -20,7 +21,7 @@ CREATE TABLE runs (
     difficulty VARCHAR, features VARCHAR[], status VARCHAR, ended_by VARCHAR, success BOOLEAN, score DOUBLE,
     input_tokens BIGINT, output_tokens BIGINT, calls BIGINT, cost_nano_usd BIGINT, latency_s DOUBLE,
     messages BIGINT, events BIGINT, answer VARCHAR, error VARCHAR,
-    parent_experiment VARCHAR, parent_run INTEGER, parent_step INTEGER, changes VARCHAR
+    parent_experiment VARCHAR, parent_run INTEGER, parent_step INTEGER, changes VARCHAR, tokens_origin VARCHAR
 );
 
 -- One row for each event, those of a run close together. tokens and cost_nano_usd are those of a model call.
@@ -43,6 +44,7 @@ CREATE VIEW calls AS
 SELECT experiment, run, seq, t, agent, body->>'$.purpose' AS purpose, body->>'$.model' AS model,
     coalesce((body->>'$.usage.input_tokens')::BIGINT, 0) AS input_tokens,
     coalesce((body->>'$.usage.output_tokens')::BIGINT, 0) AS output_tokens, tokens, cost_nano_usd,
+    coalesce(body->>'$.usage.origin', 'measured') AS tokens_origin,
     coalesce((body->>'$.usage.latency_s')::DOUBLE, 0) AS latency_s,
     coalesce(body->>'$.finish_reason', 'stop') AS finish_reason, body->>'$.text' AS text,
     coalesce(body->>'$.error', '') AS error, body->>'$.fault.mode' AS fault

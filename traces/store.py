@@ -229,7 +229,7 @@ class Store:
     def index(self, experiment: str) -> Indexed:
         """Load an experiment's journals into the index, in place of what it holds of it."""
         folder = self._folder(experiment)
-        row = experiment_row(folder, time.time())
+        row = _row_or_reason(folder)
         signed = index.signature(folder, row.state)
         with self._lock:
             self._let_go(experiment)

@@ -5,7 +5,8 @@ A *stretch* is a row of events of one run that follow one another in one segment
 order of their lines, those of different journals in the order of the wall times at which they begin. The rule: a
 stretch that begins with event N replaces all that earlier stretches have of the run from event N on. So a run that
 goes on in a later journal is one run, what it does again counts once, as it was done last, and a run that is begun anew
-counts from its last start. What lies behind a gap (a damaged place, a missing segment) does not count.
+counts from its last start. What lies behind a gap does not count: a damaged place, a missing segment, an event that
+cannot be read, although its line is whole (a number that is none or out of range, an unknown kind).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from traces import journal
 from traces.errors import TraceError
 from traces.journal import Damage
 
-_HEAD = re.compile(rb'\{"run":(\d+),"seq":(\d+),"t":[^,]+,"wall":([^,]+),')
+_HEAD = re.compile(rb'\{"run":(\d{1,10}),"seq":(\d{1,10}),"t":[^,]+,"wall":([^,]+),')
 
 
 @dataclass
@@ -54,7 +55,34 @@ class Survey:
 
     runs: dict[int, list[Stretch]] = field(default_factory=dict)
     damaged: list[Damage] = field(default_factory=list)
+    unreadable: Unreadable = field(default_factory=lambda: Unreadable())
     longest: int = 0
+
+
+class Unreadable:
+    """The events that cannot be read, by run."""
+
+    def __init__(self) -> None:
+        self._faults: dict[int, list[str]] = {}
+
+    def add(self, line: bytes, fault: str) -> str:
+        """Note one; what it is, in words."""
+        found = _HEAD.match(line)
+        if found is None:
+            return f"an event that cannot be read ({fault})"
+        run, seq = int(found[1]), int(found[2])
+        self._faults.setdefault(run, []).append(f"event {seq}: {fault}")
+        return f"event {seq} of run {run} cannot be read ({fault})"
+
+    def of(self, run: int) -> str:
+        """What of a run cannot be read, in words; empty where nothing is."""
+        faults = self._faults.get(run, [])
+        events = "1 event" if len(faults) == 1 else f"{len(faults):,} events"
+        return f"{events} of run {run} cannot be read, and what follows does not count ({faults[0]})" if faults else ""
+
+    @property
+    def runs(self) -> list[int]:
+        return list(self._faults)
 
 
 def head(line: bytes, path: Path) -> tuple[int, int, float]:
@@ -77,7 +105,7 @@ def survey(paths: Iterable[Path]) -> Survey:
 
 def _survey(path: Path, found: Survey) -> None:
     """The loop that reads everything: what most lines are, the next event of the same run, is told by their bytes."""
-    whole, names_next = journal.whole, journal.names_next
+    whole, names_next, fault = journal.whole, journal.names_next, journal.fault
     open_: dict[int, Stretch] = {}
     stretch: Stretch | None = None
     mark = expected = b"none"
@@ -87,6 +115,8 @@ def _survey(path: Path, found: Survey) -> None:
             size = len(line)
             if not whole(line):
                 journal.add_damage(found.damaged, path, offset, line)
+            elif not names_next(line) and (wrong := fault(line)):
+                found.damaged.append(Damage(path, offset, size, found.unreadable.add(line, wrong)))
             elif stretch is not None and line.startswith(expected):
                 after = stretch.after = stretch.after + 1
                 stretch.end = offset + size

@@ -72,7 +72,7 @@ def show(row: ExperimentRow) -> None:
                 "outcome": {True: "success", False: "failure", None: "not graded"}[r.success],
                 "score": "" if r.score is None else f"{r.score:.2f}",
                 "ended": shared.status(r.status),
-                "tokens": f"{r.tokens:,}",
+                "tokens": words.tokens(r.tokens, r.tokens_origin),
                 "cost": words.money(r.cost_usd),
                 "latency": words.seconds(r.latency_s),
                 "messages": r.messages,

@@ -24,7 +24,7 @@ def teams(found: Compared) -> None:
                 "runs": f"{s.trials:,}",
                 "success": f"{s.success:.1%}",
                 "95 % interval": f"{s.ci_low:.1%} to {s.ci_high:.1%}",
-                "tokens / run": f"{s.tokens:,.0f}",
+                "tokens / run": words.tokens(s.tokens, s.tokens_origin),
                 "cost / run": words.money(s.cost_usd),
                 "cost / success": words.money(s.cost_per_success_usd),
                 "latency, mean": words.seconds(s.latency_s),

@@ -19,7 +19,7 @@ from experiments.running import launch
 from tasks import scenario as scenarios
 from traces.errors import HeadcountError
 from traces.home import experiment_folder
-from traces.kernel import AnswerHandedIn, Budget, MessageSent
+from traces.kernel import AnswerHandedIn, Budget, MessageSent, least_certain
 from traces.rows import ExperimentRow, RunRow
 from ui import inbox, shared
 
@@ -133,7 +133,8 @@ def _spent(rows: list[RunRow], row: ExperimentRow, plan: Plan | None, running: b
     simulated = " (simulated)" if shared.is_simulated(row) else ""
     st.header(f"Used so far{simulated}" if running else f"Used{simulated}", anchor=False)
     first, second, third = st.columns(3)
-    _figure(first, "Tokens", words.count(tokens), _of(budget.tokens, tokens, row.total, words.count))
+    said = words.tokens(tokens, least_certain(r.tokens_origin for r in rows), words.count)
+    _figure(first, "Tokens", said, _of(budget.tokens, tokens, row.total, words.count))
     _figure(second, "Cost", words.money(cost), _of(budget.cost_usd, cost, row.total, words.money))
     expected = None if cost is None else cost * share
     _figure(
@@ -190,7 +191,7 @@ def _newest_runs(experiment: str, rows: list[RunRow]) -> None:
                     "team": r.team,
                     "case": r.case_id,
                     "outcome": "success" if r.success else "failure",
-                    "tokens": f"{r.tokens:,}",
+                    "tokens": words.tokens(r.tokens, r.tokens_origin),
                     "cost": words.money(r.cost_usd),
                     "latency": words.seconds(r.latency_s),
                     "replay": f"/replay?experiment={experiment}&run={r.run}",

@@ -83,13 +83,14 @@ def _summary(experiment: ExperimentRow, row: RunRow) -> None:
         shared.badge(row.simulated)
         st.badge(outcome, color=colour)  # type: ignore[arg-type]
         st.caption(
-            f"run {row.run} · {shared.status(row.status)} · {row.tokens:,} tokens · {_escaped(_cost(row))} · "
-            f"{words.seconds(row.latency_s)} · {row.messages:,} messages · {row.events:,} events"
+            f"run {row.run} · {shared.status(row.status)} · {words.tokens(row.tokens, row.tokens_origin)} tokens · "
+            f"{_escaped(_cost(row))} · {words.seconds(row.latency_s)} · {row.messages:,} messages · "
+            f"{row.events:,} events"
         )
         if row.status == "running":
             st.button("Read on", help="The run goes on; show what has been recorded since.")
         shared.link("compare", "Compare", experiment=experiment.id)
-    if row.status == "failed" and row.error:
+    if row.status in ("failed", "interrupted") and row.error:
         st.warning("It broke off: " + shared.plain(row.error))
 
 

@@ -89,7 +89,7 @@ def _model_call(event: k.Chat, prompt: Sequence[k.ChatMessage]) -> None:
             "agent": event.agent,
             "purpose": event.purpose,
             "model": event.model,
-            "tokens": f"{usage.input_tokens:,} in ({usage.cached_tokens:,} cached), {usage.output_tokens:,} out",
+            "tokens": words.usage(usage),
             "cost": words.money(usage.cost_usd),
             "latency": words.call_time(usage),
             "context": words.context(event),
@@ -284,7 +284,7 @@ def _(event: k.RunFinished) -> None:
         {
             "status": shared.status(event.status),
             "ended by": event.ended_by,
-            "tokens": f"{usage.input_tokens:,} in, {usage.output_tokens:,} out",
+            "tokens": words.usage(usage),
             "model calls": usage.calls,
             "cost": words.money(None if usage.cost_nano_usd is None else usage.cost_nano_usd / NANO),
             "latency": f"{event.latency_s:.2f} s",

@@ -9,7 +9,8 @@ import numpy as np
 from msgspec import Struct
 
 from experiments.outcome import named
-from experiments.words import count, money
+from experiments.words import count, money, tokens
+from traces.kernel import Origin, least_certain
 from traces.rows import RunRow
 
 TEXT = "Success is unknown: no run was graded, so whether a team is worth it cannot be said; what each used can."
@@ -30,6 +31,7 @@ class UngradedTeam(Struct, frozen=True):
     latency_p95_s: float
     calls: float
     messages: float
+    tokens_origin: Origin = "measured"
 
     @property
     def name(self) -> str:
@@ -49,19 +51,21 @@ def teams(rows: Sequence[RunRow]) -> list[UngradedTeam]:
 def _of(team: str, engine: str, runs: Sequence[RunRow]) -> UngradedTeam:
     n = len(runs)
     costs = [row.cost_usd for row in runs if row.cost_usd is not None]
-    tokens = sum(row.tokens for row in runs)
+    used = sum(row.tokens for row in runs)
+    origin = least_certain(row.tokens_origin for row in runs)
     return UngradedTeam(
         team,
         engine,
         n,
         len({row.case_id for row in runs}),
         sum(row.status == "failed" for row in runs),
-        tokens / n if tokens else None,
+        used / n if used else None,
         sum(costs) / n if len(costs) == n else None,
         sum(row.latency_s for row in runs) / n,
         float(np.percentile([row.latency_s for row in runs], 95)),
         sum(row.calls for row in runs) / n,
         sum(row.messages for row in runs) / n,
+        origin,
     )
 
 
@@ -73,7 +77,7 @@ def table(found: Sequence[UngradedTeam]) -> list[dict[str, str]]:
             "runs": f"{one.runs:,}",
             "cases": f"{one.cases:,}",
             "broke off": f"{one.failed:,}",
-            "tokens": "unknown" if one.tokens is None else count(one.tokens),
+            "tokens": "unknown" if one.tokens is None else tokens(one.tokens, one.tokens_origin, count),
             "cost": money(one.cost_usd),
             "latency": f"{one.latency_s:.1f} s",
             "p95": f"{one.latency_p95_s:.1f} s",

@@ -18,6 +18,7 @@ from experiments.judging.statistics import (
     success_interval,
 )
 from experiments.outcome import Outcome, named
+from traces.kernel import Origin, least_certain
 
 Kind = Literal["one_is_enough", "team_worth_it", "depends_on_case", "not_enough_trials", "no_comparison"]
 ALPHA = 0.05
@@ -43,6 +44,7 @@ class TeamSummary(Struct, frozen=True):
     cost_per_success_usd: float | None
     limited: float
     failed: float
+    tokens_origin: Origin = "measured"
 
     @property
     def name(self) -> str:
@@ -101,6 +103,7 @@ def _summary(outcomes: Sequence[Outcome]) -> TeamSummary:
         cost_per_success_usd=cost * n / won if cost is not None and won else None,
         limited=sum(o.status == "limited" for o in outcomes) / n,
         failed=sum(o.status == "failed" for o in outcomes) / n,
+        tokens_origin=least_certain(o.tokens_origin for o in outcomes),
     )
 
 

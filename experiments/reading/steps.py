@@ -106,9 +106,8 @@ def _(event: k.DeadLetter) -> str:
 def _(event: k.Chat) -> str:
     said = "; ".join(map(_call, event.tool_calls)) or event.text
     wrong = f" [{event.fault.mode}]" if event.fault else ""
-    return (
-        f"{event.agent} thinks ({event.purpose}, {event.usage.tokens:,} tokens){wrong}: {_short(event.error or said)}"
-    )
+    used = words.tokens(event.usage.tokens, event.usage.tokens_origin)
+    return f"{event.agent} thinks ({event.purpose}, {used} tokens){wrong}: {_short(event.error or said)}"
 
 
 @_line.register
@@ -223,7 +222,7 @@ def _body(event: Any) -> list[str]:
 def _(event: k.Chat) -> list[str]:
     lines = [event.text, *(f"  call {_call(call)}" for call in event.tool_calls)]
     usage = event.usage
-    seen = [f"{usage.input_tokens:,} tokens in", f"{usage.output_tokens:,} out", words.call_time(usage)]
+    seen = [f"tokens: {words.usage(usage)}", words.call_time(usage)]
     seen += [part for part in (words.context(event), event.server) if part]
     seen += [f"tried again {usage.retries} times"] if usage.retries else []
     lines.append(f"--- {', '.join(seen)} ---")

@@ -41,10 +41,10 @@ from tools.tool import Retriever, Tool, World
 from tools.toolbox import Toolbox
 from traces import home
 from traces.errors import HeadcountError, LimitReached
-from traces.kernel import Budget, Run, RunFinished, RunStarted
+from traces.kernel import Budget, Evaluated, Run, RunFinished, RunStarted
 from traces.past import Past
 from traces.prompts import PromptDelta
-from traces.recorder import Recorder
+from traces.recorder import Recorder, Unwritable
 from traces.rerecorder import Rerecorder
 from traces.streams import stream
 
@@ -151,7 +151,7 @@ async def _run_in(
     seconds = round(asyncio.get_running_loop().time() - started, 6)
     with closing(world.snapshots.copy(writable=True)) as final:
         evaluated = await graders.graded(case, graders.Outcome(work.answer, final, _chunks(bench)), bench.graders)
-    recorder.record(evaluated)
+    evaluated = _recorded(evaluated, recorder)
     finished = RunFinished(
         status,  # type: ignore[arg-type]
         ended_by,
@@ -163,6 +163,16 @@ async def _run_in(
     )
     recorder.record(finished)
     return Outcome.of(trial.run, run, evaluated, finished)
+
+
+def _recorded(evaluated: Evaluated, recorder: Recorder) -> Evaluated:
+    """Record the grade; where it cannot be written, such as a score that is not a number, the run is not graded."""
+    try:
+        recorder.record(evaluated)
+    except Unwritable as error:
+        evaluated = Evaluated(False, 0.0, (), str(error))
+        recorder.record(evaluated)
+    return evaluated
 
 
 def _run(trial: Trial, bench: Bench, case: Case, model: Model) -> Run:

@@ -97,6 +97,7 @@ def _runs(name: str) -> list[dict[str, Any]]:
             "status": row.status,
             "success": row.success,
             "tokens": row.tokens,
+            "tokens_origin": row.tokens_origin,
             "cost": money(row.cost_usd),
             "latency_s": round(row.latency_s, 2),
             "messages": row.messages,

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments import damage
+from experiments import damage, words
 from experiments.judging import frameworks
 from experiments.judging.frameworks import Framework
 from experiments.judging.judged import verdict_on
@@ -143,7 +143,7 @@ def _teams_table(found: Result, plan: Plan) -> Table:
             f"{team.trials:,}",
             f"{team.success:.1%}",
             f"{100 * team.ci_low:.0f} to {100 * team.ci_high:.0f} %",
-            f"{team.tokens:,.0f}",
+            words.tokens(team.tokens, team.tokens_origin),
             money(team.cost_usd),
             f"{team.latency_s:.1f} s",
             f"{team.messages:.1f}",
@@ -165,7 +165,7 @@ def show_run(experiment: str, outcome: Outcome, *, json: bool) -> None:
     for record in Store().events(experiment, outcome.run):
         if type(record.event).__name__ == "Evaluated":
             console.print("\n".join(describe(record)), markup=False, highlight=False)
-    spent = f"{row.tokens:,} tokens, {money(row.cost_usd)}, {row.latency_s:.1f} s"
+    spent = f"{words.tokens(row.tokens, row.tokens_origin)} tokens, {money(row.cost_usd)}, {row.latency_s:.1f} s"
     kind = "simulated" if row.simulated else "measured"
     console.print(f"{row.status} ({row.ended_by}) · {spent} ({kind}) · {row.messages} messages", highlight=False)
     if row.error:

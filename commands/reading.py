@@ -41,7 +41,10 @@ def sql(
         print(f"{into}: {querying.write(Store(), query, into):,} rows")
         return
     asked = limit if limit is not None or csv or json else TABLE
-    rows = Store().sql(query, None if asked is None else asked + 1)
+    store = Store()
+    rows = store.sql(query, None if asked is None else asked + 1)
+    for error in store.left_out.values():
+        print(f"headcount: left out: {error}", file=sys.stderr)
     _print(rows[:asked], csv=csv, json=json)
     if asked is not None and len(rows) > asked:
         print(f"The first {asked:,} rows; there are more: --limit N, or --into FILE for all.", file=sys.stderr)

@@ -17,14 +17,26 @@ from trials import do, events
 from agents.models import counting
 from agents.models.hosted import Hosted
 from agents.models.model import Card, Reply, Request, before_sending
-from agents.models.wrappers import CANCELLED, Meter, Metered, Recorded
+from agents.models.wrappers import Meter, Metered, Recorded
 from experiments.forks.verify import verify
 from experiments.plan import Plan
 from experiments.running import totals
 from traces import clock
 from traces.errors import LimitReached, ModelError
 from traces.home import find_experiment
-from traces.kernel import UNFINISHED, Budget, Chat, ChatMessage, Evaluated, Event, LimitHit, Noted, RunFinished, Usage
+from traces.kernel import (
+    CANCELLED,
+    STOPPED,
+    Budget,
+    Chat,
+    ChatMessage,
+    Evaluated,
+    Event,
+    LimitHit,
+    Noted,
+    RunFinished,
+    Usage,
+)
 from traces.prompts import PromptDelta
 from traces.store import Store
 
@@ -81,7 +93,7 @@ def test_the_seconds_of_a_run_hold_while_a_call_is_under_way_and_the_run_can_be_
         assert (limit.kind, limit.limit, row.status, row.success) == ("seconds", 2.0, "limited", False)
         assert 2.0 <= row.latency_s < 20
         own = [event for event in happened if isinstance(event, Chat)]
-        assert all(chat.finish_reason == UNFINISHED and chat.usage.origin == "estimated" for chat in own)
+        assert all(chat.finish_reason == CANCELLED and chat.usage.origin == "estimated" for chat in own)
         assert row.tokens == sum(chat.usage.tokens for chat in own) > 0
         calls += own
     assert len(calls) == asked >= 2
@@ -181,7 +193,7 @@ def test_a_stopped_run_has_its_calls_in_the_trace_and_goes_on_with_them(
     assert [row.status for row in rows] == ["completed"] * 2
     for row in rows:
         chats = [r.event for r in Store().events(folder.id, row.run) if isinstance(r.event, Chat)]
-        assert [chat.error for chat in chats] == [CANCELLED, "", ""]
+        assert [chat.finish_reason for chat in chats] == [STOPPED, "stop", "stop"]
         assert row.tokens == sum(chat.usage.tokens for chat in chats)
         assert row.tokens_origin == "estimated"
     assert all(one.same for one in verify(folder))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from traces import journal
-from traces.errors import TraceError
+from traces.errors import TraceError, reason
 from traces.home import ExperimentFolder
 from traces.journal import Damage
 from traces.rows import ExperimentRow
@@ -45,6 +45,10 @@ _engines: dict[int, DuckDBPyConnection] = {}  # by process: one that was forked 
 
 class Unreadable(TraceError):
     """The index is missing, damaged or of another version: build it anew."""
+
+
+class NotLoaded(TraceError):
+    """The journals of one experiment cannot be loaded; the index is as it was."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +189,12 @@ def load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str) 
 
     try:
         return _load(path, folder, row, signed)
-    except duckdb.Error as error:
-        raise TraceError(f"{folder.path}: the journals cannot be loaded into {path}: {error}") from None
+    except (duckdb.Error, OSError) as error:
+        raise NotLoaded(f"{folder.path}: the journals cannot be loaded into {path}: {_short(error)}") from None
+
+
+def _short(error: Exception) -> str:
+    return next(iter(reason(error).splitlines()), type(error).__name__)
 
 
 def _load(path: Path, folder: ExperimentFolder, row: ExperimentRow, signed: str) -> Indexed:

@@ -27,8 +27,10 @@ Origin = Literal["measured", "estimated", "unknown"]
 """Where a count of tokens comes from: who served the model counted, we did, or nobody."""
 WORSE = {origin: place for place, origin in enumerate(get_args(Origin))}
 
-UNFINISHED = "unfinished"
-"""The `finish_reason` of a model call that was made and then cancelled, because its run ended or was stopped."""
+CANCELLED, STOPPED = "cancelled", "stopped"
+UNFINISHED = (CANCELLED, STOPPED)
+"""The `finish_reason` of a model call whose reply nobody waited for: its run's limit or its team cancelled it, or its
+run was stopped from outside, and makes the call again when it goes on."""
 
 
 class _Fixed(Struct, frozen=True, gc=False):
@@ -231,7 +233,7 @@ class DeadLetter(_Event, frozen=True, tag="dead_letter"):
 class Chat(_Event, frozen=True, tag="chat"):
     """One model call. The prompt is the first `kept` messages of this agent's previous call (over the whole run)
     followed by `added`; `traces.prompts.prompt_at` puts it together. `purpose` is act, plan, review, bid, ...
-    One with the `finish_reason` UNFINISHED was under way when its run ended or was stopped: what it used is estimated.
+    With a `finish_reason` of UNFINISHED no reply came, and what the call used is estimated.
     `window` is the model's context window in tokens, `kv_bytes` the size of the KV cache at the call's end, `server`
     the address that answered; each is left out where it is not known."""
 

@@ -14,18 +14,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from traces import clock
-from traces.kernel import (
-    UNFINISHED,
-    ApprovalDecided,
-    Chat,
-    ChatMessage,
-    EffectIntended,
-    LimitHit,
-    MessageSent,
-    Noted,
-    Record,
-    ToolExecuted,
-)
+from traces.kernel import ApprovalDecided, Chat, ChatMessage, EffectIntended, MessageSent, Noted, Record, ToolExecuted
 from traces.prompts import prompts
 
 T = TypeVar("T")
@@ -79,7 +68,6 @@ class Past:
         self._said: dict[str, deque[Record]] = defaultdict(deque)
         self._answered: dict[str, deque[tuple[str, str]]] = defaultdict(deque)
         self._who = ""
-        self._stopped_from = _stopped_from(records)
         self._take_calls(records)
         for record in records:
             self._take(record)
@@ -112,11 +100,6 @@ class Past:
                 return calls.pop(place)
         self.unmatched.append((agent, purpose, prompt))
         return None
-
-    def was_stopped_in(self, call: PastCall) -> bool:
-        """Of a call that is UNFINISHED: whether the run was stopped from outside then, and goes on with this call;
-        else something in the run, such as its budget, cancelled it."""
-        return call.record.seq >= self._stopped_from
 
     def amended(self, agent: str, purpose: str, prompt: tuple[ChatMessage, ...]) -> tuple[ChatMessage, ...]:
         """The prompt as it is asked: with the message that was changed, if it is in it."""
@@ -173,16 +156,6 @@ class Past:
 
 def _next(found: deque[T]) -> T | None:
     return found.popleft() if found else None
-
-
-def _stopped_from(records: Sequence[Record]) -> int:
-    """The number of the first of the calls that were under way when the run was stopped: its last events, unless a
-    limit stands before them."""
-    end = len(records)
-    while end and isinstance(event := records[end - 1].event, Chat) and event.finish_reason == UNFINISHED:
-        end -= 1
-    limited = end and isinstance(records[end - 1].event, LimitHit)
-    return len(records) if limited else end
 
 
 def _saved(records: Sequence[Record], seq: int, chat: Chat) -> Noted | None:

@@ -159,7 +159,7 @@ def _timeless(event: Event, ids: dict[int, int] | None = None) -> bytes:
     """What must be equal in real time: no times, and no numbers of messages but those that are answered."""
     if isinstance(event, ToolExecuted):
         event = structs.replace(event, latency_s=0.0)
-    elif isinstance(event, Chat) and event.finish_reason == UNFINISHED:
+    elif isinstance(event, Chat) and event.finish_reason in UNFINISHED:
         event = structs.replace(event, usage=_timeless_usage(event.usage))
     elif isinstance(event, LimitHit) and event.kind == "seconds":
         event = structs.replace(event, value=0.0)

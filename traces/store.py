@@ -17,7 +17,7 @@ from traces import index
 from traces.errors import InputError, TraceError
 from traces.growing import Growing
 from traces.home import ExperimentFolder, experiment_folder, home, list_experiments, state
-from traces.index import Indexed, Unreadable
+from traces.index import Indexed, NotLoaded, Unreadable
 from traces.kernel import Chat, Event, Record
 from traces.live import LiveExperiment
 from traces.prompts import sources
@@ -62,6 +62,8 @@ class Store:
     def __init__(self, base: Path | None = None) -> None:
         self.home = base or home()
         self.path = self.home / "traces.duckdb"
+        self.left_out: dict[str, str] = {}
+        """Experiments that the last `refresh` could not load, and why."""
         self._live: dict[str, Growing] = {}  # the one asked about last is the last
         self._lock = threading.RLock()
 
@@ -245,12 +247,22 @@ class Store:
             index.forget(self.path, gone)
         now = time.time()
         states = {experiment: state(folder, now) for experiment, folder in folders.items()}
-        return [
-            self.index(experiment)
+        self.left_out = {}
+        changed = [
+            experiment
             for experiment, folder in folders.items()
             if states[experiment] not in _UNDER_WAY
             and known.get(experiment) != index.signature(folder, states[experiment])
         ]
+        return [loaded for experiment in changed if (loaded := self._loaded(experiment)) is not None]
+
+    def _loaded(self, experiment: str) -> Indexed | None:
+        """What was loaded of one of many experiments; None where it cannot be, which costs the others nothing."""
+        try:
+            return self.index(experiment)
+        except NotLoaded as error:
+            self.left_out[experiment] = str(error)
+            return None
 
     def rebuild(self) -> list[Indexed]:
         """Delete the index and make it anew from the journals."""

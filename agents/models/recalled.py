@@ -8,9 +8,9 @@ from collections.abc import Callable
 from msgspec import Struct, structs
 
 from agents.models.model import Card, Model, Reply, Request, before_sending
-from agents.models.wrappers import CutOff
+from agents.models.wrappers import WasStopped
 from traces.errors import ModelError
-from traces.kernel import UNFINISHED, Event
+from traces.kernel import CANCELLED, STOPPED, Event
 from traces.past import Past, PastCall
 
 
@@ -31,11 +31,11 @@ class Recalled:
             with before_sending():
                 await self._past.present()
             return await self._model.chat(request)
-        if call.chat.finish_reason == UNFINISHED:
-            if self._past.was_stopped_in(call):
-                await self._past.pause(call.chat.usage.latency_s, call.record.t, self._now())
-                raise CutOff(call.chat.usage)
+        if call.chat.finish_reason == CANCELLED:
             await asyncio.get_running_loop().create_future()  # what cancelled it then does so again
+        if call.chat.finish_reason == STOPPED:
+            await self._past.pause(call.chat.usage.latency_s, call.record.t, self._now())
+            raise WasStopped(call.chat.usage)
         seconds = call.chat.usage.latency_s
         if seconds or not call.chat.error:
             await self._past.pause(seconds, call.record.t, self._now())

@@ -14,7 +14,7 @@ from agents import memory
 from agents.models import counting
 from agents.models.model import NOT_SENT, Card, Model, Reply, Request
 from traces.errors import LimitReached, MalformedOutput, ModelError
-from traces.kernel import NANO, UNFINISHED, Budget, Chat, Event, LimitHit, Noted, Usage
+from traces.kernel import CANCELLED, NANO, STOPPED, Budget, Chat, Event, LimitHit, Noted, Usage
 from traces.prompts import PromptDelta
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class Metered:
         return reply
 
 
-class CutOff(Exception):
+class WasStopped(Exception):
     """The past has this call as one that was under way when its run was stopped, with what it used: it is recorded as
     that again, and then made."""
 
@@ -143,12 +143,15 @@ class CutOff(Exception):
         super().__init__("the run was stopped in this call")
 
 
-CANCELLED = "cancelled before its reply came"
+NO_REPLY = {
+    CANCELLED: "cancelled by its run before the reply came",
+    STOPPED: "its run was stopped before the reply came",
+}
 
 
 class Recorded:
     """Writes every call into the trace, also one that failed, or that was cancelled on the way: what that used is given
-    to `count` as well, since nobody gets a reply."""
+    to `count` as well, since nobody gets a reply. `stopped`: whether it is the whole run that is being stopped."""
 
     def __init__(
         self,
@@ -156,8 +159,10 @@ class Recorded:
         record: Callable[[Event], object],
         prompts: PromptDelta,
         count: Callable[[Usage], object] = lambda usage: None,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._model, self._record, self._prompts, self._count = model, record, prompts, count
+        self._model, self._record, self._prompts = model, record, prompts
+        self._count, self._stopped = count, stopped
 
     @property
     def card(self) -> Card:
@@ -175,19 +180,20 @@ class Recorded:
         except asyncio.CancelledError as cancelled:
             if NOT_SENT not in cancelled.args:
                 told = next((used for used in cancelled.args if isinstance(used, Usage)), None)
-                self._cut_off(request, told or counting.unfinished(request, self.card, round(loop.time() - start, 6)))
+                used = told or counting.unfinished(request, self.card, round(loop.time() - start, 6))
+                self._no_reply(request, used, STOPPED if self._stopped() else CANCELLED)
             raise
-        except CutOff as before:
-            self._cut_off(request, before.usage)
+        except WasStopped as before:
+            self._no_reply(request, before.usage, STOPPED)
             return await self.chat(request)
         for kind, text in reply.notes:
             self._record(Noted(request.agent, kind, text))
         self._record(self._event(request, reply, ""))
         return reply
 
-    def _cut_off(self, request: Request, used: Usage) -> None:
+    def _no_reply(self, request: Request, used: Usage, how: str) -> None:
         self._count(used)
-        self._record(self._event(request, Reply("", used, self.card.name, finish_reason=UNFINISHED), CANCELLED))
+        self._record(self._event(request, Reply("", used, self.card.name, finish_reason=how), NO_REPLY[how]))
 
     def _event(self, request: Request, reply: Reply, error: str) -> Chat:
         kept, added = self._prompts.delta(request.agent, request.messages)

@@ -28,6 +28,7 @@ from agents.workspace import Workspace
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of, draws
 from experiments.running import forked, remembering
+from experiments.running.halting import Halt
 from experiments.running.totals import Allowed, Charged
 from marketplace.bus import Bus, Interceptor
 from tasks import graders
@@ -54,12 +55,13 @@ log = logging.getLogger("headcount")
 @dataclass
 class Bench:
     """What all trials of a share have in common, made once in a process. `folder`: the experiment's; `allowed`: what it
-    may still use, where that is limited."""
+    may still use, where that is limited; `halt`: what stops the share."""
 
     plan: Plan
     folder: Path | None = None
     share: int = 0
     allowed: Allowed | None = None
+    halt: Halt | None = None
     others: dict[str, models.ModelFor] = field(default_factory=dict)
     _memories: dict[str, LongTerm] = field(default_factory=dict)
 
@@ -302,8 +304,12 @@ class _Minds:
             model = Recalled(model, self.past, self.recorder.record, self.recorder.now)
         if self.inside.cache:
             model = Cached(model, self.recorder.record, self.kept)
-        model = Metered(Recorded(model, self.recorder.record, self.prompts, self.meter.add), self.meter)
+        recorded = Recorded(model, self.recorder.record, self.prompts, self.meter.add, self._stopped)
+        model = Metered(recorded, self.meter)
         return model if self.past is None else Amended(model, self.past)
+
+    def _stopped(self) -> bool:
+        return self.bench.halt is not None and self.bench.halt.asked
 
     def _bare(self, name: str | None) -> Model:
         find = self.bench.model_for if name is None else self.bench.other_model(name)

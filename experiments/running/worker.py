@@ -76,7 +76,7 @@ def do(
     halt = halt or Halt()
     allowed = Allowed(plan.total, purse, halt) if purse is not None and totals.limits(plan.total) else None
     bench = Bench(plan, folder, share)
-    bench.allowed = allowed
+    bench.allowed, bench.halt = allowed, halt
     if models.simulated(plan.model):
         for trial in todo:
             while not may_begin(trial):

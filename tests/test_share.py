@@ -511,9 +511,11 @@ def _any(hint: Any) -> st.SearchStrategy[Any]:
     """Values of a type as the kernel writes them."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        hints = typing.get_type_hints(hint)
+        hints = typing.get_type_hints(hint, include_extras=True)
         fields = {name: _any(hints[name]) for name in hint.__struct_fields__}
         return st.fixed_dictionaries(fields).map(lambda values: hint(**values))
+    if origin is typing.Annotated:
+        return st.integers(args[1].ge, args[1].le)
     if origin in (typing.Union, types.UnionType):
         return st.one_of(*map(_any, args))
     if origin is typing.Literal:

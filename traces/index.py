@@ -25,7 +25,7 @@ from traces.errors import TraceError, reason
 from traces.home import ExperimentFolder
 from traces.journal import Damage
 from traces.rows import ExperimentRow
-from traces.stretches import Piece, lines_of, pieces, plain, survey
+from traces.stretches import Piece, fault, lines_of, pieces, plain, survey
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -320,7 +320,7 @@ def _sources(folder: ExperimentFolder, scratch: Path) -> _Sources:
 def _without_damage(path: Path, scratch: Path) -> Path:
     target = scratch / path.name
     with open(target, "wb") as file:
-        file.writelines(line for line, _ in journal.lines(path) if not journal.fault(line))
+        file.writelines(line for line, _ in journal.lines(path) if not fault(line))
     return target
 
 

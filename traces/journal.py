@@ -27,11 +27,12 @@ from typing import BinaryIO
 
 import msgspec
 
+from traces import bounds
 from traces.errors import TraceError
 from traces.kernel import Record
 
 SEGMENT = 64 << 20
-DEEPEST = 900  # objects and lists within each other in an event
+DEEPEST = 150  # objects and lists within each other in an event
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 _CRC = len(b',"crc":"01234567"}')
@@ -168,11 +169,10 @@ def whole(line: bytes) -> bool:
 def fault(line: bytes) -> str:
     """Why a whole line, or the JSON of a record, is no event that this version can read; empty where it is one."""
     try:
+        bounds.check_depth(line, DEEPEST)
         _decode(line)
-    except (msgspec.MsgspecError, UnicodeError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         return str(error)
-    except RecursionError:
-        return "it is nested too deeply"
     return ""
 
 

@@ -15,7 +15,7 @@ from traces.errors import TraceError
 from traces.home import ExperimentFolder
 from traces.kernel import Evaluated, Record, Run, RunFinished, RunStarted, Usage
 from traces.rows import RunRow, run_row
-from traces.stretches import Piece, Stretch, Unreadable, lines_of, pieces
+from traces.stretches import Piece, Stretch, Unreadable, fault, lines_of, pieces
 
 NEAR = 256  # events
 END = 24  # bytes: a line's checksum, and what is before it
@@ -165,7 +165,7 @@ class LiveExperiment:
         for path in paths:
             known = self._segments.setdefault(path, _Followed())
             for line, after in journal.lines(path, known.at):
-                wrong = journal.fault(line)
+                wrong = fault(line)
                 if wrong:
                     self._unreadable.add(line, wrong)
                 else:

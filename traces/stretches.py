@@ -23,6 +23,9 @@ from traces.journal import Damage
 _HEAD = re.compile(rb'\{"run":(\d{1,10}),"seq":(\d{1,10}),"t":[^,]+,"wall":([^,]+),')
 
 
+_ABOUT = re.compile(rb'\{"run":\s*(\d{1,10}),\s*"seq":\s*(\d{1,10}),')
+
+
 @dataclass
 class Stretch:
     """Events `first` to `after` - 1 of a run, in the bytes from `start` to `end` of a segment, among lines of other
@@ -67,7 +70,7 @@ class Unreadable:
 
     def add(self, line: bytes, fault: str) -> str:
         """Note one; what it is, in words."""
-        found = _HEAD.match(line)
+        found = _ABOUT.match(line)
         if found is None:
             return f"an event that cannot be read ({fault})"
         run, seq = int(found[1]), int(found[2])
@@ -83,6 +86,11 @@ class Unreadable:
     @property
     def runs(self) -> list[int]:
         return list(self._faults)
+
+
+def fault(line: bytes) -> str:
+    """Why a whole line is no event that this version can read; empty where it is one."""
+    return journal.fault(line) or ("" if _HEAD.match(line) else "it is not in the form that a journal has")
 
 
 def head(line: bytes, path: Path) -> tuple[int, int, float]:
@@ -105,7 +113,7 @@ def survey(paths: Iterable[Path]) -> Survey:
 
 def _survey(path: Path, found: Survey) -> None:
     """The loop that reads everything: what most lines are, the next event of the same run, is told by their bytes."""
-    whole, names_next, fault = journal.whole, journal.names_next, journal.fault
+    whole, names_next = journal.whole, journal.names_next
     open_: dict[int, Stretch] = {}
     stretch: Stretch | None = None
     mark = expected = b"none"

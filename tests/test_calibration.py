@@ -276,7 +276,7 @@ def test_teams_are_predicted_from_one_agents_runs(
 ) -> None:
     experiment = recorded(scenario)
     capsys.readouterr()
-    calibrating.show_backtest(experiment, "medium", runs=120, json=True)
+    calibrating.show_backtest(experiment, "medium", runs=480, json=True)
     told = json.loads(capsys.readouterr().out)["predictions"]
     teams = [*((team, True) for team in TEAMS[scenario][1:]), ("solo", False)]
     assert [(one["team"], one["held_out"]) for one in told] == teams

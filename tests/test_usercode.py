@@ -485,3 +485,87 @@ def test_tools_of_all_shapes_have_names() -> None:
 
     made = from_function(functools.partial(price, name="x"), effect=Effect.READ)
     assert (made.name, made.description) == ("price", "The price.")
+
+
+# --- own teams --------------------------------------------------------------------------------------------------
+
+
+TEAMS = """
+import asyncio, sys
+
+async def leaf(): sys.exit(4)
+
+async def leaves(work): sys.exit(3)
+async def stops(work): raise KeyboardInterrupt
+async def closes(work): raise GeneratorExit
+async def cancels(work): raise asyncio.CancelledError
+async def gathers(work): await asyncio.gather(leaf(), leaf())
+async def groups(work):
+    async with asyncio.TaskGroup() as group: group.create_task(leaf())
+async def silent(work): return None
+def plain(work): return "C0"
+async def later(work):
+    asyncio.get_running_loop().call_soon(sys.exit)
+    await asyncio.sleep(1)
+    return "C0"
+class Deep(BaseException): pass
+async def deep(work): raise Deep("down")
+"""
+
+
+@pytest.fixture
+def own_teams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    name = f"teams_of_{tmp_path.name}".replace("-", "_").replace("[", "_").replace("]", "_")
+    (tmp_path / f"{name}.py").write_text(TEAMS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return name
+
+
+@pytest.mark.parametrize(
+    ("team", "error"),
+    [
+        ("leaves", "SystemExit: 3"),
+        ("stops", None),
+        ("closes", "GeneratorExit"),
+        ("cancels", "CancelledError"),
+        ("gathers", "SystemExit: 4"),
+        ("groups", "SystemExit: 4"),
+        ("silent", "gave back None (NoneType), not the answer's text"),
+        ("deep", "Deep: down"),
+    ],
+)
+def test_whatever_a_team_of_ones_own_raises_is_a_failed_run(
+    tmp_path: Path, own_teams: str, team: str, error: str | None
+) -> None:
+    plan = Plan(str(puzzle(tmp_path / "puzzle")), (f"{own_teams}:{team}",), model="sim:oracle", trials=2)
+    done: list[Any] = []
+
+    def in_a_thread() -> None:  # where no Ctrl-C comes, as in a worker
+        done.extend(do(plan))
+
+    thread = threading.Thread(target=in_a_thread)
+    thread.start()
+    thread.join()
+    assert len(done) == 2
+    for _, recorder in done:
+        end = next(event for event in events(recorder) if isinstance(event, RunFinished))
+        assert end.status == "failed"
+        assert (error or "KeyboardInterrupt") in end.error
+
+
+@pytest.mark.parametrize("team", ["plain", "later"])
+def test_a_team_of_ones_own_need_not_be_async(tmp_path: Path, own_teams: str, team: str) -> None:
+    plan = Plan(str(puzzle(tmp_path / "puzzle")), (f"{own_teams}:{team}",), model="sim:oracle", trials=1)
+    [(outcome, _)] = do(plan)
+    assert outcome.status == "completed"
+
+
+@pytest.mark.parametrize("line", ["raise SystemExit(3)", "1 / 0", "def broken(:", "import nothing_of_that_name"])
+def test_a_module_of_teams_that_cannot_be_loaded_is_one_error_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    (tmp_path / "sad_teams.py").write_text(f"x = 1\n{line}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code, _, err = said(capsys, "compare", puzzle(tmp_path / "puzzle"), "--teams", "sad_teams:pair")
+    assert code == 2
+    assert "sad_teams.py:2: " in err

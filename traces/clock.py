@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import signal
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -25,6 +27,15 @@ class _Timer(asyncio.TimerHandle):
 
     def __lt__(self, other: Any) -> bool:
         return (self.when(), self.order) < (other.when(), other.order)
+
+
+class RealLoop(asyncio.SelectorEventLoop):
+    """An event loop of real time that a task does not end by `sys.exit`: that is what the task has raised, for whoever
+    waits for it, and no more."""
+
+    def _run_once(self) -> None:
+        with _kept_from_ending():
+            super()._run_once()  # type: ignore[misc]
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -77,10 +88,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         if not self._ready and not self._stopping:  # type: ignore[attr-defined]
             self._jump(self._next_timer())
-        if self.is_virtual and not self._needs_more():
-            self._run_ready()
-        else:
-            super()._run_once()  # type: ignore[misc]
+        with _kept_from_ending():
+            if self.is_virtual and not self._needs_more():
+                self._run_ready()
+            else:
+                super()._run_once()  # type: ignore[misc]
 
     def _needs_more(self) -> bool:
         """Whether this turn is asyncio's own: with more open than the loop's own pipe, to clear away cancelled timers,
@@ -138,6 +150,26 @@ class CatchUpLoop(VirtualLoop):
             self.live.set()
 
 
+class _kept_from_ending:
+    """asyncio ends its loop with a SystemExit or KeyboardInterrupt that a task raises. The task has it as its error;
+    here it goes no further. A person's Ctrl-C does."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
+        return kind is not None and ends_only_its_task(kind)
+
+
+def ends_only_its_task(kind: type[BaseException]) -> bool:
+    """Whether an error is a SystemExit or KeyboardInterrupt that code has raised: Ctrl-C comes to the main thread,
+    where it is not turned off."""
+    if issubclass(kind, KeyboardInterrupt):
+        here = threading.current_thread() is threading.main_thread()
+        return not here or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    return issubclass(kind, SystemExit)
+
+
 async def until(when: float) -> None:
     """Sleep until the loop's clock shows `when`; in virtual time without a turn of the loop, where none is needed."""
     loop = asyncio.get_running_loop()
@@ -169,7 +201,7 @@ def run(main: Coroutine[Any, Any, T], *, virtual: bool, catch_up: float = 0.0) -
     def loop() -> asyncio.AbstractEventLoop:
         if virtual:
             return VirtualLoop()
-        return CatchUpLoop(catch_up) if catch_up else asyncio.new_event_loop()
+        return CatchUpLoop(catch_up) if catch_up else RealLoop()
 
     with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(main)

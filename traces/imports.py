@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from typing import Any
 
 from traces.errors import InputError
+
+LONGEST = 2000
 
 
 def load(path: str, what: str) -> Any:
@@ -15,4 +18,19 @@ def load(path: str, what: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{what} cannot be loaded from {path}: {error}") from error
+        raise InputError(f"{what} cannot be loaded from {path}: {_place(module, error)}{error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a user's module raises, sys.exit included, is told with its place
+        words = f"{type(error).__name__}: {str(error)[:LONGEST]}"
+        raise InputError(f"{what} cannot be loaded from {path}: {_place(module, error)}{words}") from error
+
+
+def _place(module: str, error: BaseException) -> str:
+    """The file and line of the module in which it was raised, where it was in one of its own."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}:{error.lineno}: "
+    frames = traceback.extract_tb(error.__traceback__)
+    file = module.replace(".", "/")
+    own = [f for f in frames if f.filename.endswith((f"{file}.py", f"{file}/__init__.py"))]
+    return f"{own[-1].filename}:{own[-1].lineno}: " if own else ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import reprlib
+
 from agents import table
 from agents.workspace import Workspace
 
@@ -13,4 +16,13 @@ class Native:
         return f"{shape} is a team of the engine {where}: use --engines {where}" if where else ""
 
     async def run(self, team: str, work: Workspace) -> str:
-        return await table.Team(team, work.settings).shape(work)
+        made = table.Team(team, work.settings).shape(work)
+        try:
+            answer: object = await made if inspect.isawaitable(made) else made
+        except GeneratorExit as error:  # raised by a team's own code: as it is, it would end whoever waits for it
+            raise RuntimeError("the team's code raised GeneratorExit") from error
+        if not isinstance(answer, str):
+            raise TypeError(
+                f"the team gave back {reprlib.repr(answer)} ({type(answer).__name__}), not the answer's text"
+            )
+        return answer

@@ -28,6 +28,7 @@ from agents.workspace import Workspace
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of, draws
 from experiments.running import forked, remembering
+from experiments.running.halting import Halted
 from experiments.running.halting import Halt
 from experiments.running.totals import Allowed, Charged
 from marketplace.bus import Bus, Interceptor
@@ -40,7 +41,8 @@ from tools.approvals import Inbox
 from tools.policy import Approver, Gate, Refusing, SimulatedApprover
 from tools.tool import Retriever, Tool, World
 from tools.toolbox import Toolbox
-from traces import home
+from tools.usercode import words_of
+from traces import clock, home
 from traces.errors import HeadcountError, LimitReached
 from traces.kernel import Budget, Evaluated, Run, RunFinished, RunStarted
 from traces.past import Past
@@ -347,17 +349,29 @@ async def _do(trial: Trial, work: Workspace, meter: Meter) -> tuple[str, str, st
     """(status, what ended it, error) of the team's work; the best answer so far stays in the workspace."""
     try:
         work.answer = await meter.within(table.engine(trial.engine)().run(trial.team, work))
-    except Exception as raised:
+    except BaseException as raised:
         error = first_of(raised)
+        if _from_outside(error):
+            raise
         if isinstance(error, LimitReached):
             return "limited", f"budget: {error}", ""
         if isinstance(error, HeadcountError):
             return "failed", type(error).__name__, str(error)
         log.error("run %d (%s, %s): internal error", trial.run, trial.team, trial.case, exc_info=raised)
-        return "failed", "internal error", f"{type(error).__name__}: {error}"
+        return "failed", "internal error", words_of(error)
     met, cut_short = work.allowance.met or work.ended_by, work.allowance.met is not None
     ended_by = "the team was done" if met is None else f"{met.kind}: {met.value:g} of {met.limit:g}"
     return "limited" if cut_short else "completed", ended_by, ""
+
+
+def _from_outside(error: BaseException) -> bool:
+    """Whether it is not the team's code that has raised it: a person's Ctrl-C, the share halted, the run's task
+    cancelled or closed."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is None or task.cancelling() > 0
+    interrupted = isinstance(error, KeyboardInterrupt) and not clock.ends_only_its_task(KeyboardInterrupt)
+    return interrupted or isinstance(error, GeneratorExit | Halted)
 
 
 def first_of(error: BaseException) -> BaseException:

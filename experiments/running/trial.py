@@ -28,8 +28,7 @@ from agents.workspace import Workspace
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of, draws
 from experiments.running import forked, remembering
-from experiments.running.halting import Halted
-from experiments.running.halting import Halt
+from experiments.running.halting import Halt, Halted
 from experiments.running.totals import Allowed, Charged
 from marketplace.bus import Bus, Interceptor
 from tasks import graders

@@ -476,15 +476,15 @@ def test_protobuf_is_read_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"{", "is no JSON"),
+        (b"{", "not valid JSON"),
         (b'{"resourceSpans": []}\n{"resourceSpans": 7}', "t.json:2: is no OTLP trace"),
-        (b'{"resourceSpans": []}\n{"resourceSpans', "t.json:2: is no JSON"),
+        (b'{"resourceSpans": []}\n{"resourceSpans', "t.json:2: not valid JSON"),
         (b'{"spans": []}', "no list `resourceSpans`"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "x"}]}]}]}', "a span is not as OTLP has it"),
         (b'{"resourceSpans": []}', "no span in it says anything"),
         (b"hello", "neither OTLP in JSON nor in protobuf"),
         (b"", "neither OTLP in JSON nor in protobuf"),
-        (b"\x1f\x8bxx", "is cut off, or no gzip"),
+        (b"\x1f\x8bxx", "is damaged, or not a gzip"),
     ],
 )
 def test_bad_input_is_told(tmp_path: Path, content: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ unpacked; and numbers are finite and fit into 64 bits, so that nothing later (th
     check_depth(text)      before another parser is given a JSON-like text, most of which overflow the stack
     read(path)             a file's bytes
     gunzip(content)        the content of a gzip, without unpacking a bomb
-    is_number, is_count    one value
+    is_number, is_count, is_moment     one value
 
 Everything raises `OutOfBounds` for what is beyond a limit, and its parent `Malformed` for what cannot be read at all.
 Both are InputErrors (one line for a user) and ValueErrors (as other parsers raise).
@@ -37,7 +37,9 @@ INTEGER = (1 << 63) - 1
 """The largest whole number, and with a minus the smallest."""
 COUNT = 1 << 40
 """The largest count of anything: tokens of a call, bytes, milliseconds."""
-RATIO = 200
+LATEST = 253_402_300_799
+"""The end of the year 9999, in Unix time."""
+RATIO = 100
 """How many times larger than itself a gzip may become; a small one may always become SMALL bytes."""
 SMALL = 8 << 20
 _STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
@@ -115,6 +117,11 @@ def is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isfinite(value) if isinstance(value, float) else -INTEGER <= value <= INTEGER
+
+
+def is_moment(value: object) -> TypeGuard[float]:
+    """Whether it is a Unix time from 1970 to the year 9999, which is as far as calendars go."""
+    return is_number(value) and 0 <= value <= LATEST
 
 
 def is_count(value: object, most: int = COUNT) -> TypeGuard[int]:

@@ -93,7 +93,7 @@ class Recorder:
             return self._seq
         seq, wall, waiting = self._seq, self._wall(), self._waiting
         record = Record(self.run, seq, self.now(), wall, event)
-        line = _readable(record)
+        line = readable(record)
         if not waiting:
             self._since = wall
         waiting.append(line[:-1])
@@ -132,7 +132,7 @@ class Recorder:
             self._journal.sync()
 
 
-def _readable(record: Record) -> bytes:
+def readable(record: Record) -> bytes:
     """The JSON of a record that can be read again. Numbers that are not finite would become null."""
     line = encoded(record)
     fault = journal.fault(line)

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from traces import bounds
 from traces.home import ExperimentFolder, State, state
 from traces.kernel import NANO, Evaluated, Origin, Run, RunFinished, Usage
 
@@ -81,7 +82,7 @@ def experiment_row(folder: ExperimentFolder, now: float) -> ExperimentRow:
     created = plan.get("created")
     return ExperimentRow(
         id=folder.id,
-        created=float(created) if isinstance(created, int | float) else folder.path.stat().st_mtime,
+        created=float(created) if bounds.is_moment(created) else folder.path.stat().st_mtime,
         scenario=str(plan.get("scenario") or ""),
         command=str(plan.get("command") or ""),
         plan=plan,

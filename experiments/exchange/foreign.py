@@ -23,6 +23,7 @@ from traces.journal import Journal
 from traces.otlp import reading
 from traces.otlp.runs import Foreign, runs
 from traces.otlp.span import Span
+from traces.recorder import readable
 
 
 class Brought(Struct, frozen=True):
@@ -102,7 +103,7 @@ def _written(traces: Sequence[Foreign], content: str, scenario: str) -> Experime
             for number, trace in enumerate(traces):
                 key = (trace.run.team, trace.run.engine, trace.run.case)
                 for record in trace.records(number, trials[key]):
-                    journal.append(record)
+                    journal.write([readable(record)[:-1]])
                 trials[key] += 1
         folder = home.experiment_folder(home.new_id())
         scratch.write_plan(_plan(traces, folder.id, content, scenario))

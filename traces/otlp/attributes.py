@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from traces import bounds
 from traces.kernel import Chunk, ToolCall
 from traces.otlp.span import Span
 
@@ -31,7 +32,8 @@ _OPERATIONS: dict[str, Role] = {
 _OPENINFERENCE: dict[str, Role] = {"LLM": "model", "TOOL": "tool", "RETRIEVER": "tool", "AGENT": "agent"}
 _TRACELOOP: dict[str, Role] = {"workflow": "workflow", "agent": "agent", "tool": "tool"}
 _AGENT = ("gen_ai.agent.name", "agent.name", "agent_name", "crewai.agent.role", "graph.node.id")
-_decode = msgspec.json.Decoder().decode
+DEAREST = 1e6  # dollars of one model call
+DEEPEST = 30  # parts of the name of an attribute that was flattened
 
 
 def role(span: Span) -> Role:
@@ -91,7 +93,7 @@ def tokens(span: Span) -> tuple[int | None, int | None, int | None]:
 def cost_usd(span: Span) -> float | None:
     """What a model call cost, where the span says so."""
     found = first(span.attributes, ("headcount.cost_usd", "llm.cost.total", "gen_ai.usage.cost"))
-    return float(found) if isinstance(found, int | float) and found >= 0 else None
+    return float(found) if bounds.is_number(found) and 0 <= found <= DEAREST else None
 
 
 def finish_reason(span: Span) -> str:
@@ -149,7 +151,7 @@ def chunks(span: Span) -> tuple[Chunk, ...]:
             str(d.get("id") or ""),
             "",
             n,
-            float(d.get("score") or 0),
+            _score(d.get("score")),
             text(d.get("content")),
         )
         for n, d in enumerate(documents)
@@ -190,15 +192,25 @@ def first(attributes: dict[str, Any], names: Iterable[str]) -> Any:
 
 
 def number(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and value >= 0 else None
+    """A count; None for what is none."""
+    return int(value) if bounds.is_number(value) and 0 <= value <= bounds.COUNT else None
+
+
+def _score(value: Any) -> float:
+    return float(value) if bounds.is_number(value) else 0.0
+
+
+def listed(value: Any) -> list[Any]:
+    """A list; empty for what is none."""
+    return value if isinstance(value, list) else []
 
 
 def parsed(value: Any) -> Any:
     """JSON text as what it says; anything else as it is."""
     if isinstance(value, str) and value[:1] in ("{", "["):
         try:
-            return _decode(value)
-        except msgspec.MsgspecError:
+            return bounds.decode(value)
+        except bounds.Malformed:
             return value
     return value
 
@@ -226,7 +238,7 @@ def unflattened(attributes: dict[str, Any], prefix: str) -> list[Any]:
     for name, value in attributes.items():
         if name.startswith(f"{prefix}."):
             place = tree
-            *path, last = name[len(prefix) + 1 :].split(".")
+            *path, last = name[len(prefix) + 1 :].split(".", DEEPEST)
             for part in path:
                 deeper = place.setdefault(part, {})
                 if not isinstance(deeper, dict):
@@ -240,6 +252,6 @@ def unflattened(attributes: dict[str, Any], prefix: str) -> list[Any]:
 def _lists(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    if value and all(name.isdigit() for name in value):
+    if value and all(name.isascii() and name.isdigit() and len(name) < 10 for name in value):
         return [_lists(value[name]) for name in sorted(value, key=int)]
     return {name: _lists(one) for name, one in value.items()}

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from traces.kernel import ChatMessage, ToolCall
-from traces.otlp.attributes import answered, asked, calls, parsed, text, unflattened
+from traces.otlp.attributes import answered, asked, calls, listed, parsed, text, unflattened
 from traces.otlp.span import Span
 
 _ROLES: dict[str, Literal["system", "user", "assistant", "tool"]] = {
@@ -70,11 +70,11 @@ def message(data: dict[str, Any]) -> ChatMessage:
     """One message: a role with parts (OpenTelemetry), `message.*` (OpenInference), or content and tool_calls."""
     data = data.get("message", data) if isinstance(data.get("message"), dict) else data
     role = _ROLES.get(str(data.get("role", "user")).lower(), "user")
-    parts = [part for part in data.get("parts") or () if isinstance(part, dict)]
+    parts = [part for part in listed(data.get("parts")) if isinstance(part, dict)]
     answers = [part for part in parts if part.get("type") == "tool_call_response"]
     if answers:
         role = "tool"
-    made = calls([*(data.get("tool_calls") or ()), *(part for part in parts if part.get("type") == "tool_call")])
+    made = calls([*listed(data.get("tool_calls")), *(part for part in parts if part.get("type") == "tool_call")])
     call_id = data.get("tool_call_id") or data.get("id") or (answers[0].get("id") if answers else None)
     content = _content(parts) if parts else _content(_first_content(data))
     return ChatMessage(
@@ -87,7 +87,7 @@ def message(data: dict[str, Any]) -> ChatMessage:
 
 
 def _first_content(data: dict[str, Any]) -> Any:
-    contents = data.get("contents")
+    contents = listed(data.get("contents"))
     if contents:
         return [one.get("message_content", one) for one in contents if isinstance(one, dict)]
     return parsed(data.get("content"))

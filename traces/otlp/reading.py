@@ -4,19 +4,18 @@ uncompressed or gzipped; or a folder of such files."""
 from __future__ import annotations
 
 import base64
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from traces import bounds
 from traces.errors import InputError
 from traces.otlp.span import Kind, Span, SpanEvent
 
 ENDINGS = (".json", ".jsonl", ".ndjson", ".pb", ".binpb", ".otlp")
 _KINDS: tuple[Kind, ...] = ("internal", "internal", "server", "client", "producer", "consumer")
-_decode = msgspec.json.Decoder().decode
+FILE, JSON, PROTOBUF = 1 << 30, 64 << 20, 32 << 20
+"""Bytes: of a file, of one JSON object in it, and of one in protobuf, which unpacks to many times its size."""
 
 
 def files(place: Path) -> list[Path]:
@@ -32,12 +31,11 @@ def files(place: Path) -> list[Path]:
 def read(path: Path, content: bytes | None = None) -> list[Span]:
     """Every span in a file; `content` instead of what is in it now. Raises InputError, with the line where there is
     one, for what is no OTLP."""
+    content = bounds.read(path, FILE) if content is None else content
     try:
-        content = path.read_bytes() if content is None else content
-        content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except (OSError, EOFError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "is cut off, or no gzip"
-        raise InputError(f"{path}: {reason}") from None
+        content = bounds.gunzip(content) if content[:2] == b"\x1f\x8b" else content
+    except bounds.Malformed as error:
+        raise InputError(f"{path}: {error}") from None
     if content.lstrip()[:1] in (b"{", b"["):
         return list(_of_json(path, content))
     return _of_protobuf(path, content)
@@ -52,10 +50,10 @@ def _ending(path: Path) -> str:
 
 def _of_json(path: Path, content: bytes) -> Iterator[Span]:
     try:
-        whole = _decode(content)
-    except msgspec.MsgspecError as error:
+        whole = bounds.decode(content, size=JSON)
+    except bounds.Malformed as error:
         if b"\n" not in content.strip():
-            raise InputError(f"{path}: is no JSON: {error}") from None
+            raise InputError(f"{path}: {error}") from None
         for number, line in enumerate(content.splitlines(), 1):
             if line.strip():
                 yield from _of_line(f"{path}:{number}", line)
@@ -66,9 +64,9 @@ def _of_json(path: Path, content: bytes) -> Iterator[Span]:
 
 def _of_line(place: str, line: bytes) -> Iterator[Span]:
     try:
-        request = _decode(line)
-    except msgspec.MsgspecError as error:
-        raise InputError(f"{place}: is no JSON: {error}") from None
+        request = bounds.decode(line, size=JSON)
+    except bounds.Malformed as error:
+        raise InputError(f"{place}: {error}") from None
     yield from _spans(place, request)
 
 
@@ -96,11 +94,11 @@ def _span(data: dict[str, Any], resource: dict[str, Any], scope: str) -> Span:
         _id(data.get("parentSpanId") or "", 8),
         str(data.get("name", "")),
         _KINDS[kind] if isinstance(kind, int) and 0 <= kind < len(_KINDS) else "internal",
-        int(data["startTimeUnixNano"]),
-        int(data["endTimeUnixNano"]),
+        _time(data["startTimeUnixNano"]),
+        _time(data["endTimeUnixNano"]),
         _attributes(data.get("attributes", [])),
         tuple(
-            SpanEvent(str(e.get("name", "")), int(e.get("timeUnixNano", 0)), _attributes(e.get("attributes", [])))
+            SpanEvent(str(e.get("name", "")), _time(e.get("timeUnixNano", 0)), _attributes(e.get("attributes", [])))
             for e in data.get("events", [])
         ),
         str(status.get("message") or "it failed") if failed else None,
@@ -121,6 +119,25 @@ def _id(text: str, size: int) -> str:
     return found.hex()
 
 
+def _time(value: Any) -> int:
+    """Nanoseconds of Unix time, as a number or, as OTLP has it, as a text of digits."""
+    return _in_range(_whole(value), 0)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, str) and len(value) <= 20:
+        return int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"a whole number was expected, not {str(value)[:40]!r}")
+    return value
+
+
+def _in_range(number: int, least: int = -bounds.INTEGER) -> int:
+    if not least <= number <= bounds.INTEGER:
+        raise ValueError(f"{number} is out of range")
+    return number
+
+
 def _attributes(pairs: list[dict[str, Any]]) -> dict[str, Any]:
     return {str(pair["key"]): _value(pair.get("value") or {}) for pair in pairs}
 
@@ -129,7 +146,7 @@ def _value(value: dict[str, Any]) -> Any:
     for kind, content in value.items():
         match kind:
             case "intValue":
-                return int(content)
+                return _in_range(_whole(content))
             case "arrayValue":
                 return [_value(one) for one in content.get("values", [])]
             case "kvlistValue":
@@ -146,6 +163,10 @@ def _of_protobuf(path: Path, content: bytes) -> list[Span]:
     from google.protobuf.message import DecodeError
     from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+    if len(content) > PROTOBUF:
+        raise InputError(
+            f"{path}: more than {PROTOBUF:,} bytes of protobuf: split it, or export JSON, one object a line"
+        )
     try:
         data = TracesData.FromString(content)
     except DecodeError:
@@ -168,10 +189,10 @@ def _of_message(span: Any, resource: dict[str, Any], scope: str) -> Span:
         span.parent_span_id.hex(),
         span.name,
         _KINDS[span.kind] if 0 <= span.kind < len(_KINDS) else "internal",
-        span.start_time_unix_nano,
-        span.end_time_unix_nano,
+        min(span.start_time_unix_nano, bounds.INTEGER),
+        min(span.end_time_unix_nano, bounds.INTEGER),
         _plain(span.attributes),
-        tuple(SpanEvent(e.name, e.time_unix_nano, _plain(e.attributes)) for e in span.events),
+        tuple(SpanEvent(e.name, min(e.time_unix_nano, bounds.INTEGER), _plain(e.attributes)) for e in span.events),
         (span.status.message or "it failed") if span.status.code == 2 else None,
         resource,
         scope,
@@ -188,4 +209,5 @@ def _plain_value(value: Any) -> Any:
         return [_plain_value(one) for one in value.array_value.values]
     if kind == "kvlist_value":
         return {one.key: _plain_value(one.value) for one in value.kvlist_value.values}
-    return getattr(value, kind) if kind else None
+    found = getattr(value, kind) if kind else None
+    return found if not isinstance(found, float) or bounds.is_number(found) else str(found)

@@ -34,6 +34,7 @@ from traces.otlp.span import Span
 from traces.prompts import PromptDelta
 
 UNKNOWN = "unknown"
+HIGHEST = 200  # spans around a span that are looked at
 
 
 class Foreign(Struct):
@@ -150,7 +151,7 @@ class _Trace:
     def _above(self, span: Span) -> list[Span]:
         found: list[Span] = []
         seen = {span.span_id}
-        while span.parent_id in self._by_id and span.parent_id not in seen:
+        while span.parent_id in self._by_id and span.parent_id not in seen and len(seen) < HIGHEST:
             span = self._by_id[span.parent_id]
             seen.add(span.span_id)
             found.append(span)
@@ -233,7 +234,7 @@ class _Trace:
         why = "an error" if failed else "the trace ends here"
         finished = RunFinished(status, why, answer, self._usage, seconds, self._messages, root.error or "")
         evaluations = [moment for moment in found.moments if isinstance(moment[2], Evaluated)]
-        found.moments = [moment for moment in found.moments if moment not in evaluations]
+        found.moments = [moment for moment in found.moments if not isinstance(moment[2], Evaluated)]
         for _, _, event in evaluations[-1:]:  # as in our own traces, the grade comes just before the end
             self._add(found, end, event)
         self._add(found, end, finished)
@@ -258,6 +259,7 @@ def _chat(span: Span, agent: str, prompts: PromptDelta) -> tuple[Chat, bool]:
         None if cost is None else round(cost * NANO),
         _seconds(span),
         errors=int(span.error is not None),
+        origin="measured" if given is not None and made is not None else "unknown",
     )
     chat = Chat(
         agent,

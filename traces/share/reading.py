@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -14,9 +15,11 @@ from typing import IO, Any
 
 import msgspec
 
+from traces import bounds, journal
 from traces.journal import Journal
 from traces.kernel import Event, Record, RunStarted
 from traces.recorder import encoded
+from traces.share import pages
 from traces.share.manifest import (
     COLUMNS,
     EVENTS,
@@ -33,6 +36,10 @@ from traces.share.manifest import (
 )
 
 GROWTH = 1000  # times that a table may be larger than its file: JSON of long, equal prompts reaches about a hundred
+_READ = tuple(column for column in COLUMNS if column != "type")
+_TYPES = ("INTEGER", "INTEGER", "DOUBLE", "DOUBLE", "VARCHAR", "VARCHAR")
+_NO_ZIP = (zipfile.BadZipFile, OSError, EOFError, RuntimeError, ValueError, struct.error, zlib.error)
+"""What the library raises for archives of all kinds that are none."""
 _BATCH = 2048
 _TOGETHER = 64
 _decode = msgspec.json.Decoder(Event).decode
@@ -46,7 +53,7 @@ class Shared:
         self.name = name
         try:
             self._zip = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
+        except _NO_ZIP as error:
             raise Damaged(f"{name}: is no shared experiment, or is cut off: {_reason(error)}") from None
         self._infos = {info.filename: info for info in self._zip.infolist()}
         self.manifest = self._read_manifest()
@@ -55,8 +62,8 @@ class Shared:
     def plan(self) -> dict[str, Any]:
         """The experiment's plan."""
         try:
-            return msgspec.json.decode(self._raw(PLAN, LARGEST[PLAN]), type=dict[str, Any])
-        except msgspec.MsgspecError as error:
+            return bounds.decode(self._raw(PLAN, LARGEST[PLAN]), dict[str, Any])
+        except bounds.Malformed as error:
             raise self._damaged(f"{PLAN} cannot be read: {error}") from None
 
     def teams(self) -> dict[str, bytes]:
@@ -89,15 +96,18 @@ class Shared:
         if MANIFEST not in self._infos:
             raise self._damaged(f"is no shared experiment: there is no {MANIFEST} in it")
         try:
-            data = msgspec.json.decode(self._raw(MANIFEST, LARGEST[MANIFEST]))
+            data = bounds.decode(self._raw(MANIFEST, LARGEST[MANIFEST]))
             if not isinstance(data, dict) or data.get("format") != FORMAT:
                 raise self._damaged(f"is no shared experiment: its {MANIFEST} is of another format")
             if isinstance(data.get("version"), int) and data["version"] > VERSION:
                 raise self._damaged(
                     f"was made by a newer Headcount (format {data['version']}; this one reads up to {VERSION}): update"
                 )
-            return msgspec.convert(data, Manifest)
-        except msgspec.MsgspecError as error:
+            manifest = msgspec.convert(data, Manifest)
+            if not bounds.is_moment(manifest.created) or not bounds.is_moment(manifest.made):
+                raise self._damaged(f"{MANIFEST} names a time that there is not")
+            return manifest
+        except (bounds.Malformed, msgspec.MsgspecError) as error:
             raise self._damaged(f"{MANIFEST} cannot be read: {error}") from None
 
     def _check_members(self, count: int) -> None:
@@ -126,7 +136,7 @@ class Shared:
                 while chunk := member.read(1 << 20):
                     found.update(chunk)
                     yield chunk
-        except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        except _NO_ZIP as error:
             raise self._damaged(f"{name} is damaged: {_reason(error)}") from None
         if name != MANIFEST and found.hexdigest() != self.manifest.members[name].sha256:
             raise self._damaged(f"{name} is not what was written: its SHA-256 does not fit")
@@ -139,7 +149,11 @@ class Shared:
     def _extract(self, name: str, target: Path) -> None:
         member = self.manifest.members[name]
         free = shutil.disk_usage(target.parent).free
-        if member.text > GROWTH * member.bytes or member.bytes + 2 * member.text > free:
+        if (
+            not 0 <= member.rows <= member.text
+            or member.text > GROWTH * member.bytes
+            or member.bytes + 2 * member.text > free
+        ):
             raise self._damaged(f"{name} would need {member.text:,} bytes: there is no room, or it is no trace")
         with open(target, "wb") as file:
             file.writelines(self._chunks(name))
@@ -150,7 +164,7 @@ class Shared:
         run, seq = -1, 0
         member = self.manifest.members[name]
         for row in self._rows(name, path):
-            rows, text = rows + 1, text + len(row[5].encode())
+            rows, text = rows + 1, text + len((row[-1] or "").encode())
             if rows > member.rows or text > member.text:
                 raise self._damaged(f"{name} holds more than {MANIFEST} says")
             record = self._record(name, row)
@@ -169,41 +183,46 @@ class Shared:
         return record.run
 
     def _record(self, name: str, row: tuple[Any, ...]) -> Record:
-        run, seq, t, wall, _, body = row
-        if run is None or seq is None or t is None or wall is None or not (math.isfinite(t) and math.isfinite(wall)):
+        run, seq, t, wall, body = row
+        if None in row or not bounds.is_number(t) or not bounds.is_moment(wall):
             raise self._damaged(f"{name}: an event without a place or a time")
         try:
+            bounds.check_depth(body, journal.DEEPEST)
             return Record(run, seq, t, wall, _decode(body))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError) as error:
             raise self._damaged(f"{name}: event {seq} of run {run} cannot be read by this version: {error}") from None
 
     def _rows(self, name: str, path: Path) -> Iterator[tuple[Any, ...]]:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        """By DuckDB's reader of Parquet: pyarrow's ends the process on some files that are not as they should be."""
+        import duckdb
 
+        config: dict[str, Any] = {"memory_limit": "1GB", "threads": 1}
         try:
-            with pq.ParquetFile(path) as table:
-                self._check_table(name, table)
-                for batch in table.iter_batches(_BATCH, columns=list(COLUMNS)):
+            with duckdb.connect(":memory:", config=config) as con:
+                self._check_table(name, con, path)
+                found = con.sql(f"SELECT {', '.join(_READ)} FROM read_parquet(?)", params=[str(path)])
+                for batch in found.to_arrow_reader(_BATCH):
                     yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (duckdb.Error, OSError, ValueError, OverflowError) as error:
             raise self._damaged(f"{name} cannot be read: {_reason(error)}") from None
 
-    def _check_table(self, name: str, table: Any) -> None:
-        """The table is as we write it: so it cannot unpack to much more than it says."""
-        import pyarrow as pa
-
-        wanted = [pa.int32(), pa.int32(), pa.float64(), pa.float64(), pa.string(), pa.string()]
-        schema = table.schema_arrow
-        if tuple(schema.names) != COLUMNS or list(schema.types) != wanted:
+    def _check_table(self, name: str, con: Any, path: Path) -> None:
+        """The table is as we write it: so it cannot unpack to much more than it says. The kinds of events are in the
+        events too: that column is for whoever looks into the file, and is not read."""
+        columns = con.execute("SELECT name, duckdb_type FROM parquet_schema(?) OFFSET 1", [str(path)]).fetchall()
+        if columns != list(zip(COLUMNS, _TYPES, strict=True)):
             raise self._damaged(f"{name} has other columns than {', '.join(COLUMNS)}")
-        member, size = self.manifest.members[name], 0
-        for group in range(table.metadata.num_row_groups):
-            column = table.metadata.row_group(group).column(len(COLUMNS) - 1)
-            size += column.total_uncompressed_size
-            if any("DICTIONARY" in encoding for encoding in column.encodings):
-                raise self._damaged(f"{name} is packed in a way that Headcount does not use")
-        if table.metadata.num_rows != member.rows or size > member.text + 64 * (member.rows + 1024):
+        ((rows,),) = con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchall()
+        chunks = [pages.Chunk(*found) for found in con.execute(pages.CHUNKS, [str(path)]).fetchall()]
+        read = [chunk for chunk in chunks if chunk.column in _READ]
+        if any("DICTIONARY" in chunk.encodings for chunk in read):
+            raise self._damaged(f"{name} is packed in a way that Headcount does not use")
+        with open(path, "rb") as file:
+            texts = sum(pages.unpacked(file, chunk) for chunk in read if chunk.column == "event")
+            numbers = sum(pages.unpacked(file, chunk) for chunk in read if chunk.column != "event")
+        member = self.manifest.members[name]
+        room = 64 * (member.rows + 1024 + 64 * len(chunks))
+        if rows != member.rows or texts > member.text + room or numbers > room:
             raise self._damaged(f"{name} holds more than {MANIFEST} says")
 
 

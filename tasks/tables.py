@@ -6,20 +6,24 @@ import re
 from pathlib import Path
 from typing import Any
 
+import regex
 from msgspec import Struct
 
-from tools.documents import read_rows
+from tools.documents import read_table
 from traces.errors import ScenarioError
 
 _KINDS = (("INTEGER", int), ("REAL", float))
 
 
 class Table(Struct, frozen=True):
-    """`kinds` are SQLite types by column, `rows` the cells as they stand in the file ("" is NULL)."""
+    """`kinds` are SQLite types by column, `rows` the cells as they stand in the file ("" is NULL), each from its line
+    of `file`."""
 
     name: str
     kinds: dict[str, str]
     rows: tuple[dict[str, str], ...]
+    lines: tuple[int, ...] = ()
+    file: str = ""
 
     def sql(self) -> str:
         """CREATE TABLE and its rows."""
@@ -59,11 +63,11 @@ class Table(Struct, frozen=True):
 
 def read(path: Path) -> Table:
     """A CSV file as a table by the file's name. Raises ScenarioError for one without a header or rows."""
-    rows = read_rows(path)
-    if not rows or not all(name.strip() for name in rows[0]):
-        raise ScenarioError(str(path), "should be a table: a header that names every column, then rows", line=1)
-    kinds = {column: _kind([row[column] for row in rows]) for column in rows[0]}
-    return Table(re.sub(r"\W+", "_", path.stem), kinds, tuple(rows))
+    table = read_table(path)
+    if not table.rows:
+        raise ScenarioError(str(path), "should be a table: a header that names the columns, then rows", line=1)
+    kinds = {column: _kind([row[column] for row in table.rows]) for column in table.names}
+    return Table(regex.sub(r"[^\w\p{M}]+", "_", path.stem), kinds, table.rows, table.lines, path.name)
 
 
 def _kind(cells: list[str]) -> str:

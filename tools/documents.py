@@ -1,177 +1,215 @@
-"""Documents of any usual form, read as Markdown-like text: Markdown, text, HTML, PDF, DOCX, CSV."""
+"""Documents of any usual form, read as Markdown-like text: Markdown, text, HTML, PDF, DOCX, CSV, TSV."""
 
 from __future__ import annotations
 
-import csv
-import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from traces import yamltree
-from traces.errors import ScenarioError, reason
+from tools.forms import delimited, pages, web, word
+from tools.forms.delimited import Rows
+from tools.forms.text import Text, decode
+from traces import bounds, yamltree
+from traces.errors import InputError, ScenarioError, reason
 
+SIZE = 64 << 20
+"""Bytes of one document."""
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
-_BLOCKS = ("h1", "h2", "h3", "h4", "h5", "h6", "p", "li", "tr", "pre", "blockquote")
+_BETWEEN = re.compile(r"\n{2,}")
+_CITED = re.compile(r"[^\w.-]+")
+_NOT_DOCUMENTS = frozenset(("__MACOSX", "Thumbs.db", "desktop.ini", "Icon\r"))
+_NAMED = 5
 
 
 class Document(Struct, frozen=True):
     """`source` names the document in citations: its file's stem, with "-" for what cannot stand there; `title` carries
-    the date, where the document has one; `path` is its place in the folder."""
+    the date, where the document has one; `path` is its place in the folder. `places`, `line`, `lacking`: see Text."""
 
     source: str
     title: str
     text: str
     path: str = ""
+    places: tuple[tuple[int, str], ...] = ()
+    line: int = 0
+    lacking: str = ""
+
+    def place(self, at: int) -> str:
+        """Where a character of the text stands in the file: "line 12", "page 3", "paragraph 4"."""
+        if self.places:
+            return next((place for start, place in reversed(self.places) if start <= at), self.places[0][1])
+        if self.line:
+            return f"line {self.line + self.text.count(chr(10), 0, at)}"
+        return f"paragraph {len(_BETWEEN.findall(self.text, 0, at)) + 1}"
+
+
+class LeftOut(Struct, frozen=True):
+    """A file that is not among the documents, or not whole, and why."""
+
+    path: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.why}"
+
+
+class Survey(Struct, frozen=True):
+    """What a folder holds: its documents by path, and the files that were left out."""
+
+    documents: tuple[Document, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 def read(folder: Path) -> list[Document]:
-    """Every document of a folder and the folders in it, by name. Raises ScenarioError for one that cannot be read,
-    has no text (a scanned PDF), or has the name of another."""
-    paths = sorted(path for path in folder.glob("**/*") if path.suffix.lower() in FORMS and path.is_file())
+    """Every document of a folder and the folders in it that can be read, by path. Raises ScenarioError where there is
+    none."""
+    return list(survey(folder).documents)
+
+
+def survey(folder: Path) -> Survey:
+    """The documents of a folder and the folders in it, and the files left out, each with why. Hidden files and those
+    that programs keep beside documents (locks, thumbnails) do not count. Raises ScenarioError where no file can be
+    read."""
     found: dict[str, Document] = {}
-    for path in paths:
-        document = read_one(path, str(path.relative_to(folder)))
-        if document.source in found:
-            raise ScenarioError(
-                str(path), f"is cited as {document.source!r}, as {found[document.source].path} is: rename"
-            )
+    left_out: list[LeftOut] = []
+    for path in _files(folder):
+        shown = _shown(path.relative_to(folder))
+        try:
+            document = read_one(path, shown)
+        except ScenarioError as error:
+            left_out.append(LeftOut(shown, error.message))
+            continue
+        if document.lacking:
+            left_out.append(LeftOut(shown, document.lacking))
+        document = structs.replace(document, source=_unused(document, found))
         found[document.source] = document
-    return list(found.values())
+    if not found:
+        raise ScenarioError(str(folder), f"no documents ({', '.join(FORMS)}) that can be read{_among(left_out)}")
+    return Survey(tuple(found.values()), tuple(left_out))
+
+
+def _among(left_out: list[LeftOut]) -> str:
+    shown = "; ".join(map(str, left_out[:_NAMED]))
+    more = f"; and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+    return f": {shown}{more}" if shown else ""
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that may be documents, by path. Folders behind links are not entered: they may lead in circles."""
+    found = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not _is_machinery(name)]
+        links = [name for name in folders if Path(place, name).is_symlink()]
+        found += [Path(place, name) for name in (*files, *links) if not _is_machinery(name)]
+    return sorted(found)
+
+
+def _is_machinery(name: str) -> bool:
+    return name.startswith((".", "~$")) or name in _NOT_DOCUMENTS
+
+
+def _shown(path: Path) -> str:
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
+
+
+def _unused(document: Document, found: dict[str, Document]) -> str:
+    """What the document is cited as: where another is called so, by its whole path."""
+    if document.source not in found:
+        return document.source
+    whole = _CITED.sub("-", document.path).strip("-")
+    return next(name for n in range(1, 1 << 20) if (name := whole if n == 1 else f"{whole}-{n}") not in found)
 
 
 def read_one(path: Path, shown: str = "") -> Document:
     """One document; raises ScenarioError where it cannot be read or holds no text."""
     form = FORMS.get(path.suffix.lower())
+    if path.is_dir():
+        raise ScenarioError(str(path), "is a folder behind a link, which is not entered")
     if form is None:
-        raise ScenarioError(str(path), f"is of no form that can be read: {', '.join(FORMS)}")
+        raise ScenarioError(str(path), f"has a form that is not read here; these are: {', '.join(FORMS)}")
     try:
-        title, text = form(path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(str(path), f"cannot be read: {reason(error)}") from error
-    if not text.strip():
+        if not path.is_file():
+            raise ScenarioError(str(path), "is not a file")
+        text = form(bounds.read(path, size=SIZE), path.name)
+    except ScenarioError:
+        raise
+    except (InputError, ValueError, OSError) as error:
+        raise ScenarioError(str(path), _why(path, error)) from error
+    except Exception as error:  # whatever a library meets in a damaged file costs this file alone
+        raise ScenarioError(str(path), f"cannot be read: {type(error).__name__}: {error}") from error
+    if not text.text.strip():
         raise ScenarioError(str(path), "holds no text (a scanned document needs text recognition first)")
+    lead = len(text.text) - len(text.text.lstrip())
     return Document(
-        re.sub(r"[^\w.-]+", "-", path.stem).strip("-"), title or path.stem, text.strip(), shown or path.name
+        _CITED.sub("-", path.stem).strip("-") or "document",
+        " ".join(text.title.split()) or _shown(Path(path.stem)),
+        text.text.strip(),
+        shown or _shown(Path(path.name)),
+        tuple((max(0, at - lead), place) for at, place in text.places),
+        text.line + text.text.count("\n", 0, lead) if text.line else 0,
+        text.lacking,
     )
 
 
-def _markdown(path: Path) -> tuple[str, str]:
-    text = path.read_text(encoding="utf-8")
-    front = _FRONT.match(text)
+def _why(path: Path, error: Exception) -> str:
+    said = reason(error) if isinstance(error, OSError) else str(error).removeprefix(f"{path}: ")
+    return said if said.startswith(("is ", "has ")) else f"cannot be read: {said}"
+
+
+def _markdown(content: bytes, name: str) -> Text:
+    text = decode(content)
+    front, lacking = _FRONT.match(text), ""
     fields: dict[str, object] = {}
-    if front:
-        fields = _front_matter(path, front.group(1))
-        text = text[front.end() :]
-    heading = re.search(r"^#+\s+(.+)$", text, re.MULTILINE)
-    title = str(fields.get("title") or (heading.group(1) if heading else path.stem))
+    if front is not None:
+        try:
+            fields = _front_matter(name, front[1])
+        except ScenarioError as error:
+            place = "" if error.line is None else f" (line {error.line})"
+            front, lacking = None, f"its front matter is read as text: {error.message}{place}"
+    body = text[front.end() :] if front else text
+    heading = re.search(r"^#+\s+(.+)$", body, re.MULTILINE)
+    title = str(fields.get("title") or (heading.group(1) if heading else ""))
     date = fields.get("date")
-    return (f"{title} ({date})" if date else title), text
+    line = 1 + (text.count("\n", 0, front.end()) if front else 0)
+    return Text(f"{title or Path(name).stem} ({date})" if date else title, body, line=line, lacking=lacking)
 
 
-def _front_matter(path: Path, text: str) -> dict[str, object]:
+def _front_matter(name: str, text: str) -> dict[str, object]:
     """What stands between the two lines of dashes; dates and numbers are as they were written."""
-    fields = yamltree.texts(yamltree.parse(f"\n{text}", str(path)))  # the line of dashes before it counts
+    fields = yamltree.texts(yamltree.parse(f"\n{text}", name))  # the line of dashes before it counts
     if not isinstance(fields, dict | None):
-        raise ScenarioError(str(path), "the front matter should be a mapping of fields to values", line=2)
+        raise ScenarioError(name, "it should be a mapping of fields to values", line=2)
     return fields or {}
 
 
-def _html(path: Path) -> tuple[str, str]:
-    from bs4 import BeautifulSoup
-
-    soup = BeautifulSoup(path.read_bytes(), "html.parser")
-    for gone in soup(["script", "style", "noscript", "template", "nav"]):
-        gone.decompose()
-    title = soup.title.get_text(" ", strip=True) if soup.title else ""
-    parts = [_block(tag) for tag in soup.find_all(_BLOCKS) if tag.find_parent(_BLOCKS) is None]
-    body = soup.body or soup
-    return title, "\n\n".join(filter(None, parts)) or body.get_text("\n", strip=True)
-
-
-def _block(tag: Any) -> str:
-    """A block of HTML as Markdown would have it."""
-    if tag.name == "tr":
-        return " | ".join(cell.get_text(" ", strip=True) for cell in tag.find_all(["td", "th"]))
-    text = tag.get_text("" if tag.name == "pre" else " ", strip=tag.name != "pre")
-    if tag.name.startswith("h"):
-        return f"{'#' * int(tag.name[1])} {text}" if text else ""
-    return f"- {text}" if tag.name == "li" and text else text
-
-
-def _pdf(path: Path) -> tuple[str, str]:
-    import pypdfium2
-
+def read_table(path: Path, content: bytes | None = None) -> Rows:
+    """A CSV or TSV file's table, with anything that separates cells. `content` is the file's where it was uploaded and
+    is not on the disk. Raises ScenarioError, with the line of a row that has more cells than the header."""
     try:
-        with pypdfium2.PdfDocument(path) as pdf:
-            title = pdf.get_metadata_value("Title")
-            pages = [page.get_textpage().get_text_range() for page in pdf]
-    except pypdfium2.PdfiumError as error:
-        raise ScenarioError(str(path), f"is not a PDF that can be opened (locked or damaged): {error}") from error
-    return title, "\n\n".join(page.replace("\r\n", "\n").strip() for page in pages)
+        table = delimited.rows(bounds.read(path, size=SIZE) if content is None else content)
+    except Exception as error:
+        raise ScenarioError(str(path), _why(path, error)) from error
+    if table.more:
+        number, cells = table.more[0]
+        found = f"{cells[0][:40]!r} is in none of the columns {', '.join(table.names)}"
+        line = table.lines[number]
+        raise ScenarioError(str(path), f"the row has more cells than the header: {found}", line=line)
+    return table
 
 
-def _docx(path: Path) -> tuple[str, str]:
-    import zipfile
-
-    import docx
-    from docx.opc.exceptions import PackageNotFoundError
-
-    try:
-        document = docx.Document(str(path))
-    except (PackageNotFoundError, zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise ScenarioError(str(path), f"is not a DOCX that can be opened: {error}") from error
-    parts = [_paragraph(part) if hasattr(part, "style") and hasattr(part, "runs") else _table(part)
-             for part in document.iter_inner_content()]  # fmt: skip
-    return document.core_properties.title or "", "\n\n".join(filter(None, parts))
-
-
-def _paragraph(paragraph: Any) -> str:
-    style, text = str(paragraph.style.name or ""), str(paragraph.text).strip()
-    level = re.fullmatch(r"Heading (\d)", style)
-    if level and text:
-        return f"{'#' * int(level.group(1))} {text}"
-    return f"- {text}" if style.startswith("List") and text else text
-
-
-def _table(table: Any) -> str:
-    return "\n".join(" | ".join(cell.text.strip() for cell in row.cells) for row in table.rows)
-
-
-def _csv(path: Path) -> tuple[str, str]:
-    """Each row is a paragraph of its own, that says its columns' names."""
-    return path.stem, "\n\n".join(
-        "; ".join(f"{name}: {value}" for name, value in row.items() if value) for row in read_rows(path)
-    )
-
-
-def read_rows(path: Path, content: bytes | None = None) -> list[dict[str, str]]:
-    """A CSV file's rows by its header's names; comma, semicolon or tab. `content` is the file's where it was uploaded
-    and is not on the disk. Raises ScenarioError with the line of a row that has more cells than the header."""
-    try:
-        text = (path.read_bytes() if content is None else content).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(str(path), f"cannot be read: {reason(error)}") from error
-    first = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=first.count), restkey="")
-    rows = []
-    for row in reader:
-        if "" in row:
-            raise ScenarioError(str(path), "the row has more cells than the header", line=reader.line_num)
-        rows.append({name.strip(): (value or "").strip() for name, value in row.items()})
-    return rows
-
-
-FORMS: dict[str, Callable[[Path], tuple[str, str]]] = {
+FORMS: dict[str, Callable[[bytes, str], Text]] = {
     ".md": _markdown,
     ".txt": _markdown,
-    ".html": _html,
-    ".htm": _html,
-    ".pdf": _pdf,
-    ".docx": _docx,
-    ".csv": _csv,
+    ".html": web.read,
+    ".htm": web.read,
+    ".pdf": pages.read,
+    ".docx": word.read,
+    ".csv": delimited.read,
+    ".tsv": delimited.read,
+    ".markdown": _markdown,
+    ".rst": _markdown,
+    ".xhtml": web.read,
 }
-"""How each form is read: its title ("" where it has none) and its text."""
+"""How each form is read, from a file's bytes and name."""

@@ -16,7 +16,6 @@ from msgspec import Struct
 from tools import chunking, documents
 from tools.chunking import Strategy
 from tools.tool import Effect, Retriever, Tool, ToolOutput, World, from_function
-from traces.errors import InputError
 from traces.kept import Kept
 from traces.kernel import Chunk
 
@@ -39,8 +38,10 @@ class Knowledge(Retriever):
     """A scenario's documents, searchable. Results are the same for the same query, and kept beside the index, so that
     LanceDB is opened for what was not asked before."""
 
-    def __init__(self, place: Path, embedding: str, chunks: list[Chunk]) -> None:
-        self._place, self._embedding = place, embedding
+    def __init__(
+        self, place: Path, embedding: str, chunks: list[Chunk], left_out: tuple[documents.LeftOut, ...] = ()
+    ) -> None:
+        self._place, self._embedding, self.left_out = place, embedding, left_out
         self._chunks = {chunk.id: chunk for chunk in chunks}
         self._asked = Kept(place / "asked.sqlite", safe=False)
         self._kept = lru_cache(maxsize=8192)(self._search)
@@ -57,17 +58,15 @@ class Knowledge(Retriever):
     ) -> Knowledge:
         """Open the documents of `folder`, indexing them under `cache` where that has not been done for this very
         content. `embedding`: wordllama (local), or a LiteLLM embedding model's name. Two processes may do it at once.
-        Raises InputError where there are no documents, ScenarioError for one that cannot be read.
+        `left_out` has the files that cannot be read; raises ScenarioError where no file can be.
         """
-        found = documents.read(folder)
-        chunks = [c for d in found for c in chunking.chunk(d, chunk_chars, overlap_chars, strategy)]
-        if not chunks:
-            raise InputError(f"{folder}: no documents ({', '.join(documents.FORMS)}) to search")
+        survey = documents.survey(folder)
+        chunks = [c for d in survey.documents for c in chunking.chunk(d, chunk_chars, overlap_chars, strategy)]
         content = msgspec.json.encode([LAYOUT, embedding, chunks])
         place = cache / hashlib.blake2b(content, digest_size=8).hexdigest()
         if not place.is_dir():
             _build(place, chunks, embedder(embedding))
-        return cls(place, embedding, chunks)
+        return cls(place, embedding, chunks, survey.left_out)
 
     def search(self, query: str, limit: int) -> list[Chunk]:
         """The best chunks, best first. The score is the fused one: the sum of 1 / (60 + rank) over the searches that

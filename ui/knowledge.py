@@ -113,6 +113,8 @@ def _rank(value: object) -> str:
 def _documents(corpus: Corpus, knowledge: Knowledge) -> None:
     chunks = knowledge.chunks()
     rows = []
+    for one in knowledge.left_out:
+        st.warning(shared.plain(f"Left out: {one}"))
     for document in documents.read(corpus.folder):
         own = [len(chunk.text) for chunk in chunks if chunk.source == document.source]
         rows.append(

@@ -13,7 +13,7 @@ from tasks.scenario import Knowledge as Settings
 from tasks.scenario import Scenario
 from tools import chunking, documents
 from tools.chunking import Strategy
-from tools.documents import read_rows
+from tools.documents import read_table
 from tools.recall import Question, Recall, measure
 from tools.retrieval import Knowledge
 from traces import home
@@ -84,7 +84,8 @@ def questions_in(path: Path, content: bytes | None = None) -> tuple[Question, ..
     """A CSV file with the columns `question` and `support` (a text that the right passage holds; several separated
     by |). Raises ScenarioError with the line."""
     found = []
-    for line, row in enumerate(read_rows(path, content), 2):
+    table = read_table(path, content)
+    for line, row in zip(table.lines, table.rows, strict=True):
         support = tuple(part.strip() for part in row.get("support", "").split("|") if part.strip())
         if not row.get("question") or not support:
             raise ScenarioError(str(path), "needs a `question` and a `support`: a text of the right passage", line=line)

@@ -16,7 +16,7 @@ from tasks import scenario as scenarios
 from tasks.drafting import Draft, Question
 from tasks.scenario import Scenario
 from tools import registry
-from tools.documents import read_rows
+from tools.documents import read_table
 from tools.retrieval import Knowledge
 from traces import clock, home
 from traces.errors import InputError, ScenarioError
@@ -118,7 +118,8 @@ def questions_in(path: Path, content: bytes | None = None) -> tuple[Question, ..
     """A CSV file with the columns `question` and `answer`, and, where wanted, `must_say`, `support` (several separated
     by |) and `difficulty`. Raises ScenarioError with the line."""
     found = []
-    for line, row in enumerate(read_rows(path, content), 2):
+    table = read_table(path, content)
+    for line, row in zip(table.lines, table.rows, strict=True):
         if not {"question", "answer"} <= row.keys():
             there = ", ".join(f"`{name}`" for name in row if name)
             raise ScenarioError(str(path), f"needs the columns `question` and `answer`; it has {there}", line=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import cast
 
@@ -22,6 +23,7 @@ def show_ranks(corpus: Corpus, query: str, *, json: bool) -> None:
     """The fused ranking, with each passage's rank by meaning and by words."""
     knowledge = corpus.open()
     rows = rank_rows(knowledge, query)
+    show_left_out(knowledge)
     if json:
         print(msgspec.json.encode(rows).decode())
         return
@@ -38,6 +40,12 @@ def show_ranks(corpus: Corpus, query: str, *, json: bool) -> None:
         )
     table.caption = f"{min(SHOWN, len(rows))} of {len(rows)} passages that either search found"
     printing.console().print(table)
+
+
+def show_left_out(knowledge: Knowledge) -> None:
+    """The files that are not among the documents, on stderr."""
+    for one in knowledge.left_out:
+        print(f"left out: {one}", file=sys.stderr)
 
 
 def rank_rows(knowledge: Knowledge, query: str) -> list[dict[str, object]]:
@@ -62,6 +70,7 @@ def rank_rows(knowledge: Knowledge, query: str) -> list[dict[str, object]]:
 def show_recall(corpus: Corpus, strategies: Sequence[str], lengths: Sequence[int], k: int, *, json: bool) -> None:
     """Recall at k and mean reciprocal rank, a row for each way of cutting."""
     rows = recall_rows(corpus, strategies, lengths, k)
+    show_left_out(corpus.open())
     if json:
         print(msgspec.json.encode(rows).decode())
         return

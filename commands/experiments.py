@@ -151,8 +151,20 @@ def _fail_if(broken: bool) -> None:
 def _run_plan(plan: Plan, *, quiet: bool) -> tuple[ExperimentFolder, Progress]:
     from experiments.running.conduct import conduct, prepare
 
+    _tell_left_out(plan.scenario)
     folder = prepare(plan)
     return folder, watched(folder, plan, conduct, quiet=quiet)
+
+
+def _tell_left_out(name: str) -> None:
+    """Say on stderr which files of a scenario's documents cannot be read. Raises InputError where none can be."""
+    from tasks import scenario as scenarios
+    from tools import documents
+
+    scenario = scenarios.load(name)
+    knowledge = scenario.file.knowledge
+    for one in documents.survey(scenario.folder / knowledge.folder).left_out if knowledge else ():
+        print(f"left out of the documents: {one}", file=sys.stderr)
 
 
 def watched(folder: ExperimentFolder, plan: Plan, conduct: Conduct, *, quiet: bool) -> Progress:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from marketplace.bus import Bus
+from tools.waiting import Waiting
 from traces.kernel import Event, Noted
 from traces.past import ASK_PERSON, Past
 
@@ -47,16 +48,30 @@ class NobodyThere:
         )
 
 
+class Awaited:
+    """A person, for whom a run waits."""
+
+    def __init__(self, person: Person, waiting: Waiting) -> None:
+        self._person, self._waiting = person, waiting
+
+    async def answer(self, agent: str, question: str) -> tuple[str, str]:
+        with self._waiting.asking():
+            return await self._person.answer(agent, question)
+
+
 class Recalled:
     """A person, whose recorded answers are given again instead of asking anew."""
 
-    def __init__(self, person: Person, past: Past) -> None:
-        self._person, self._past = person, past
+    def __init__(self, person: Person, past: Past, now: Callable[[], float]) -> None:
+        """`now` gives the seconds since the run's start."""
+        self._person, self._past, self._now = person, past, now
 
     async def answer(self, agent: str, question: str) -> tuple[str, str]:
         found = self._past.answered(agent)
         if found is not None:
-            return found
+            text, who, at = found
+            await self._past.pause(0.0, at, self._now())
+            return text, who
         await self._past.present()
         return await self._person.answer(agent, question)
 

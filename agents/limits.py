@@ -9,6 +9,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from marketplace.mechanisms.combinatorial import MOST_POSTINGS
+from marketplace.outside import LARGEST, STRIKES
+from tools.approvals import WAIT_S
+from tools.making import LONGEST
+from tools.sql import ROWS
+from tools.tool import World
+from tools.usercode import LIMIT_S
+
 CALLS = 1_000
 """Model calls of a run whose budget limits neither tokens nor seconds nor calls: a team that never ends must end."""
 
@@ -45,15 +53,58 @@ RECALLS = 6
 """Facts from earlier cases that a team with `remember` is told."""
 
 
+SMALLEST_REPLY = 256
+"""Tokens of a reply of the shipped small model, which often does not find its end. Other files have REPLY_ROOM."""
+
+RESERVE = 20_000
+"""Tokens that the poster of a subtask pays for it in a market, at most."""
+
+
 class Limit(Struct, frozen=True):
-    """`number` is its default. `who` meets it, and what `shows` it in a trace. `setting`: how a user sets it."""
+    """`number` is the default, None is no limit. `who` meets it, and what `shows` it in a trace."""
 
     name: str
     number: float | None
     what: str
     who: str
     shows: str
-    setting: str = ""
 
 
-EVERYONE = "one agent and every team alike"
+ALL = "one agent and every team alike"
+LIMITS = (
+    Limit("budget", None, "tokens, dollars, seconds, model calls of a run", ALL, "`limit`, status limited"),
+    Limit("default calls", CALLS, "model calls, where tokens, seconds and calls have no limit", ALL, "as the budget"),
+    Limit("max_steps", None, "turns with tool calls, of all agents of a run together", ALL, "`limit`, status limited"),
+    Limit("in_circles", CIRCLES, "the same calls with the same results in a row", ALL, "`limit`, a note"),
+    Limit(
+        "max_rounds", MENDINGS, "times that work is sent back", "solo, debate, supervisor, hybrid, market", "`limit`"
+    ),
+    Limit("tries", TRIES, "tries of a node by its holder, if it fails", "graph", "a note"),
+    Limit("repairs", REPAIRS, "times that an unreadable reply is asked for again", ALL, "`output_rejected`"),
+    Limit("reply room", REPLY_ROOM, "tokens of the context window kept for the reply", ALL, "a note (context_cut)"),
+    Limit("local reply", SMALLEST_REPLY, "tokens of a reply of the shipped small model", ALL, "a note (at_limit)"),
+    Limit("items", ITEMS, "items of a list in a form, of models held to a schema", ALL, "a note (at_limit)"),
+    Limit("text", TEXT, "characters of a reason or argument, of models held to a schema", ALL, "a note (at_limit)"),
+    Limit("thought", THOUGHT, "characters of a thought, of models held to a schema", ALL, "the reply"),
+    Limit("tool result", LONGEST, "characters of a tool's result", ALL, "the result says it"),
+    Limit("rows", ROWS, "rows of query_database", ALL, "the result says it"),
+    Limit("passages", World.results, "passages of a search", ALL, "the result"),
+    Limit("tool seconds", LIMIT_S, "seconds of a call of a tool of yours", ALL, "the result says it"),
+    Limit("person", WAIT_S, "seconds in which a person must answer", ALL, "`approval`"),
+    Limit("recalled", RECALLS, "facts from earlier cases, with `remember`", ALL, "a note (recalled)"),
+    Limit(
+        "inbox",
+        1,
+        "assignments that wait for a worker; the sender waits too",
+        "supervisor, graph",
+        "none: no work is lost",
+    ),
+    Limit(
+        "reserve", RESERVE, "tokens that a poster pays for a subtask; dearer bids do not count", "market", "the award"
+    ),
+    Limit(
+        "round", MOST_POSTINGS, "postings that `bundles` decides at once; more come in the next round", "market", "none"
+    ),
+    Limit("outside body", LARGEST, "bytes that an agent from outside may send at once", "market", "a note"),
+    Limit("strikes", STRIKES, "times that an agent from outside may misbehave", "market", "a note"),
+)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
+from agents.limits import RESERVE
 from marketplace.inbox import Full
 from tasks import yamlfile
 from tasks.case import Strict
@@ -123,7 +124,7 @@ class Trade(Strict):
     """
 
     quality: Literal["reviewer", "grader", "redundancy"] = "reviewer"
-    reserve: int = Field(default=20_000, ge=1)
+    reserve: int = Field(default=RESERVE, ge=1)
     endowment: int = Field(default=1_000, ge=0)
     fee_percent: int = Field(default=2, ge=0, le=100)
     penalty_percent: int = Field(default=10, ge=0, le=100)

@@ -9,7 +9,8 @@ from traces.rows import RunRow
 
 
 class Outcome(Struct, frozen=True):
-    """One finished trial. `latency_s` is on the run's clock: simulated for simulated models; `wall_s` is what it took
+    """One finished trial. `latency_s` is on the run's clock: simulated for simulated models, without
+    `waited_s`, in which the run only waited for a person; `wall_s` is what it took
     here (0 where that is not known: it is not in the trace)."""
 
     run: int
@@ -32,6 +33,7 @@ class Outcome(Struct, frozen=True):
     wall_s: float = 0.0
     ended_by: str = ""
     tokens_origin: Origin = "measured"
+    waited_s: float = 0.0
 
     @classmethod
     def of(cls, number: int, run: Run, evaluated: Evaluated, finished: RunFinished) -> Outcome:
@@ -56,6 +58,7 @@ class Outcome(Struct, frozen=True):
             run.simulated,
             ended_by=finished.ended_by,
             tokens_origin=usage.tokens_origin,
+            waited_s=finished.waited_s,
         )
 
     @classmethod
@@ -83,6 +86,7 @@ class Outcome(Struct, frozen=True):
             row.simulated,
             ended_by=row.ended_by,
             tokens_origin=row.tokens_origin,
+            waited_s=row.waited_s,
         )
 
     @property

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
 
 from agents import settings, table
+from agents.limits import LIMITS
+from agents.models.simulated.index import index_of
 from experiments.judging.judged import verdict_on
 from experiments.plan import Plan
 from marketplace.mechanisms import MECHANISMS
+from tasks import scenario as scenarios
 from tests.long_jobs import scenario
 from tests.trials import do, events
+from tools import registry
 from traces.kernel import Budget, Chat, LimitHit, RunStarted, ToolExecuted
 
 ENGINES = ("native", "autogen", "crewai")
@@ -91,3 +98,25 @@ def test_any_other_budget_stands_alone(jobs: Path) -> None:
         started = events(recorder)[0]
         assert isinstance(started, RunStarted)
         assert started.run.budget == budget
+
+
+def test_the_docs_list_every_limit_as_the_code_has_it() -> None:
+    text = (Path(__file__).parent.parent / "docs" / "limits.md").read_text()
+    listed = [line for line in text.splitlines() if line.startswith("| ")][1:]
+    numbers = ["no limit" if limit.number is None else f"{limit.number:,.0f}" for limit in LIMITS]
+    assert listed == [
+        f"| {limit.name} | {number} | {limit.what} | {limit.who} | {limit.shows} |"
+        for limit, number in zip(LIMITS, numbers, strict=True)
+    ]
+
+
+def test_what_is_worked_out_for_a_case_or_a_tool_goes_with_it(jobs: Path) -> None:
+    loaded = scenarios.load(str(jobs))
+    case, tool = loaded.cases[0].model_copy(), dataclasses.replace(registry.load(jobs)["meter"])
+    index, validator = weakref.ref(index_of(case)), weakref.ref(tool.validator)
+    assert index_of(case) is index()
+    assert index_of(case.model_copy()) is not index()
+    assert tool.validator is validator()
+    del case, tool
+    gc.collect()
+    assert (index(), validator()) == (None, None)

@@ -68,8 +68,8 @@ class Remaker:
 class RecalledGate:
     """Decisions that no rule makes again (a person's, or one that was changed) are taken from the past."""
 
-    def __init__(self, gate: Decides, past: Past) -> None:
-        self._gate, self._past = gate, past
+    def __init__(self, gate: Decides, past: Past, now: Callable[[], float]) -> None:
+        self._gate, self._past, self._now = gate, past, now
 
     async def decide(self, ask: Ask) -> Decision:
         record = self._past.decided(ask.agent, ask.tool)
@@ -78,7 +78,7 @@ class RecalledGate:
             event = record.event
             decision = Decision(event.approved, event.approver, event.reason)
             if record.seq == self._past.changed or not decision.by_rule:
-                await self._past.pause(0.0, record.t, 0.0)
+                await self._past.pause(0.0, record.t, self._now())
                 return decision
         else:
             await self._past.present()

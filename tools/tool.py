@@ -10,13 +10,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ConfigDict, create_model
 
 from tools.snapshots import Snapshots
 from tools.usercode import LIMIT_S
 from traces.kernel import Chunk
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,6 +107,13 @@ class Tool:
     def repeats(self) -> bool:
         """Whether a recorded call can be made again."""
         return self.simulated or (self.stable and self.effect is not Effect.OUTSIDE)
+
+    @cached_property
+    def validator(self) -> Draft202012Validator:
+        """Of its arguments."""
+        from jsonschema import Draft202012Validator
+
+        return Draft202012Validator(self.parameters)
 
     @cached_property
     def spec(self) -> dict[str, Any]:

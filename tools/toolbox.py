@@ -11,10 +11,11 @@ import msgspec
 from jsonschema import Draft202012Validator
 from msgspec import Struct
 
-from tools.making import Maker, cut
+from tools.making import Maker
 from tools.policy import Ask, Decides, Decision
 from tools.recalled import RecalledGate, Remaker
 from tools.tool import Effect, Tool, ToolError, World
+from tools.waiting import Waiting
 from traces import strict
 from traces.kernel import ApprovalDecided, Chunk, EffectIntended, ToolCall, ToolExecuted
 from traces.past import Past
@@ -35,10 +36,17 @@ class Toolbox:
     `past` holds are not made again where they cannot be."""
 
     def __init__(
-        self, tools: dict[str, Tool], world: World, gate: Decides, recorder: Recorder, past: Past | None = None
+        self,
+        tools: dict[str, Tool],
+        world: World,
+        gate: Decides,
+        recorder: Recorder,
+        past: Past | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         self._tools, self._recorder = tools, recorder
-        self._gate = gate if past is None else RecalledGate(gate, past)
+        self._waiting = waiting or Waiting()
+        self._gate = gate if past is None else RecalledGate(gate, past, recorder.now)
         maker = Maker(world)
         self._maker = maker if past is None else Remaker(maker, past, recorder.now)
 
@@ -89,7 +97,7 @@ class Toolbox:
             (text, trusted), ok = await do(arguments), True
         except ToolError as error:
             text, trusted, ok = f"error: {error}", True, False
-        text, spent = cut(text), round(loop.time() - started, 6)
+        spent = round(loop.time() - started, 6)
         self._recorder.record(
             ToolExecuted(agent, call.name, call.id, "team", arguments, ok, text, spent, trusted=trusted)
         )
@@ -105,7 +113,8 @@ class Toolbox:
         return ToolResult(text, False, trusted=True)
 
     async def _decide(self, call: ToolCall, ask: Ask, key: str) -> Decision:
-        decision = await self._gate.decide(ask)
+        with self._waiting.asking():
+            decision = await self._gate.decide(ask)
         self._recorder.record(
             ApprovalDecided(ask.agent, call.name, call.id, decision.approver, decision.approved, decision.reason)
         )
@@ -117,7 +126,8 @@ class Toolbox:
     async def _run(self, agent: str, tool: Tool, call: ToolCall, arguments: dict[str, Any], key: str) -> ToolResult:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        made = await self._maker.make(agent, tool, call.id, arguments, key)
+        with self._waiting.working():
+            made = await self._maker.make(agent, tool, call.id, arguments, key)
         self._recorder.record(
             ToolExecuted(
                 agent,
@@ -137,7 +147,7 @@ class Toolbox:
 
 
 def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any]:
-    return _read(call, _validator(tool))
+    return _read(call, tool.validator)
 
 
 def _read(call: ToolCall, validator: Draft202012Validator) -> dict[str, Any]:
@@ -152,16 +162,6 @@ def _read(call: ToolCall, validator: Draft202012Validator) -> dict[str, Any]:
         place = ".".join(map(str, wrong.path))
         raise ToolError(f"{place}: {wrong.message}" if place else wrong.message)
     return arguments
-
-
-def _validator(tool: Tool) -> Draft202012Validator:
-    found = _VALIDATORS.get(id(tool))
-    if found is None or found[0] is not tool:
-        found = _VALIDATORS[id(tool)] = (tool, Draft202012Validator(tool.parameters))
-    return found[1]
-
-
-_VALIDATORS: dict[int, tuple[Tool, Draft202012Validator]] = {}
 
 
 def _key(run: int, tool: str, call_id: str, arguments: dict[str, Any]) -> str:

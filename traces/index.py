@@ -30,7 +30,7 @@ from traces.stretches import Piece, fault, lines_of, pieces, plain, survey
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VERSION = 5
+VERSION = 6
 PATIENCE_S = 30.0
 SLICE = 256 << 20  # bytes of journal that are sorted at once
 GROWING_MEMORY = "512MB"  # for each experiment that still runs
@@ -430,7 +430,8 @@ SELECT $experiment, run, run_->>'$.scenario', run_->>'$.case', run_->>'$.team', 
             ELSE coalesce(tokens.origin, 'measured') END
         ELSE CASE WHEN coalesce((last->>'$.usage.calls')::BIGINT, 0) > coalesce((last->>'$.usage.errors')::BIGINT, 0)
                 AND coalesce(last->>'$.usage.input_tokens', last->>'$.usage.output_tokens') IS NULL THEN 'unknown'
-            ELSE coalesce(last->>'$.usage.origin', 'measured') END END
+            ELSE coalesce(last->>'$.usage.origin', 'measured') END END,
+    coalesce((last->>'$.waited_s')::DOUBLE, 0)
 FROM ends LEFT JOIN tokens USING (run) LEFT JOIN unreadable USING (run)
 WHERE run_ IS NOT NULL
 ORDER BY run

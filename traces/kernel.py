@@ -430,7 +430,8 @@ class Evaluated(_Event, frozen=True, tag="evaluation"):
 
 
 class RunFinished(_Event, frozen=True, tag="run_finished"):
-    """`status`: completed, limited (a budget or stop rule ended it) or failed. `ended_by` is the rule, in words."""
+    """`status`: completed, limited (a budget or another limit ended it) or failed. `ended_by` is the rule, in words.
+    `waited_s`: seconds in which the run only waited for a person; they are not in `latency_s`."""
 
     status: Literal["completed", "limited", "failed"]
     ended_by: str
@@ -439,6 +440,7 @@ class RunFinished(_Event, frozen=True, tag="run_finished"):
     latency_s: float
     messages: Count
     error: str = ""
+    waited_s: float = 0.0
 
 
 Event = (

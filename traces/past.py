@@ -66,7 +66,7 @@ class Past:
         self._intended: dict[_Call, deque[EffectIntended]] = defaultdict(deque)
         self._decided: dict[tuple[str, str], deque[Record]] = defaultdict(deque)
         self._said: dict[str, deque[Record]] = defaultdict(deque)
-        self._answered: dict[str, deque[tuple[str, str]]] = defaultdict(deque)
+        self._answered: dict[str, deque[tuple[str, str, float]]] = defaultdict(deque)
         self._who = ""
         self._take_calls(records)
         for record in records:
@@ -84,7 +84,7 @@ class Past:
         elif isinstance(event, ToolExecuted):
             self._tools[event.agent, event.tool, event.call_id].append(record)
             if event.tool == ASK_PERSON and event.ok:
-                self._answered[event.agent].append((event.result, self._who))
+                self._answered[event.agent].append((event.result, self._who, record.t))
         elif isinstance(event, Noted) and event.kind == "escalated":
             self._who = event.text.partition("(")[2].partition("): ")[0]
         elif isinstance(event, EffectIntended):
@@ -127,8 +127,8 @@ class Past:
         """The `ApprovalDecided` of the agent's next call of this tool."""
         return _next(self._decided[agent, tool])
 
-    def answered(self, agent: str) -> tuple[str, str] | None:
-        """What a person answered to the agent's next question, and who it was."""
+    def answered(self, agent: str) -> tuple[str, str, float] | None:
+        """What a person answered to the agent's next question, who it was, and when."""
         return _next(self._answered[agent])
 
     def said(self, sender: str, content: str) -> str:

@@ -165,7 +165,8 @@ def _timeless(event: Event, ids: dict[int, int] | None = None) -> bytes:
         event = structs.replace(event, value=0.0)
     elif isinstance(event, RunFinished):
         usage = _timeless_usage(event.usage)  # sums in another order
-        event = structs.replace(event, usage=usage, latency_s=0.0, ended_by=event.ended_by.partition("seconds")[0])
+        rule = event.ended_by.partition("seconds")[0]
+        event = structs.replace(event, usage=usage, latency_s=0.0, waited_s=0.0, ended_by=rule)
     elif isinstance(event, MessageSent):
         answered = event.message.reply_to
         known = answered if ids is None or answered is None else ids.get(answered, answered)

@@ -32,7 +32,8 @@ class ExperimentRow(Struct, frozen=True):
 class RunRow(Struct, frozen=True):
     """One run and its outcome. `status` is completed, limited or failed as the run's last event says, interrupted
     without one, or running while its experiment runs; `success` and `score` are None until it was graded. `parent_...`
-    and `changes` (a JSON object) say where a fork comes from. `tokens_origin` says who counted the tokens."""
+    and `changes` (a JSON object) say where a fork comes from. `tokens_origin` says who counted the tokens,
+    `waited_s` how long the run only waited for a person, which is not in `latency_s`."""
 
     experiment: str
     run: int
@@ -65,6 +66,7 @@ class RunRow(Struct, frozen=True):
     parent_step: int | None = None
     changes: str | None = None
     tokens_origin: Origin = "measured"
+    waited_s: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -146,4 +148,5 @@ def run_row(
         parent_step=parent.step if parent else None,
         changes=msgspec.json.encode(parent.changes).decode() if parent else None,
         tokens_origin=used.tokens_origin,
+        waited_s=finished.waited_s if finished else 0.0,
     )

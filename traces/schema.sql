@@ -21,7 +21,8 @@ CREATE TABLE runs (
     difficulty VARCHAR, features VARCHAR[], status VARCHAR, ended_by VARCHAR, success BOOLEAN, score DOUBLE,
     input_tokens BIGINT, output_tokens BIGINT, calls BIGINT, cost_nano_usd BIGINT, latency_s DOUBLE,
     messages BIGINT, events BIGINT, answer VARCHAR, error VARCHAR,
-    parent_experiment VARCHAR, parent_run INTEGER, parent_step INTEGER, changes VARCHAR, tokens_origin VARCHAR
+    parent_experiment VARCHAR, parent_run INTEGER, parent_step INTEGER, changes VARCHAR, tokens_origin VARCHAR,
+    waited_s DOUBLE
 );
 
 -- One row for each event, those of a run close together. tokens and cost_nano_usd are those of a model call.

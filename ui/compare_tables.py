@@ -17,6 +17,7 @@ from ui.compared import Compared
 
 def teams(found: Compared) -> None:
     clock = "simulated" if found.simulated else "measured"
+    waited = any(s.waited_s for s in found.summaries)
     shared.table(
         [
             {
@@ -29,6 +30,7 @@ def teams(found: Compared) -> None:
                 "cost / success": words.money(s.cost_per_success_usd),
                 "latency, mean": words.seconds(s.latency_s),
                 "latency, p95": words.seconds(s.latency_p95_s),
+                **({"waiting for a person": words.seconds(s.waited_s)} if waited else {}),
                 "messages / run": f"{s.messages:.1f}",
                 "ended by a limit": f"{s.limited:.1%}",
                 "broke off": f"{s.failed:.1%}",

@@ -288,6 +288,7 @@ def _(event: k.RunFinished) -> None:
             "model calls": usage.calls,
             "cost": words.money(None if usage.cost_nano_usd is None else usage.cost_nano_usd / NANO),
             "latency": f"{event.latency_s:.2f} s",
+            "waiting for a person": f"{event.waited_s:.2f} s, not in the latency" if event.waited_s else "",
             "messages": event.messages,
         }
     )

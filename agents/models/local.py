@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from agents.limits import REPLY_ROOM
+from agents.limits import REPLY_ROOM, SMALLEST_REPLY
 from agents.models import gguf
 from agents.models.calling import Target
 from agents.models.catalog import Alias
@@ -26,8 +26,6 @@ CONTEXT_WINDOW = 8192
 """Of each call, where the file was not trained for less and its entry in models.yaml does not say."""
 SLOTS = 2
 """How many calls are served at the same time; more wait their turn."""
-SMALLEST_REPLY = 256
-"""Tokens of a reply of the shipped model, at most: it often does not find its end. Other files have REPLY_ROOM."""
 
 _SHIPPED = Card(
     name="local",

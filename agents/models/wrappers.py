@@ -13,6 +13,7 @@ from msgspec import structs
 from agents import memory
 from agents.models import counting
 from agents.models.model import NOT_SENT, Card, Model, Reply, Request
+from tools.waiting import Waiting
 from traces.errors import LimitReached, MalformedOutput, ModelError
 from traces.kernel import CANCELLED, NANO, STOPPED, Budget, Chat, Event, LimitHit, Noted, Usage
 from traces.prompts import PromptDelta
@@ -24,20 +25,22 @@ LEAST_SHARE = 0.5
 
 
 class Meter:
-    """What a run has used of its budget; one for the whole team. `seconds` run on the loop's clock from creation.
+    """What a run has used of its budget; one for the whole team. `seconds` run on the loop's clock from creation,
+    without those in which the run only waits for a person (`waiting`).
 
     A budget is exact to the last whole call: a call is made while something is left, and none after that. Its seconds
     are exact for whatever is under way: `within`.
     """
 
-    def __init__(self, budget: Budget, record: Callable[[Event], object]) -> None:
+    def __init__(self, budget: Budget, record: Callable[[Event], object], waiting: Waiting | None = None) -> None:
         self.budget, self._record = budget, record
+        self.waiting = waiting or Waiting()
         self.usage = Usage()
         self._started = asyncio.get_running_loop().time()
 
     @property
     def seconds(self) -> float:
-        return asyncio.get_running_loop().time() - self._started
+        return asyncio.get_running_loop().time() - self._started - self.waiting.seconds
 
     async def within(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work` gives. Once the budget's seconds are over, it is cancelled, whatever it waits for. Raises
@@ -126,7 +129,8 @@ class Metered:
     async def chat(self, request: Request) -> Reply:
         self._meter.check(request.agent)
         try:
-            reply = await self._model.chat(request)
+            with self._meter.waiting.working():
+                reply = await self._model.chat(request)
         except ModelError as error:
             self._meter.add(Usage(calls=1, errors=1, retries=error.retries, latency_s=error.seconds))
             raise

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import structs
 
-from experiments.judging import cut_short
+from experiments.judging import beside
 from experiments.judging.verdict import MARGIN, Verdict, judge
 from experiments.order import looked_at
 from experiments.outcome import Outcome
@@ -22,7 +22,8 @@ def verdict_on(
     plan = recorded_in(recorded)
     order = looked_at(plan, outcomes) if plan is not None else None
     verdict = judge(outcomes, baseline, margin or margin_of(recorded), order)
-    return structs.replace(verdict, reason=" ".join(filter(None, (verdict.reason, cut_short.in_words(outcomes)))))
+    said = (verdict.reason, beside.in_words(outcomes), beside.waiting_in_words(outcomes))
+    return structs.replace(verdict, reason=" ".join(filter(None, said)))
 
 
 def margin_of(recorded: Mapping[str, Any]) -> float:

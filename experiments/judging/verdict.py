@@ -45,6 +45,7 @@ class TeamSummary(Struct, frozen=True):
     limited: float
     failed: float
     tokens_origin: Origin = "measured"
+    waited_s: float = 0.0
 
     @property
     def name(self) -> str:
@@ -104,6 +105,7 @@ def _summary(outcomes: Sequence[Outcome]) -> TeamSummary:
         limited=sum(o.status == "limited" for o in outcomes) / n,
         failed=sum(o.status == "failed" for o in outcomes) / n,
         tokens_origin=least_certain(o.tokens_origin for o in outcomes),
+        waited_s=sum(o.waited_s for o in outcomes) / n,
     )
 
 

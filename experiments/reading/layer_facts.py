@@ -87,7 +87,7 @@ QUERIES = {
         FROM events WHERE type = 'limit' AND {where} GROUP BY ALL ORDER BY times DESC""",
     "runs": """
         SELECT count(*) AS runs, count(*) FILTER (success) AS won, count(success) AS graded,
-            avg(score) AS score, avg(latency_s) AS latency,
+            avg(score) AS score, avg(latency_s) AS latency, avg(waited_s) AS waited,
             sum(messages) AS messages, sum(calls) AS calls, sum(events) AS events,
             count(*) FILTER (status = 'limited') AS limited, count(*) FILTER (status = 'failed') AS failed,
             CASE WHEN count(*) = count(cost_nano_usd) THEN sum(cost_nano_usd) / 1e9 END AS cost

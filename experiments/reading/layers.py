@@ -13,6 +13,7 @@ from agents.settings import Inside, Settings
 from experiments import words
 from experiments.reading.layer_facts import Facts, Row, Step
 from tasks.scenario import Scenario
+from traces.past import ASK_PERSON
 
 UNKNOWN = "unknown"
 ALONE = ("act", "plan", "check", "sum_up", "answer")
@@ -234,7 +235,7 @@ def _tools(stack: Stack) -> dict[str, str]:
 
 
 def _tools_cost(stack: Stack) -> str:
-    seconds = sum(float(r["latency"] or 0) for r in stack.facts.rows["tools"])
+    seconds = sum(float(r["latency"] or 0) for r in stack.facts.rows["tools"] if r["tool"] != ASK_PERSON)
     return f"{words.seconds(seconds)} in tools; dollars of tools are {UNKNOWN}"
 
 
@@ -310,6 +311,7 @@ def _product(stack: Stack) -> dict[str, str]:
         "success": f"{won:,} of {count:,} runs",
         "score, mean": f"{runs['score']:.2f}" if runs.get("score") is not None else UNKNOWN,
         "time to the answer, mean": words.seconds(runs["latency"]) if runs.get("latency") is not None else UNKNOWN,
+        "waiting for a person, mean": words.seconds(runs["waited"]) if runs.get("waited") else "",
         "ended by a limit": f"{runs.get('limited') or 0:,} runs",
         "broke off": f"{runs.get('failed') or 0:,} runs",
     }

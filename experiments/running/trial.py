@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from agents import longterm, table
-from agents.actions import NobodyThere, Person
+from agents.actions import Awaited, NobodyThere, Person
 from agents.actions import Recalled as RecalledPerson
 from agents.longterm import Fact, LongTerm
 from agents.models import table as models
@@ -151,7 +151,8 @@ async def _run_in(
     started = asyncio.get_running_loop().time()
     status, ended_by, error = await _do(trial, work, meter)
     _remember(trial, bench, work)
-    seconds = round(asyncio.get_running_loop().time() - started, 6)
+    waited = meter.waiting.seconds
+    seconds = round(asyncio.get_running_loop().time() - started - waited, 6)
     with closing(world.snapshots.copy(writable=True)) as final:
         evaluated = await graders.graded(case, graders.Outcome(work.answer, final, _chunks(bench)), bench.graders)
     evaluated = _recorded(evaluated, recorder)
@@ -163,6 +164,7 @@ async def _run_in(
         seconds,
         recorder.messages,
         error,
+        round(waited, 6),
     )
     recorder.record(finished)
     return Outcome.of(trial.run, run, evaluated, finished)
@@ -203,10 +205,11 @@ def _workspace(
 ) -> Workspace:
     inbox = _inbox(trial, bench, recorder)
     gate = Gate(bench.scenario.file.policies, inbox or _approver(bench))
-    toolbox = Toolbox(bench.tools, world, gate, recorder, past)
+    toolbox = Toolbox(bench.tools, world, gate, recorder, past, meter.waiting)
     settings = bench.teams[trial.team].settings
     minds = _Minds(trial, bench, case, settings.agent, meter, recorder, past)
     person: Person = inbox or NobodyThere()
+    person = person if past is None else RecalledPerson(person, past, recorder.now)
     return Workspace(
         bench.scenario,
         case,
@@ -217,7 +220,7 @@ def _workspace(
         Bus(recorder.record, interceptors=() if past is None else (_as_told(past.said),)),
         used=lambda: meter.share,
         draw=partial(stream, bench.plan.seed, case.id, trial.trial, bench.teams[trial.team].name),
-        person=person if past is None else RecalledPerson(person, past),
+        person=Awaited(person, meter.waiting),
         recalled=_recalled(trial, bench, case, past),
     )
 

@@ -204,6 +204,7 @@ class _Tree:
                 "headcount.ended_by": finished.ended_by,
                 "headcount.cost_usd": finished.usage.cost_usd,
                 "headcount.tokens": finished.usage.tokens,
+                "headcount.waited_s": finished.waited_s or None,
                 "error.type": "run_failed" if finished.status == "failed" else None,
             }
         if graded is not None and not graded.error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tasks.case import Case, Skill, Step, Subtask
 from tasks.templates import names_in
 
+_KEPT = "index of the plan"
 _SKILL_OF_TOOL: dict[str, Skill] = {"search": "retrieve", "query_database": "lookup", "run_python": "compute"}
 
 
@@ -76,12 +77,9 @@ def skill_of(step: Step) -> Skill:
     return "decide" if step.tool is None else _SKILL_OF_TOOL.get(step.tool, "act")
 
 
-_INDEXES: dict[int, Index] = {}
-
-
 def index_of(case: Case) -> Index:
-    """The index of a case, made once."""
-    found = _INDEXES.get(id(case))
-    if found is None or found.case is not case:
-        found = _INDEXES[id(case)] = Index(case)
+    """The index of a case, made once and kept with it."""
+    found: Index | None = vars(case).get(_KEPT)
+    if found is None or found.case is not case:  # a copy of a case has the index of the other
+        found = vars(case)[_KEPT] = Index(case)
     return found

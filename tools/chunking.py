@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
+import regex
+
 from tools.documents import Document
+from traces import wording
 from traces.kernel import Chunk
 
 Strategy = Literal["paragraphs", "sections", "sentences", "fixed"]
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_SENTENCE = regex.compile(r"(?<=[.!?])\s+|(?<=[。！？｡．][」』）】”’]*)(?![」』）】”’。！？])\s*", regex.VERSION1)
+_CUT = regex.compile(r"[、，；：,;:]|\s", regex.VERSION1)  # where a long sentence may be cut, besides its end
+_UNSPACED = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\u3000-\u303f\uff00-\uffef]", regex.VERSION1)
 _HEADING = re.compile(r"^(#{1,6})\s+(.+)$")
 
 
@@ -65,8 +70,14 @@ def _packed(parts: list[str], longest: int, overlap: int, between: str) -> list[
         if current and len(current) + len(between) + len(part) > longest:
             pieces.append(current)
             current = _tail(current, overlap)
-        current = f"{current}{between}{part}" if current else part
+        current = _joined(current, part, between) if current else part
     return [*pieces, current] if current else pieces
+
+
+def _joined(text: str, more: str, between: str = " ") -> str:
+    """Two parts of a text in one: sentences of scripts without spaces have none between them."""
+    spaced = between != " " or not (_UNSPACED.match(text[-1:]) and _UNSPACED.match(more[:1]))
+    return f"{text}{between if spaced else ''}{more}"
 
 
 def _sections(text: str) -> list[tuple[list[str], str]]:
@@ -104,12 +115,34 @@ def _parts(text: str, longest: int) -> list[str]:
 
 def _sentences(paragraph: str, longest: int) -> list[str]:
     found: list[str] = []
-    for sentence in _SENTENCE.split(paragraph):
+    for sentence in filter(None, _SENTENCE.split(paragraph)):
         if found and len(found[-1]) + 1 + len(sentence) <= longest:
-            found[-1] = f"{found[-1]} {sentence}"
+            found[-1] = _joined(found[-1], sentence)
         else:
-            found += [sentence[i : i + longest] for i in range(0, len(sentence), longest)]
+            found += _cut(sentence, longest)
     return found
+
+
+def _cut(sentence: str, longest: int) -> Iterator[str]:
+    """A sentence in pieces of up to `longest`. In scripts without spaces it is cut behind the last comma or space
+    of the second half, else between two characters with their marks."""
+    at = 0
+    while len(sentence) - at > longest:
+        end = at + longest
+        if wording.joined(sentence[at:end]) * 2 > longest:
+            end = _border(sentence, at, end)
+        yield sentence[at:end]
+        at = end
+    if at < len(sentence):
+        yield sentence[at:]
+
+
+def _border(sentence: str, at: int, end: int) -> int:
+    ends = [match.end() for match in _CUT.finditer(sentence, (at + end) // 2, end)]
+    if ends:
+        return ends[-1]
+    starts = [match.start() for match in regex.finditer(r"\X", sentence[at : end + 8])]
+    return at + max((start for start in starts if 0 < start <= end - at), default=end - at)
 
 
 def _tail(text: str, longest: int) -> str:
@@ -118,5 +151,5 @@ def _tail(text: str, longest: int) -> str:
     for sentence in reversed(_SENTENCE.split(text)):
         if len(tail) + len(sentence) + 1 > longest:
             break
-        tail = f"{sentence} {tail}".strip()
+        tail = _joined(sentence, tail) if tail else sentence.strip()
     return tail

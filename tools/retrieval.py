@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from tools import chunking, documents
+from tools import chunking, documents, wordindex
 from tools.chunking import Strategy
 from tools.tool import Effect, Retriever, Tool, ToolOutput, World, from_function
 from traces.kept import Kept
@@ -21,7 +21,9 @@ from traces.kernel import Chunk
 
 DEPTH = 20  # how many each of the two searches contributes
 FUSION_K = 60  # the constant of reciprocal rank fusion
-LAYOUT = 1  # goes up when the table's layout changes
+LAYOUT = 2  # goes up when the table's layout changes, or what of a text is indexed
+
+COLUMNS = "columns.json"  # beside the table: in which columns words are looked for
 
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
@@ -101,14 +103,19 @@ class Knowledge(Retriever):
 
     def _both(self, query: str) -> tuple[list[str], list[str]]:
         """The chunks nearest in meaning, and those that have its words."""
-        key = query.encode()
+        key = query.encode("utf-8", "replace")
         known = self._asked.get(key)
         if known is None:
             vector = self._ids(self._table.search(embedder(self._embedding)([query])[0]), "_distance")
-            found = vector, self._ids(self._table.search(query, query_type="fts"), "_score")
+            found = vector, self._with_words(query)
             self._asked[key] = msgspec.json.encode(found)
             return found
         return msgspec.json.decode(known, type=tuple[list[str], list[str]])
+
+    def _with_words(self, query: str) -> list[str]:
+        columns = msgspec.json.decode((self._place / COLUMNS).read_bytes(), type=wordindex.Columns)
+        asked = wordindex.query(query, columns)
+        return [] if asked is None else self._ids(self._table.search(asked, query_type="fts"), "_score")
 
     @cached_property
     def _table(self) -> Any:
@@ -136,18 +143,29 @@ def _build(place: Path, chunks: list[Chunk], embed: Embed) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=place.parent, prefix=".building-"))
     try:
-        from lancedb.index import FTS
-
-        vectors = embed([f"{c.title}\n{c.text}" for c in chunks])
-        rows = [{"id": c.id, "text": f"{c.title}\n{c.text}", "vector": v} for c, v in zip(chunks, vectors, strict=True)]
+        texts = [f"{c.title}\n{c.text}" for c in chunks]
+        columns = wordindex.columns(_by_source(chunks))
+        rows = [
+            {"id": chunk.id, "vector": vector, **wordindex.row(text, chunk.source, columns)}
+            for chunk, text, vector in zip(chunks, texts, embed(texts), strict=True)
+        ]
         table = connect(scratch).create_table("chunks", data=rows)
-        table.create_index("text", config=FTS())
+        wordindex.index(table, columns)
+        (scratch / COLUMNS).write_bytes(msgspec.json.encode(columns))
         scratch.rename(place)
     except OSError:
         if not place.is_dir():
             raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _by_source(chunks: list[Chunk]) -> dict[str, str]:
+    """The text of each document, by its name in citations."""
+    found: dict[str, list[str]] = {}
+    for chunk in chunks:
+        found.setdefault(chunk.source, [chunk.title]).append(chunk.text)
+    return {source: "\n".join(texts) for source, texts in found.items()}
 
 
 def connect(folder: Path | None) -> Any:

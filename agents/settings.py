@@ -10,9 +10,10 @@ from pydantic import Field, StringConstraints, field_validator
 
 from agents.limits import RESERVE
 from marketplace.inbox import Full
+from marketplace.mechanisms import MECHANISMS
 from tasks import yamlfile
 from tasks.case import Strict
-from traces.errors import InputError
+from traces.errors import InputError, ScenarioError
 
 SHIPPED = Path(__file__).parent / "teams"
 
@@ -173,18 +174,48 @@ def load(path: Path) -> Settings:
     """A team's file. What it leaves out is as in the shipped team of its shape; what that team does not take is an
     error. Raises ScenarioError (file, line, field)."""
     own = yamlfile.load(path, Settings)
+    _check_names(path, own)
     base = SHIPPED / f"{own.shape}.yaml"
     if path == base or ":" in own.shape:
         return own
     if not base.is_file():
         raise yamlfile.error_at(
-            path, ["shape"], f"no team {own.shape!r}: one of {', '.join(shipped())}, or an import path module:name"
+            path,
+            ["shape"],
+            f"no team {own.shape!r}: one of {', '.join(shipped())}, or an import path module:name"
+            f"{yamlfile.nearest(own.shape, shipped())}",
         )
     default = yamlfile.load(base, Settings)
     takes = default.model_fields_set | {"about", "agent"}
-    for field in own.model_fields_set - takes:
-        raise yamlfile.error_at(path, [field], f"{own.shape} has no {field!r}; it takes {', '.join(sorted(takes))}")
+    wrong = [
+        yamlfile.error_at(
+            path,
+            [field],
+            f"{own.shape} has no {field!r}; it takes {', '.join(sorted(takes))}{yamlfile.nearest(field, takes)}",
+        )
+        for field in sorted(own.model_fields_set - takes)
+    ]
+    if wrong:
+        raise ScenarioError.first_of(wrong)
     return _over(default, own)
+
+
+def _check_names(path: Path, own: Settings) -> None:
+    """The mechanism and the teams of routes are there; of a team's file or an import path only when it is used."""
+    wrong = []
+    if own.mechanism not in MECHANISMS and ":" not in own.mechanism:
+        known = f"one of {', '.join(MECHANISMS)}, or an import path{yamlfile.nearest(own.mechanism, MECHANISMS)}"
+        wrong.append(yamlfile.error_at(path, ["mechanism"], f"no mechanism {own.mechanism!r}: {known}"))
+    for number, route in enumerate(own.routes):
+        if route.team not in shipped() and not route.team.endswith((".yaml", ".yml")) and ":" not in route.team:
+            known = f"one of {', '.join(shipped())}, a team's file, or an import path{_near(route.team)}"
+            wrong.append(yamlfile.error_at(path, ["routes", number, "team"], f"no team {route.team!r}: {known}"))
+    if wrong:
+        raise ScenarioError.first_of(wrong)
+
+
+def _near(team: str) -> str:
+    return yamlfile.nearest(team, shipped())
 
 
 def _over(default: Settings, own: Settings) -> Settings:

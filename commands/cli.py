@@ -23,6 +23,7 @@ from commands import (
     rerun,
     share,
     traces,
+    validate,
     verdict,
 )
 from traces.errors import HeadcountError, InputError
@@ -46,6 +47,7 @@ for topic in (
     capacity,
     knowledge,
     new,
+    validate,
     app,
 ):
     cli.add_typer(topic.cli)

@@ -59,13 +59,13 @@ def new(
         ),
         folder,
     )
-    for unsolved in made.unsolved:
-        print(f"not solved: {folder}/cases/{unsolved.case}.yaml ({unsolved.team}): {unsolved.why}")
-    solved = made.runs - len(made.unsolved)
+    for mistake in made.mistakes:
+        print(mistake)
     cases = len(made.scenario.cases)
-    print(f"{folder}: {cases} cases; the oracle solves {solved} of {made.runs} runs, alone and as a team.")
+    wrong = len({mistake.file for mistake in made.mistakes})
+    print(f"{folder}: {cases} cases; the oracle solves {cases - wrong} of {cases}, alone and as a team.")
     print(f"Next: headcount compare {folder}")
-    if made.unsolved:
+    if made.mistakes:
         raise SystemExit(1)
 
 

@@ -9,14 +9,15 @@ from typing import Any, Literal, get_args
 import msgspec
 from msgspec import Struct
 
-from agents import table
+from agents import roles, table
 from agents.limits import CALLS
 from agents.models import table as models
 from agents.settings import Settings
+from tasks import checking
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from tools import approvals
-from traces.errors import HeadcountError, InputError
+from traces.errors import HeadcountError, InputError, ScenarioError
 from traces.home import ExperimentFolder
 from traces.kernel import Budget, Lineage
 
@@ -111,6 +112,7 @@ def scenario_of(folder: ExperimentFolder) -> Scenario | None:
 def check(plan: Plan) -> Scenario:
     """The plan's scenario, after everything in the plan has been looked at. Raises InputError at the first mistake."""
     scenario = scenarios.load(plan.scenario)
+    _check_scenario(scenario)
     if plan.trials < 1:
         raise InputError(f"--trials: {plan.trials} is too few: give at least 1")
     if not plan.teams:
@@ -129,6 +131,12 @@ def check(plan: Plan) -> Scenario:
                 raise InputError(f"team {team!r} on engine {engine!r}: {why}")
     models.resolve(plan.model, plan.api_base)
     return scenario
+
+
+def _check_scenario(scenario: Scenario) -> None:
+    wrong = [*checking.unknown_roles(scenario, roles.roles()), *scenario.problems]
+    if wrong:
+        raise ScenarioError.first_of(wrong)
 
 
 def _check_budget(plan: Plan) -> None:

@@ -110,6 +110,18 @@ class Scenario(BaseModel):
     folder: Path
     file: ScenarioFile
     cases: tuple[Case, ...]
+    files: tuple[Path, ...] = ()
+    """Of the cases, in their order."""
+
+    @cached_property
+    def problems(self) -> tuple[ScenarioError, ...]:
+        """What is wrong although every file can be read; a run would fail on it later."""
+        from tasks import checking
+
+        return checking.problems(self)
+
+    def path_of(self, case: Case) -> Path:
+        return next(file for known, file in zip(self.cases, self.files, strict=True) if known is case)
 
     @cached_property
     def digest(self) -> str:
@@ -159,12 +171,17 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple((str(path), (seen := path.stat()).st_mtime_ns, seen.st_size) for path in paths)
 
 
+def read(folder: Path) -> tuple[Scenario | None, list[ScenarioError]]:
+    """What can be read of a folder, and everything that is wrong. None where scenario.yaml cannot be read."""
+    reading = _Reading(folder)
+    return reading.scenario(), reading.wrong
+
+
 @lru_cache(maxsize=16)
 def _load(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> Scenario:
-    found = _Reading(folder)
-    scenario = found.scenario()
-    if found.wrong:
-        raise ScenarioError.first_of(found.wrong)
+    scenario, wrong = read(folder)
+    if wrong:
+        raise ScenarioError.first_of(wrong)
     assert scenario is not None
     return scenario
 
@@ -196,7 +213,9 @@ class _Reading:
                 self.wrong += _check_graders(path, case, custom)
         if file is None:
             return None
-        return Scenario(name=self.folder.name, folder=self.folder, file=file, cases=tuple(cases.values()))
+        return Scenario(
+            name=self.folder.name, folder=self.folder, file=file, cases=tuple(cases.values()), files=tuple(cases)
+        )
 
     def _paths(self) -> list[Path]:
         folder = self.folder / "cases"

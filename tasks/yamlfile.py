@@ -67,12 +67,19 @@ def found(problems: Iterable[Problem]) -> None:
 
 
 def _errors(name: str, root: Node, model: type[BaseModel], error: ValidationError) -> Iterator[ScenarioError]:
-    for details in error.errors(include_url=False):
+    told = error.errors(include_url=False)
+    for details in told:
+        if details["type"] == "too_short" and any(_inside(other["loc"], details["loc"]) for other in told):
+            continue  # its parts are there, and are wrong themselves
         loc = [part for part in details["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
         inner = details.get("ctx", {}).get("problems") if details["type"] == "problems" else None
         problems = inner or [([], _message(details, loc, model))]
         for below, message in problems:
             yield error_in(root, name, [*loc, *below], message)
+
+
+def _inside(loc: tuple[int | str, ...], whole: tuple[int | str, ...]) -> bool:
+    return len(loc) > len(whole) and loc[: len(whole)] == whole
 
 
 def _message(details: Any, loc: Loc, model: type[BaseModel]) -> str:

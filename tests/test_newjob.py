@@ -48,7 +48,7 @@ def test_what_a_user_has_becomes_cases_that_the_oracle_solves(
     given_files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     new(given_files, "--table", str(given_files / "teas.csv"))
-    assert "3 cases; the oracle solves 6 of 6 runs" in capsys.readouterr().out
+    assert "3 cases; the oracle solves 3 of 3, alone and as a team" in capsys.readouterr().out
     made = scenarios.load(str(given_files / "tea"))
     tools = [[step.tool for task in case.plan for step in task.steps] for case in made.cases]
     assert tools == [["search"], ["query_database", "query_database"], ["search", "query_database", None]]

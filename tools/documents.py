@@ -122,6 +122,17 @@ def _unused(document: Document, found: dict[str, Document]) -> str:
     return next(name for n in range(1, 1 << 20) if (name := whole if n == 1 else f"{whole}-{n}") not in found)
 
 
+def sources(folder: Path) -> set[str]:
+    """What the documents of a folder may be cited as, without reading them: by their names, or by their whole paths
+    where two have one name."""
+    paths = [path for path in _files(folder) if path.suffix.lower() in FORMS]
+    return {_source(path.stem) for path in paths} | {_source(_shown(path.relative_to(folder))) for path in paths}
+
+
+def _source(name: str) -> str:
+    return _CITED.sub("-", name).strip("-") or "document"
+
+
 def read_one(path: Path, shown: str = "") -> Document:
     """One document; raises ScenarioError where it cannot be read or holds no text."""
     form = FORMS.get(path.suffix.lower())
@@ -143,7 +154,7 @@ def read_one(path: Path, shown: str = "") -> Document:
         raise ScenarioError(str(path), "holds no text (a scanned document needs text recognition first)")
     lead = len(text.text) - len(text.text.lstrip())
     return Document(
-        _CITED.sub("-", path.stem).strip("-") or "document",
+        _source(path.stem),
         " ".join(text.title.split()) or _shown(Path(path.stem)),
         text.text.strip(),
         shown or _shown(Path(path.name)),

@@ -17,6 +17,7 @@ from typing import TypeVar
 from tools import retrieval, sandbox, sql, usercode
 from tools.tool import Retriever, Tool, World
 from tools.usercode import Failed
+from traces import bounds, yamltree
 from traces.errors import ScenarioError
 
 T = TypeVar("T")
@@ -91,7 +92,7 @@ def _template(path: Path, changed: int) -> sqlite3.Connection:
     transaction writes to itself, and no snapshot of it could have that."""
     db = sqlite3.connect(":memory:", check_same_thread=False)
     try:
-        _execute(db, path.read_text(encoding="utf-8"), str(path))
+        _execute(db, yamltree.decoded(yamltree.content(path, bounds.SIZE), str(path)).replace("\r\n", "\n"), str(path))
     except BaseException:
         db.close()
         raise

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 import yaml
 from yaml import events
 
+from traces import bounds
 from traces.errors import ScenarioError, reason
 
 try:
@@ -22,7 +23,7 @@ except ImportError:  # PyYAML was built without libyaml
     cyaml = None  # type: ignore[assignment]
 
 LARGEST = 4_000_000  # bytes of a file
-DEEPEST = 100  # levels of nesting
+DEEPEST = bounds.DEPTH  # levels of nesting
 WHOLE = (
     16_000_000  # characters of all its texts, those of aliases counted wherever they are used, and NODE for each part
 )

@@ -169,10 +169,10 @@ def _saved(files: Sequence[Any], folder: Path) -> Path | None:
 def _done(made: Made) -> None:
     scenario = made.scenario
     st.success(f"{len(scenario.cases)} cases, in {shared.plain(str(scenario.folder))}")
-    if made.unsolved:
-        st.warning("The oracle, which makes no errors, did not solve all of them. Look at these files:")
-        for unsolved in made.unsolved:
-            st.text(f"cases/{unsolved.case}.yaml ({unsolved.team}): {unsolved.why}")
+    if made.mistakes:
+        st.warning("The oracle, which makes no errors, did not solve all of them. Look at these places:")
+        for mistake in made.mistakes:
+            st.text(str(mistake).removeprefix(f"{scenario.folder}/"))
     else:
         st.write(
             "The oracle, which makes no errors, solves every case alone and as a team: the questions can be answered."

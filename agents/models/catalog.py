@@ -19,7 +19,7 @@ from agents.models.endpoint import Endpoint
 from agents.models.model import Card, Price
 from tasks import yamlfile
 from tasks.case import Strict
-from traces.errors import InputError
+from traces.errors import InputError, ScenarioError
 
 VARIABLE = "HEADCOUNT_MODELS"
 FILE = "models.yaml"
@@ -158,20 +158,28 @@ def file() -> Path | None:
 
 
 def aliases() -> dict[str, Alias]:
-    """Every name of the user's own. Raises ScenarioError at the first mistake in the file."""
+    """Every name of the user's own. Raises ScenarioError with the mistakes in the file."""
     path = file()
-    return _read(path, path.stat().st_mtime_ns) if path else {}
+    return read(path) if path else {}
+
+
+def read(path: Path) -> dict[str, Alias]:
+    """The names in a file. Raises ScenarioError with all its mistakes."""
+    return _read(path, path.stat().st_mtime_ns)
 
 
 @cache
 def _read(path: Path, _changed: int) -> dict[str, Alias]:
     entries = yamlfile.load(path, Catalog).models
+    error, wrong = yamlfile.place_of(path), list[ScenarioError]()
     for name, entry in entries.items():
         loc: list[str | int] = ["models", name]
         if "/" in name or ":" in name or name in _TAKEN:
-            raise yamlfile.error_at(path, loc, "a name has no / and no :, and is not sim or local")
-        for other in entry.fallbacks:
+            wrong.append(error(loc, "a name has no / and no :, and is not sim or local"))
+        for place, other in enumerate(entry.fallbacks):
             if "/" not in other and other not in entries and other != "local":
-                known = ", ".join(entries)
-                raise yamlfile.error_at(path, [*loc, "fallbacks"], f"no model {other!r} here; known: {known}, local")
+                known = f"{', '.join(entries)}, local{yamlfile.nearest(other, entries)}"
+                wrong.append(error([*loc, "fallbacks", place], f"no model {other!r} here; known: {known}"))
+    if wrong:
+        raise ScenarioError.first_of(wrong)
     return {name: Alias(name, entry) for name, entry in entries.items()}

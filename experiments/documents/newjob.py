@@ -8,9 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from experiments import plan as plans
-from experiments.plan import Plan
-from experiments.running.trial import Bench, run_trial
+from experiments.documents import validating
+from experiments.documents.validating import Mistake
 from tasks import drafting, tables
 from tasks import scenario as scenarios
 from tasks.drafting import Draft, Question
@@ -18,30 +17,19 @@ from tasks.scenario import Scenario
 from tools import registry
 from tools.documents import read_table
 from tools.retrieval import Knowledge
-from traces import clock, home
+from traces import home
 from traces.errors import InputError, ScenarioError
-from traces.kernel import Evaluated
-from traces.recorder import Recorder
 
-TEAMS = ("solo", "supervisor")
 LEVELS = ("easy", "medium", "hard")
 
 
-class Unsolved(Struct, frozen=True):
-    """A case that the oracle did not solve, and the checks that failed."""
-
-    case: str
-    team: str
-    why: str
-
-
 class Made(Struct, frozen=True):
-    """A new scenario. `unsolved` is empty where the oracle, which makes no errors, solves every case alone and as a
+    """A new scenario. `mistakes` is empty where the oracle, which makes no errors, solves every case alone and as a
     team: the cases, their tools and their graders work."""
 
     scenario: Scenario
     runs: int
-    unsolved: tuple[Unsolved, ...]
+    mistakes: tuple[Mistake, ...]
 
 
 def make(draft: Draft, folder: Path) -> Made:
@@ -61,8 +49,8 @@ def make(draft: Draft, folder: Path) -> Made:
         scratch.rename(folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    scenario = scenarios.load(str(folder))
-    return Made(scenario, len(scenario.cases) * len(TEAMS), tuple(solve(scenario)))
+    validated = validating.validate(str(folder))
+    return Made(scenarios.load(str(folder)), validated.runs, validated.mistakes)
 
 
 def _check(draft: Draft) -> None:
@@ -93,25 +81,6 @@ def _search(folder: Path) -> drafting.Search:
     settings = scenarios.Knowledge()
     knowledge = Knowledge.open(folder / settings.folder, settings.chunk_chars, settings.overlap_chars, home.knowledge())
     return lambda query: knowledge.search(query, settings.results)
-
-
-def solve(scenario: Scenario) -> list[Unsolved]:
-    """What the oracle does not solve, alone and as a team. Nothing is kept of these runs."""
-    plan = Plan(str(scenario.folder), TEAMS, model="sim:oracle", trials=1)
-    bench, found = Bench(plan), []
-    for trial in plans.trials(plan, scenario):
-        recorder = clock.run(_one(trial, bench), virtual=True)
-        graded = next(r.event for r in recorder.records if isinstance(r.event, Evaluated))
-        if graded.error or not graded.success:
-            failed = "; ".join(f"{c.name}: {c.detail}" for c in graded.checks if not c.passed) or graded.error
-            found.append(Unsolved(trial.case, trial.team, failed))
-    return found
-
-
-async def _one(trial: plans.Trial, bench: Bench) -> Recorder:
-    recorder = Recorder(trial.run, keep=True)
-    await run_trial(trial, bench, recorder)
-    return recorder
 
 
 def questions_in(path: Path, content: bytes | None = None) -> tuple[Question, ...]:

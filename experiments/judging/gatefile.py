@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +13,14 @@ from pydantic import Field, model_validator
 from agents import table
 from agents.models import table as models
 from experiments.plan import Approver, Plan
+from tasks import scenario as scenarios
 from tasks import yamlfile
 from tasks.case import Strict
-from tasks.scenario import BudgetSpec
+from tasks.scenario import BudgetSpec, Scenario
+from tools import registry
+from traces.errors import InputError, ScenarioError
+
+SLIP = 0.85  # names more alike than this (difflib) are meant to be the same
 
 
 class NotWorse(Strict):
@@ -76,11 +84,12 @@ def load(path: Path) -> tuple[GateFile, Plan]:
     Raises ScenarioError with line and field."""
     file = yamlfile.load(path, GateFile)
     teams = tuple(_beside(path, team) for team in file.teams)
+    _check_names(path, file, teams)
     names = {table.name_of(team) for team in teams}
     for number, accept in enumerate(file.accept):
         for field, name in (("team", accept.team), ("not_worse_than", _other(accept))):
             if name is not None and name not in names:
-                wrong = f"{name!r} is none of {', '.join(sorted(names))}"
+                wrong = f"{name!r} is none of {', '.join(sorted(names))}{yamlfile.nearest(name, names)}"
                 raise yamlfile.error_at(path, ["accept", number, field], wrong)
     return file, Plan(
         _beside(path, file.scenario),
@@ -96,6 +105,48 @@ def load(path: Path) -> tuple[GateFile, Plan]:
         total=BudgetSpec(tokens=file.total.tokens, cost_usd=file.total.cost_usd).kernel(),
         approver=file.approver,
     )
+
+
+def _check_names(path: Path, file: GateFile, teams: tuple[str, ...]) -> None:
+    """Scenario, teams, engines, model, cases and tools are there. Raises ScenarioError with all that are not, except
+    for mistakes inside of the files that are named, which are their own."""
+    error, wrong = yamlfile.place_of(path), list[ScenarioError]()
+
+    def tried(loc: yamlfile.Loc, find: Callable[[], object]) -> None:
+        try:
+            find()
+        except ScenarioError:
+            raise
+        except InputError as missing:
+            wrong.append(error(loc, str(missing)))
+
+    for number, team in enumerate(teams):
+        tried(["teams", number], partial(table.team, team))
+    for number, engine in enumerate(file.engines):
+        tried(["engines", number], partial(table.engine, engine))
+    tried(["model"], partial(models.resolve, file.model, file.api_base))
+    tried(["scenario"], partial(scenarios.find, _beside(path, file.scenario)))
+    if not wrong:
+        wrong += _unknown_in(scenarios.load(_beside(path, file.scenario)), file, error)
+    if wrong:
+        raise ScenarioError.first_of(wrong)
+
+
+def _unknown_in(
+    scenario: Scenario, file: GateFile, error: Callable[[yamlfile.Loc, str], ScenarioError]
+) -> Iterator[ScenarioError]:
+    """Cases that the scenario does not have, and slips in the names of its tools: what no run may call may well be a
+    tool that is not there, which a model makes up."""
+    ids = [case.id for case in scenario.cases]
+    for number, case in enumerate(file.cases if isinstance(file.cases, tuple) else ()):
+        if case not in ids:
+            yield error(["cases", number], f"{scenario.name} has no case {case!r}{yamlfile.nearest(case, ids)}")
+    tools = registry.load(scenario.folder)
+    for number, accept in enumerate(file.accept):
+        for place, tool in enumerate(accept.never):
+            if tool not in tools and difflib.get_close_matches(tool, tools, 1, SLIP):
+                near = yamlfile.nearest(tool, tools)
+                yield error(["accept", number, "never", place], f"{scenario.name} has no tool {tool!r}{near}")
 
 
 def _other(accept: Accept) -> str | None:

@@ -118,3 +118,28 @@ def test_the_same_code_runs_under_real_time() -> None:
 
     assert run(main(), virtual=False) is False
     assert run(main(), virtual=True) is True
+
+
+@pytest.mark.parametrize("virtual", [True, False])
+@pytest.mark.parametrize("kind", [SystemExit, ValueError])
+def test_what_ends_a_run_ends_it_and_what_a_task_raises_is_for_who_waits_for_it(
+    kind: type[BaseException], virtual: bool
+) -> None:
+    async def leaves() -> None:
+        await asyncio.sleep(0.01)
+        raise kind(3)
+
+    async def grouped() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leaves())
+
+    async def waits() -> str:
+        task = asyncio.create_task(leaves())
+        await asyncio.wait([task])
+        return type(task.exception()).__name__
+
+    with pytest.raises(kind):
+        run(leaves(), virtual=virtual)
+    with pytest.raises((kind, ExceptionGroup)):
+        run(grouped(), virtual=virtual)
+    assert run(waits(), virtual=virtual) == kind.__name__

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from traces.clock import VirtualLoop, is_virtual
+from traces.clock import VirtualLoop, is_virtual, run_on
 from traces.strict import writable
 
 T = TypeVar("T")
@@ -295,8 +295,11 @@ def _in_simulated_time(value: Awaitable[Any], limit_s: float) -> tuple[Any, floa
             raise
         return found, asyncio.get_running_loop().time()
 
-    with asyncio.Runner(loop_factory=_Waiting) as runner:
-        return runner.run(bounded())
+    loop = _Waiting()
+    try:
+        return run_on(lambda: loop, bounded())
+    finally:
+        loop.close()  # where this thread was asked to end, it may be open
 
 
 class _Waiting(VirtualLoop):

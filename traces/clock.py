@@ -203,5 +203,22 @@ def run(main: Coroutine[Any, Any, T], *, virtual: bool, catch_up: float = 0.0) -
             return VirtualLoop()
         return CatchUpLoop(catch_up) if catch_up else RealLoop()
 
+    return run_on(loop, main)
+
+
+def run_on(loop: Callable[[], asyncio.AbstractEventLoop], main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end on a loop that is made for it; raises whatever it raises, SystemExit included."""
+    ended: list[BaseException] = []
+
+    async def kept() -> T | None:
+        try:
+            return await main
+        except (SystemExit, KeyboardInterrupt) as error:  # as they are, the loop would wait for more
+            ended.append(error)
+            return None
+
     with asyncio.Runner(loop_factory=loop) as runner:
-        return runner.run(main)
+        found = runner.run(kept())
+    if ended:
+        raise ended[0]
+    return found  # type: ignore[return-value]  # None only where it ended so, or is the result

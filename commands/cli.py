@@ -26,7 +26,7 @@ from commands import (
     validate,
     verdict,
 )
-from traces.errors import HeadcountError, InputError
+from traces.errors import HeadcountError, InputError, TraceError, reason
 
 cli = typer.Typer(
     help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
@@ -64,5 +64,8 @@ def main(arguments: list[str] | None = None) -> Any:
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         print(f"headcount: {kind}{error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
+    except OSError as error:  # a disk that is full, a home that is read only, a folder that is a file
+        print(f"headcount: {error.filename or 'a file'}: {reason(error)}", file=sys.stderr)
+        raise SystemExit(TraceError.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -24,8 +24,17 @@ from typing import Any, Literal
 import msgspec
 
 from traces import journal
-from traces.errors import InputError, TraceError
+from traces.errors import InputError, TraceError, reason
 from traces.journal import Damage
+
+
+class NotWritten(TraceError):
+    """A file could not be written; `strerror` says why, as that of an OSError does."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.strerror = why
+        super().__init__(f"{path}: cannot be written: {why}")
+
 
 State = Literal["pending", "running", "finished", "stopped", "failed", "interrupted"]
 
@@ -85,7 +94,11 @@ class ExperimentFolder:
         return self.path / "damage.json"
 
     def create(self) -> ExperimentFolder:
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Make its folder. Raises TraceError where it cannot be made."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TraceError(f"{self.path}: cannot be made: {reason(error)}") from None
         return self
 
     def write_plan(self, plan: dict[str, Any]) -> None:
@@ -158,7 +171,10 @@ def experiment_folder(experiment: str, base: Path | None = None) -> ExperimentFo
 
 def list_experiments(base: Path | None = None) -> list[ExperimentFolder]:
     """Every experiment that has a plan or a journal, newest first."""
-    found = (ExperimentFolder(path) for path in ((base or home()) / "experiments").glob("*/"))
+    base = base or home()
+    if base.exists() and not base.is_dir():
+        raise InputError(f"{base} is a file: HEADCOUNT_HOME names a folder")
+    found = (ExperimentFolder(path) for path in (base / "experiments").glob("*/"))
     return sorted((f for f in found if f.plan_file.exists() or f.journals()), key=lambda f: f.id, reverse=True)
 
 
@@ -219,12 +235,13 @@ def writing(named: Path | str) -> Iterator[None]:
     """Around what writes a file that the user named: raises InputError where it cannot be written."""
     try:
         yield
-    except OSError as error:
-        raise InputError(f"{named} cannot be written: {error.strerror}") from None
+    except (OSError, NotWritten) as error:
+        raise InputError(f"{named} cannot be written: {reason(error)}") from None
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader, or a crash, meets the old content or the new one, never a part."""
+    """Write a file so that a reader, or a crash, meets the old content or the new one, never a part. Raises
+    NotWritten."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         with open(temporary, "wb") as file:
@@ -232,5 +249,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise NotWritten(path, reason(error)) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)

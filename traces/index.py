@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import tempfile
 import threading
 import time
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 VERSION = 6
 PATIENCE_S = 30.0
+ROOM = 4 << 20  # bytes: a disk with fewer is full
 SLICE = 256 << 20  # bytes of journal that are sorted at once
 GROWING_MEMORY = "512MB"  # for each experiment that still runs
 GROWING_SLICE = 16 << 20  # bytes of its journals that are sorted at once
@@ -163,6 +165,14 @@ def opened_alone(path: Path, *, write: bool = False) -> Iterator[DuckDBPyConnect
             raise
         finally:
             con.close()
+
+
+def can_write(folder: Path) -> bool:
+    """Whether there may be an index in a folder: its disk can be written, and has room. One that is not there yet is
+    made with the index."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK) and shutil.disk_usage(folder).free > ROOM
 
 
 def create(path: Path) -> None:

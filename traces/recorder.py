@@ -60,6 +60,7 @@ class Recorder:
         self._since = 0.0  # when the first of them was recorded
         self._wall = time.time
         self._closed = False
+        self._lost: TraceError | None = None
         self._hash = hashlib.sha256()
         self._loop = _running_loop()
         self._start = self._loop.time() if self._loop else 0.0
@@ -117,7 +118,13 @@ class Recorder:
         lines, self._waiting = self._waiting, []
         self._hash.update(undated(lines))
         if lines and self._journal is not None:
-            self._journal.write(lines)
+            if self._lost is not None:
+                raise TraceError(str(self._lost))
+            try:
+                self._journal.write(lines)
+            except TraceError as error:  # a full disk: what follows a loss would not count
+                self._lost = error
+                raise
 
     def close(self) -> None:
         """Write down what waits; what happens from now on is not recorded."""

@@ -5,8 +5,11 @@ missing, damaged or of another version.
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
@@ -231,6 +234,7 @@ class Store:
     def index(self, experiment: str) -> Indexed:
         """Load an experiment's journals into the index, in place of what it holds of it."""
         folder = self._folder(experiment)
+        self._move_where_it_can_be_written()
         row = _row_or_reason(folder)
         signed = index.signature(folder, row.state)
         with self._lock:
@@ -243,7 +247,7 @@ class Store:
         folders = {folder.id: folder for folder in list_experiments(self.home)}
         known = self._made_anew(lambda: index.signatures(self.path))
         gone = [experiment for experiment in known if experiment not in folders]
-        if gone:
+        if gone and index.can_write(self.path.parent):
             index.forget(self.path, gone)
         now = time.time()
         states = {experiment: state(folder, now) for experiment, folder in folders.items()}
@@ -254,6 +258,8 @@ class Store:
             if states[experiment] not in _UNDER_WAY
             and known.get(experiment) != index.signature(folder, states[experiment])
         ]
+        if changed and self._move_where_it_can_be_written():
+            return self.refresh()
         return [loaded for experiment in changed if (loaded := self._loaded(experiment)) is not None]
 
     def _loaded(self, experiment: str) -> Indexed | None:
@@ -266,10 +272,24 @@ class Store:
 
     def rebuild(self) -> list[Indexed]:
         """Delete the index and make it anew from the journals."""
-        index.create(self.path)
+        self._create()
         return self.refresh()
 
     # --- below ----------------------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        self._move_where_it_can_be_written()
+        index.create(self.path)
+
+    def _move_where_it_can_be_written(self) -> bool:
+        """Whether the index is from now on made in a folder that goes with this object, since its home is read only, or
+        full: the journals can be read all the same."""
+        if index.can_write(self.path.parent):
+            return False
+        scratch = Path(tempfile.mkdtemp(prefix="headcount-"))
+        weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
+        self.path = scratch / self.path.name
+        return True
 
     def _is_live(self, experiment: str) -> bool:
         """Whether to read the journals instead of the index."""
@@ -341,7 +361,7 @@ class Store:
                     if held and held[0][0] == signed:
                         return ask(con, held[0][1])
             except Unreadable:
-                index.create(self.path)
+                self._create()
             self.index(experiment)
         raise TraceError(f"{self.path}: the index does not keep up with {folder.path}: is another process changing it?")
 
@@ -371,7 +391,7 @@ class Store:
                 return work()
             except Unreadable as error:
                 reason = error
-                index.create(self.path)
+                self._create()
         raise TraceError(f"{self.path}: the index cannot be made: {reason}")
 
 

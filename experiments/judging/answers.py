@@ -6,6 +6,7 @@ judgement that it was made from.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from traces import index
-from traces.home import experiment_folder, write_atomically
+from traces.home import NotWritten, experiment_folder, write_atomically
 from traces.rows import ExperimentRow
 from traces.store import Store
 
@@ -49,7 +50,8 @@ def answer(row: ExperimentRow, store: Store) -> Answered:
     if kept is not None and kept.made_from == made_from:
         return kept
     found = _judged(row, store, made_from)
-    write_atomically(folder.path / FILE, msgspec.json.encode(found))
+    with contextlib.suppress(NotWritten):  # a home that can only be read: it is found again each time
+        write_atomically(folder.path / FILE, msgspec.json.encode(found))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -33,7 +34,7 @@ from experiments.running.workers import Executor, Worker, WorkerKilled
 from tasks import scenario as scenarios
 from tasks.scenario import SHIPPED, Scenario
 from traces import home
-from traces.errors import HeadcountError, InputError
+from traces.errors import HeadcountError, InputError, TraceError
 from traces.home import ExperimentFolder, Status
 
 HEARTBEAT_S = 1.0
@@ -315,10 +316,15 @@ def _begin(place: Executor, stop: EarlyStop | None) -> None:
 
 def _beat(folder: ExperimentFolder, state: Any, progress: Progress, message: str = "") -> None:
     me = psutil.Process()
-    folder.write_status(Status(me.pid, me.create_time(), state, progress.done, progress.total, time.time(), message))
+    with contextlib.suppress(TraceError):  # a full disk: what goes on shows in the journals, or in their errors
+        folder.write_status(
+            Status(me.pid, me.create_time(), state, progress.done, progress.total, time.time(), message)
+        )
 
 
 def _index(folder: ExperimentFolder) -> None:
+    """So that it need not be done when it is looked at."""
     from traces.store import Store
 
-    Store(folder.path.parent.parent).index(folder.id)
+    with contextlib.suppress(TraceError):
+        Store(folder.path.parent.parent).index(folder.id)

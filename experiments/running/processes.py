@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import msgspec
 
 from experiments.running.stopping import write_begun
 from experiments.running.totals import FilePurse, Used
-from experiments.running.worker import Done
+from experiments.running.worker import SAID, Done
 from experiments.running.workers import Worker, WorkerKilled, WorkerLost
 from headcount import place
 from traces.home import ExperimentFolder
@@ -55,6 +56,7 @@ class _Process:
         self.share, self.over = share, False
         self._process, self._log = process, log
         self._buffer = b""
+        self._said: list[str] = []
         assert process.stdout is not None
         self.pipe: IO[bytes] = process.stdout
         os.set_blocking(self.pipe.fileno(), False)
@@ -68,7 +70,8 @@ class _Process:
         except BlockingIOError:
             pass
         *lines, self._buffer = self._buffer.split(b"\n")
-        found = [msgspec.json.decode(line, type=Done) for line in lines]
+        self._said += [line[len(SAID) :].decode() for line in lines if line.startswith(SAID)]
+        found = [msgspec.json.decode(line, type=Done) for line in lines if not line.startswith(SAID)]
         if ended and not found:
             self._ended()
         return found
@@ -77,10 +80,15 @@ class _Process:
         code = self._process.wait()
         self.over = code == 0
         if code:
-            last = self._log.read_text(errors="replace").strip().splitlines()[-1:] or ["no message"]
+            last = self._said[-1:] or self._logged()
             how = f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
             kind = WorkerKilled if code < 0 else WorkerLost
             raise kind(f"a worker {how}: {last[0]} (all of it: {self._log})")
+
+    def _logged(self) -> list[str]:
+        with contextlib.suppress(OSError):
+            return self._log.read_text(errors="replace").strip().splitlines()[-1:] or ["no message"]
+        return ["no message"]
 
     def stop(self) -> None:
         if self._process.poll() is None:

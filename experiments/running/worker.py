@@ -40,6 +40,8 @@ from traces.recorder import Writer
 SIMULATED_SYNC_S = 1.0
 WAIT_S = 0.01
 GRACE_S = 1.0
+SAID = b"!"
+"""Before the error that ends a worker, on the pipe to its coordinator."""
 log = logging.getLogger("headcount")
 
 
@@ -206,5 +208,7 @@ def main(experiment: str, share: int, of: int) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
-    except HeadcountError as error:
+    except (HeadcountError, OSError) as error:
+        with contextlib.suppress(OSError):  # the log may be on the disk that is full
+            os.write(1, SAID + str(error).encode("utf-8", "replace") + b"\n")
         sys.exit(str(error))

@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
     quiet.environment()
     try:
-        return cli(arguments, standalone_mode=True)
+        return cli(arguments, prog_name="headcount", standalone_mode=True)
     except HeadcountError as error:
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         print(f"headcount: {kind}{error}", file=sys.stderr)

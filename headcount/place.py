@@ -12,6 +12,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 INSTALLED = PACKAGE / "rooms"
+WITHIN = PACKAGE / "within.py"
+NAMES = ("agents", "commands", "experiments", "marketplace", "tasks", "tools", "traces", "ui")
 
 
 def rooms() -> Path:
@@ -27,10 +29,16 @@ def first() -> None:
     sys.path[:] = [ours, *rest, *([here] if here and here != ours else [])]
 
 
+def taken() -> list[str]:
+    """Modules that this process has loaded under names of our packages, and that are not ours."""
+    loaded = {name: getattr(sys.modules[name], "__file__", None) for name in NAMES if name in sys.modules}
+    return [name for name, file in loaded.items() if not file or Path(file).resolve().parent != rooms() / name]
+
+
 def command(module: str, *arguments: str) -> list[str]:
     """The command line of a Python process that runs a module, of ours or not, with our packages first on its path and
     without the working folder there (`-P`)."""
-    return [sys.executable, "-P", str(PACKAGE / "within.py"), module, *arguments]
+    return [sys.executable, "-P", str(WITHIN), module, *arguments]
 
 
 def _working_folder() -> str:

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 
-def _place_first() -> None:
-    """`place.first()`, with the package `headcount` loaded from where this file lies."""
+def place_first() -> None:
+    """`place.first()`, with the package `headcount` loaded from where this file lies. What has loaded other modules of
+    our names, such as a `sitecustomize`, keeps them; this process gets ours."""
     folder = Path(__file__).resolve().parent
     spec = importlib.util.spec_from_file_location(
         "headcount", folder / "__init__.py", submodule_search_locations=[str(folder)]
@@ -24,11 +25,14 @@ def _place_first() -> None:
     from headcount import place
 
     place.first()
+    for name in place.taken():
+        for loaded in [loaded for loaded in sys.modules if loaded == name or loaded.startswith(f"{name}.")]:
+            del sys.modules[loaded]
 
 
 def main() -> None:
     """Run the module that the command line names; its own arguments follow."""
-    _place_first()
+    place_first()
     sys.argv = sys.argv[1:]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

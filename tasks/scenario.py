@@ -27,7 +27,7 @@ from tools import registry
 from tools.chunking import Strategy
 from tools.rules import Rule
 from tools.tool import Tool
-from traces import yamltree
+from traces import beside, yamltree
 from traces.errors import InputError, ScenarioError
 from traces.kernel import Budget
 
@@ -162,6 +162,7 @@ def load(name: str) -> Scenario:
     """The scenario, read and checked whole: mistakes in its files raise ScenarioError with the place of the first, the
     others as `more`. Read once for as long as no file in its folder changes."""
     folder = find(name)
+    beside.look(folder)
     return _load(folder, _stamp(folder))
 
 

@@ -6,6 +6,7 @@ import importlib
 import traceback
 from typing import Any
 
+from traces import beside
 from traces.errors import InputError
 
 LONGEST = 2000
@@ -18,7 +19,8 @@ def load(path: str, what: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{what} cannot be loaded from {path}: {_place(module, error)}{error}") from error
+        why = beside.hidden(module.partition(".")[0]) or f"{_place(module, error)}{error}"
+        raise InputError(f"{what} cannot be loaded from {path}: {why}") from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a user's module raises, sys.exit included, is told with its place

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import runpy
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -22,8 +23,8 @@ from experiments import plan as plans
 from experiments.order import in_order
 from experiments.plan import Plan
 from experiments.running import left, remembering, totals
-from experiments.running.node import Job, News, Node, packed
-from experiments.running.totals import FilePurse, OnePurse, Used
+from experiments.running.node import Job, News, packed
+from experiments.running.totals import FilePurse, Used
 from experiments.running.worker import Done, journal_for
 from experiments.running.workers import Worker, WorkerKilled, WorkerLost
 from headcount import place
@@ -59,9 +60,10 @@ class OnRay:
         self._trials = in_order(plan, plans.trials(plan, scenarios.load(plan.scenario)))
         self._ray = _connected(plan, folder.id)
         self._kit = self._ray.put(packed(folder, plan, environment))
-        self._actor = self._ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(Node)
+        node, purse = _actors(str(place.WITHIN) if plan.on == "ray" else None)
+        self._actor = self._ray.remote(num_cpus=1, max_restarts=0, max_concurrency=2)(node)
         before = FilePurse(folder.path, 0).used() if totals.limits(plan.total) else Used()
-        self._purse = self._ray.remote(num_cpus=0)(OnePurse).remote(before)
+        self._purse = self._ray.remote(num_cpus=0)(purse).remote(before.tokens, before.nano_usd)
         self._begun = 0
         self._actors: list[Any] = []
 
@@ -71,7 +73,7 @@ class OnRay:
         with _reached(self._folder.id):
             over = remembering.lines(self._plan, self._folder.path, share)
             job = Job(share, [trial.run for trial in todo], past, over, self._begun)
-            actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job), RayPurse(self._purse))
+            actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job), self._purse)
             self._actors.append(actor)
             journal = journal_for(self._plan, self._folder.journal_file(share))
             return _OnRay(self._ray, self._folder.id, share, actor, journal)
@@ -97,23 +99,6 @@ class OnRay:
         self._ray.shutdown()
 
 
-class RayPurse:
-    """The experiment's purse as a node has it: it waits for each answer, about a millisecond."""
-
-    def __init__(self, actor: Any) -> None:
-        self._actor = actor
-
-    def used(self) -> Used:
-        import ray
-
-        return ray.get(self._actor.used.remote())  # type: ignore[no-any-return]
-
-    def add(self, used: Used) -> None:
-        import ray
-
-        ray.get(self._actor.add.remote(used))
-
-
 def _connected(plan: Plan, experiment: str) -> Any:
     """The module `ray`, connected. Nothing is reported to anyone, no dashboard, and here only this machine can reach
     it. Raises Unavailable where there is no cluster at the address."""
@@ -122,23 +107,21 @@ def _connected(plan: Plan, experiment: str) -> Any:
         take_token()
     import ray
 
-    root = place.rooms()
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if plan.on == "ray":
-        with _on_path(root):
-            ray.init(
-                "local",
-                num_cpus=plan.workers,
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                object_store_memory=100 << 20,
-                **options,
-            )
+        ray.init(
+            "local",
+            num_cpus=plan.workers,
+            include_dashboard=False,
+            _node_ip_address="127.0.0.1",
+            object_store_memory=100 << 20,
+            **options,
+        )
         return ray
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the error says it all
-            ray.init(plan.on, runtime_env={"py_modules": [str(root / name) for name in CODE]}, **options)
+            ray.init(plan.on, runtime_env={"py_modules": [str(place.rooms() / name) for name in CODE]}, **options)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError, ray.exceptions.AuthenticationError) as error:
         raise Unavailable(
             f"--on {plan.on}: there is no Ray cluster to be reached there: {_first_line(error)}; if it asks for a "
@@ -147,17 +130,48 @@ def _connected(plan: Plan, experiment: str) -> Any:
     return ray
 
 
-@contextlib.contextmanager
-def _on_path(root: Path) -> Iterator[None]:
-    """What is started meanwhile finds our packages first, whatever its working folder holds."""
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *([before] if before else [])])
-    try:
-        yield
-    finally:
-        os.environ.pop("PYTHONPATH")
-        if before is not None:
-            os.environ["PYTHONPATH"] = before
+def _actors(within: str | None) -> tuple[type, type]:
+    """The actors' classes: a node's, and the purse's. Ray carries them by value, for they are local: a worker of Ray on
+    this machine has the working folder first on its path, and whatever is there under our names. `within` puts our
+    packages first before one is imported; None: a cluster elsewhere has them first as Ray's py_modules."""
+
+    def ours() -> None:
+        if within is not None:
+            runpy.run_path(within)["place_first"]()
+
+    class Node:
+        def __init__(self, kit: bytes, job: bytes, purse: Any) -> None:
+            ours()
+            from experiments.running import node
+
+            self._node = node.Node(kit, job, node.RayPurse(purse))
+
+        def begin(self, cases: int) -> None:
+            self._node.begin(cases)
+
+        def news(self, seconds: float, synced: int = 0) -> tuple[Any, ...]:
+            return tuple(self._node.news(seconds, synced))
+
+        def stop(self) -> None:
+            self._node.stop()
+
+        def leave(self) -> None:
+            self._node.leave()
+
+    class Purse:
+        def __init__(self, tokens: int, nano_usd: int) -> None:
+            ours()
+            from experiments.running import totals
+
+            self._purse = totals.OnePurse(totals.Used(tokens, nano_usd))
+
+        def used(self) -> Any:
+            return self._purse.used()
+
+        def add(self, used: Any) -> None:
+            self._purse.add(used)
+
+    return Node, Purse
 
 
 def take_token() -> None:

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,7 +20,7 @@ from experiments import plan as plans
 from experiments.plan import Plan, Trial
 from experiments.running.rerun import Start
 from experiments.running.threads import Share
-from experiments.running.totals import Purse
+from experiments.running.totals import Purse, Used
 from experiments.running.worker import Done
 from tasks import scenario as scenarios
 from traces.committed import Committed
@@ -152,6 +152,23 @@ class Node:
         """Leave nothing behind on this machine; what is under way comes to nothing."""
         if self._scratch is not None:
             self._scratch.cleanup()
+
+
+class RayPurse:
+    """The experiment's purse as a node has it: it waits for each answer, about a millisecond."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def used(self) -> Used:
+        import ray
+
+        return ray.get(self._actor.used.remote())  # type: ignore[no-any-return]
+
+    def add(self, used: Used) -> None:
+        import ray
+
+        ray.get(self._actor.add.remote(used))
 
 
 def packed(folder: ExperimentFolder, plan: Plan, environment: dict[str, str]) -> bytes:

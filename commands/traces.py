@@ -28,11 +28,15 @@ def replay(
 @cli.command(name="list")
 def list_(
     what: Annotated[
-        str, typer.Argument(help="experiments, scenarios, teams, models, or an experiment's id for its runs.")
+        str,
+        typer.Argument(
+            help="experiments, scenarios, teams, models, an experiment's id for its runs, or a scenario for its cases."
+        ),
     ] = "experiments",
     json: Json = False,
 ) -> None:
-    """List experiments, scenarios, teams, models, or runs. The runs are those of an experiment that is named."""
+    """List experiments, scenarios, teams, models, runs, or cases. The runs are those of an experiment that is named,
+    the cases those of a scenario."""
     from experiments.terminal import listing
 
     listing.show(what, json=json)

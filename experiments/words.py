@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from agents.models.model import DEFAULT
 from traces.kernel import Chat, Origin, Usage
+
+
+def model(written: Mapping[str, Any]) -> str:
+    """The model of an experiment, by what its folder says of it (experiment.json), which leaves out the default one."""
+    if written.get("kind") == "market":
+        return "bidders"
+    return str((written.get("plan") or {}).get("model") or DEFAULT)
 
 
 def money(dollars: float | None) -> str:

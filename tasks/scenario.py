@@ -10,8 +10,10 @@ grader.py       the scenario's own graders        (functions named in a case's `
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -32,6 +34,8 @@ from traces.errors import InputError, ScenarioError
 from traces.kernel import Budget
 
 T = TypeVar("T")
+SOME = 3
+"""Cases that a message names."""
 SHIPPED = Path(__file__).resolve().parent / "scenarios"
 
 
@@ -135,12 +139,21 @@ class Scenario(BaseModel):
         for case in self.cases:
             if case.id == case_id:
                 return case
-        raise InputError(f"{self.name} has no case {case_id!r}; it has: {', '.join(c.id for c in self.cases)}")
+        raise InputError(_no_case(self, case_id))
 
     @property
     def tool_names(self) -> tuple[str, ...]:
         """Every tool of any role, in order of first mention: what one agent alone gets."""
         return tuple(dict.fromkeys(name for role in self.file.roles.values() for name in role.tools))
+
+
+def _no_case(scenario: Scenario, given: str) -> str:
+    ids = [case.id for case in scenario.cases]
+    near = difflib.get_close_matches(given[:100], ids, SOME) or [one for one in ids if given and given in one][:SOME]
+    meant = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {', '.join(ids[:SOME])}"
+    more = f" and {len(ids) - SOME} more" if len(ids) > SOME and not near else ""
+    name = scenario.name if scenario.folder.parent == SHIPPED else shlex.quote(str(scenario.folder))
+    return f"{scenario.name} has no case {given[:100]!r}; {meant}{more} (all: headcount list {name})"
 
 
 def shipped() -> list[str]:

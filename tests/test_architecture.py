@@ -1,11 +1,16 @@
 """The shape of the project: arrows go one way, names are ours, nothing heavy at start."""
 
+import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from headcount import place
+from traces import errors
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ["lancedb", "litellm", "crewai", "duckdb", "streamlit", "pandas", "scipy", "autogen_agentchat", "pyarrow"]
@@ -48,3 +53,39 @@ def test_the_tests_folder_is_flat() -> None:
     """A package here would shadow the real one of its name."""
     assert [p for p in (ROOT / "tests").iterdir() if p.is_dir() and p.name != "__pycache__"] == []
     assert not (ROOT / "tests" / "__init__.py").exists()
+
+
+def test_the_drawn_tree_of_errors_is_that_of_the_classes() -> None:
+    assert _drawn(errors.__doc__ or "") == _defined()
+
+
+def _drawn(text: str) -> dict[str, str]:
+    """Error → what it is drawn below, of a tree whose branches are four columns wide."""
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for line in text.splitlines():
+        if drawn := re.match(r"((?:│   |    )*)(?:[├└]── )(\w+) ", line):
+            above[len(drawn[1]) // 4 + 1 :] = [drawn[2]]
+            found[drawn[2]] = above[-2]
+        elif line.startswith("HeadcountError"):
+            above = ["HeadcountError"]
+    return found
+
+
+def _defined() -> dict[str, str]:
+    """Error → what it is derived from, of all that are HeadcountErrors, in the code."""
+    derived = [
+        (node.name, base.id)
+        for room in place.NAMES
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for base in node.bases
+        if isinstance(base, ast.Name)
+    ]
+    found, before = {"HeadcountError": ""}, 0
+    while len(found) > before:
+        before = len(found)
+        found |= {name: base for name, base in derived if base in found}
+    del found["HeadcountError"]
+    return found

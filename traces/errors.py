@@ -2,12 +2,29 @@
 
 HeadcountError                  something a user can act on; the command line prints it and exits with `exit_code`
 ├── InputError                  what the user gave is wrong: it names the place and what would be right
-│   └── ScenarioError           a file of a scenario: path, line, field
+│   ├── ScenarioError           a file of a scenario: path, line, field
+│   ├── Malformed               what came from outside cannot be read
+│   │   └── OutOfBounds         it is larger, deeper or further out than anything that is read here
+│   ├── Damaged                 a share file cannot be opened
+│   ├── IllegalTransition       a posting was asked to do what its state does not allow
+│   └── Overdrawn               a payment would take its payer below its limit
 ├── Unavailable                 an optional part is not here; says how to get it
 ├── LimitReached                a budget or a stop rule ended the work (kind, value, limit)
 ├── ModelError                  a model call failed for good, after its retries
 │   └── MalformedOutput         a model's reply could not be read, after its repairs
-└── TraceError                  a journal or an index cannot be read
+├── TraceError                  a journal or an index cannot be read
+│   ├── Unwritable              an event could not be read again, so it is not written
+│   ├── Unreadable              the index is missing, damaged or of another version
+│   └── NotLoaded               the journals of one experiment cannot be loaded into the index
+├── Difference                  something else happened than was recorded
+├── Undelivered                 a message to one agent could not be delivered; it is kept as a dead letter
+│   └── Blocked                 an interceptor did not let it pass
+├── NoReply                     a question was not answered in time
+├── Refused                     what an outside agent asked for is refused (status: HTTP's)
+├── NotSent                     a collector does not take what is sent
+├── WorkerLost                  a worker ended before its share was done
+│   └── WorkerKilled            it was killed, or its machine went away
+└── Stopped                     the experiment was asked to stop; what is done is kept
 """
 
 from __future__ import annotations

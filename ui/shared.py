@@ -11,6 +11,7 @@ from typing import Any, NoReturn, ParamSpec
 
 import streamlit as st
 
+from experiments import words
 from traces import home
 from traces.errors import HeadcountError
 from traces.rows import ExperimentRow, RunRow
@@ -153,9 +154,7 @@ def is_simulated(row: ExperimentRow) -> bool:
 
 
 def model_of(row: ExperimentRow) -> str:
-    return str(
-        row.plan.get("plan", {}).get("model") or ("bidders" if row.plan.get("kind") == "market" else "sim:medium")
-    )
+    return words.model(row.plan)
 
 
 def label(row: ExperimentRow) -> str:

@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from traces.kernel import ChatMessage, Fault, ToolCall, Usage
 
+DEFAULT = "sim:medium"
+"""The model of an experiment that names none."""
+
 
 class Price(Struct, frozen=True):
     """USD per million tokens; None is unknown, never 0. `gpu_hour`: USD for an hour of the servers, shared by the

@@ -7,13 +7,13 @@ from functools import partial
 
 from agents.models import catalog
 from agents.models.catalog import Alias
+from agents.models.model import DEFAULT as DEFAULT
 from agents.models.model import Model
 from agents.models.simulated import profile
 from agents.models.simulated.model import SimulatedModel
 from tasks.case import Case
 from traces.errors import InputError
 
-DEFAULT = "sim:medium"
 SMALLER = "smaller"
 """In a team's file: the next smaller of the shipped simulated profiles."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from agents import table
 from agents.models import table as models
 from agents.models.model import Card
 from experiments import plan as plans
+from experiments import words
 from experiments.design import expecting
 from experiments.design import power as powers
 from experiments.design.expecting import STAND_IN, Expected
@@ -203,7 +204,7 @@ def spreads(
 def _past(scenario: str, model: str, baseline: str, store: Store) -> dict[str, Spread]:
     """Team → its spread in the experiment that has most pairs of it and the baseline."""
     found: dict[str, Spread] = {}
-    alike = (row for row in store.experiments() if row.scenario == scenario and _like(row.plan.get("plan", {}), model))
+    alike = (row for row in store.experiments() if row.scenario == scenario and _like(row.plan, model))
     for row in islice(alike, LOOKED_AT):
         outcomes = [o for o in map(Outcome.of_row, store.team_rows(row.id)) if o is not None]
         for team, one in _between_teams(outcomes, baseline).items():
@@ -212,8 +213,8 @@ def _past(scenario: str, model: str, baseline: str, store: Store) -> dict[str, S
     return found
 
 
-def _like(plan: dict[str, Any], model: str) -> bool:
-    return plan.get("fork") is None and plan.get("model", models.DEFAULT) == model
+def _like(written: Mapping[str, Any], model: str) -> bool:
+    return (written.get("plan") or {}).get("fork") is None and words.model(written) == model
 
 
 def _between_teams(outcomes: Sequence[Outcome], baseline: str) -> dict[str, Spread]:

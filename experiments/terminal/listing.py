@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.markup import escape
 from rich.table import Table
 
+from experiments import words
 from experiments.terminal import printing
 from experiments.terminal.report import as_json
 from experiments.words import ago, money
 from traces.rows import RunRow
 
 # Columns that a narrow terminal wraps; the others, numbers and names to be typed, stay whole.
-WORDS = ("scenario", "model", "case", "team", "labels", "changed", "what", "title", "folder", "damage")
+WORDS = ("scenario", "model", "case", "team", "labels", "changed", "what", "features", "title", "folder", "damage")
 STATES = {"ok": "green", "missing": "yellow", "off": "dim", "damaged": "red"}
 
 
 def show(what: str, *, json: bool) -> None:
-    """Print a listing. Raises InputError for what is neither a kind of thing nor an experiment."""
+    """Print a listing. Raises InputError for what is no kind of thing, no scenario and no experiment."""
     listings = {"experiments": _experiments, "scenarios": _scenarios, "teams": _teams, "models": _models}
-    rows = listings[what]() if what in listings else _runs(what)
+    rows = listings[what]() if what in listings else _cases(what) if _is_scenario(what) else _runs(what)
     if json:
         print(as_json(rows))
         return
@@ -65,7 +67,7 @@ def _experiments() -> list[dict[str, Any]]:
         {
             "experiment": row.id,
             "scenario": row.scenario,
-            "model": row.plan.get("plan", {}).get("model"),
+            "model": words.model(row.plan),
             "state": row.state,
             "runs": f"{row.done}/{row.total}",
             "when": ago(row.created),
@@ -119,6 +121,21 @@ def _scenarios() -> list[dict[str, Any]]:
 
     found = [scenario.load(name) for name in scenario.shipped()]
     return [{"scenario": s.name, "cases": len(s.cases), "title": s.file.title, "folder": str(s.folder)} for s in found]
+
+
+def _is_scenario(what: str) -> bool:
+    from tasks import scenario
+
+    return what in scenario.shipped() or Path(what, "scenario.yaml").is_file()
+
+
+def _cases(name: str) -> list[dict[str, Any]]:
+    from tasks import scenario
+
+    return [
+        {"case": case.id, "difficulty": case.difficulty, "features": ", ".join(case.kinds), "title": case.title}
+        for case in scenario.load(name).cases
+    ]
 
 
 def _teams() -> list[dict[str, Any]]:

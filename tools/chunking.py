@@ -140,8 +140,8 @@ def _cut(sentence: str, longest: int) -> Iterator[str]:
 def _border(sentence: str, at: int, end: int) -> int:
     ends = [match.end() for match in _CUT.finditer(sentence, (at + end) // 2, end)]
     if ends:
-        return ends[-1]
-    starts = [match.start() for match in regex.finditer(r"\X", sentence[at : end + 8])]
+        return int(ends[-1])
+    starts = [int(match.start()) for match in regex.finditer(r"\X", sentence[at : end + 8])]
     return at + max((start for start in starts if 0 < start <= end - at), default=end - at)
 
 

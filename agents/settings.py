@@ -13,6 +13,7 @@ from marketplace.inbox import Full
 from marketplace.mechanisms import MECHANISMS
 from tasks import yamlfile
 from tasks.case import Strict
+from traces import paths
 from traces.errors import InputError, ScenarioError
 
 SHIPPED = Path(__file__).parent / "teams"
@@ -178,7 +179,7 @@ def load(path: Path) -> Settings:
     base = SHIPPED / f"{own.shape}.yaml"
     if path == base or ":" in own.shape:
         return own
-    if not base.is_file():
+    if not paths.is_file(base):
         raise yamlfile.error_at(
             path,
             ["shape"],

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from agents import settings
 from agents.settings import Settings
 from tasks import wanted
-from traces import imports, yamltree
+from traces import imports, paths, yamltree
 from traces.errors import InputError, ScenarioError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def team(name: str) -> Team:
 
     Raises InputError for what is none of these, ScenarioError for a file that is wrong."""
     if name.endswith(FILES):
-        return Team(name_of(name), settings.load(Path(name).expanduser().absolute()))
+        return Team(name_of(name), settings.load(paths.given(name).absolute()))
     if name in TEAMS or name in ELSEWHERE:
         return Team(name, settings.load(settings.SHIPPED / f"{name}.yaml"))
     found = Team(name, OWN_SHAPE.model_copy(update={"shape": name}))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from commands import options
+from traces import paths
 from traces.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def new(
     title = title or asked.text("What is the job called?", "--title")
     goal = goal or asked.text("What are the agents to do?", "--goal", "Answer the question from what is known.")
     for place, option in ((documents, "--documents"), (questions, "--questions"), (tools_file, "--tools-file")):
-        if place is not None and not place.exists():
+        if place is not None and not paths.exists(place):
             raise InputError(f"{option}: there is no {place}")
     found = newjob.questions_in(questions) if questions else asked.questions()
     tables = newjob.tables_in(table or [])

@@ -26,8 +26,9 @@ def validate(
     """Check a scenario: all mistakes, with file and line. Ends with 1 where there are any."""
     from experiments.documents import validating, validating_files
     from experiments.terminal import validating_report
+    from traces import paths
 
-    if Path(path).is_file():
+    if paths.is_file(path):
         kind, mistakes = validating_files.validate(Path(path))
         validating_report.show_file(path, kind, mistakes, json=json)
     else:

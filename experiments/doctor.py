@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from agents.models import catalog, endpoint, gguf, local
 from experiments import damage
+from traces import paths
 from traces.errors import HeadcountError
 
 INSTALL = gguf.INSTALL
@@ -168,7 +169,7 @@ def _alias(name: str, entry: catalog.Entry) -> Finding:
     if entry.key and not os.environ.get(entry.key):
         return Finding(title, "off", f"{entry.key} is not set", f"set {entry.key} in the environment")
     if entry.gguf:
-        there = Path(entry.gguf).expanduser().is_file()
+        there = paths.is_file(paths.given(entry.gguf))
         return Finding(title, "ok" if there else "off", entry.gguf, "" if there else "there is no such file")
     if not entry.servers:
         return Finding(title, "ok", f"{entry.litellm}, hosted")

@@ -18,6 +18,7 @@ from tasks.yamlfile import Loc, Problem
 from tools import documents, registry
 from tools.rules import Bound, Rule
 from tools.tool import Effect, Tool
+from traces import paths
 from traces.errors import ScenarioError
 
 SOURCE = "document#1"
@@ -181,7 +182,7 @@ def _uses(step: Step) -> set[str]:
 
 def _knowledge(scenario: Scenario) -> Iterator[Problem]:
     knowledge = scenario.file.knowledge
-    if knowledge is None or not (scenario.folder / knowledge.folder).is_dir():
+    if knowledge is None or not paths.is_dir(scenario.folder / knowledge.folder):
         return
     if not documents.sources(scenario.folder / knowledge.folder):
         yield ["knowledge", "folder"], f"{knowledge.folder} holds no document: {', '.join(documents.FORMS)}"
@@ -209,6 +210,8 @@ def _cited(case: Case, scenario: Scenario) -> Iterator[Problem]:
 
 
 def _world(scenario: Scenario) -> Iterator[ScenarioError]:
+    if scenario.file.database and not paths.is_file(scenario.folder / scenario.file.database):
+        return  # told by who read scenario.yaml
     try:
         with closing(registry.world(scenario.folder, scenario.file.database)):
             pass

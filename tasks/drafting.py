@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from tasks import templates
 from tasks.tables import Table
+from traces import paths
 from traces.errors import InputError
 from traces.kernel import Chunk
 
@@ -63,7 +64,7 @@ class _Found(Struct):
 def write_base(draft: Draft, folder: Path, own_tools: Sequence[str] = ()) -> None:
     """Everything but the cases: scenario.yaml, the documents, world.sql, tools.py. `own_tools`: the names of the tools
     of the user's file. Raises InputError where the folder is in use."""
-    if folder.exists() and any(folder.iterdir()):
+    if paths.exists(folder) and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty: give a folder that does not exist yet")
     folder.mkdir(parents=True, exist_ok=True)
     if draft.documents is not None:

@@ -29,7 +29,7 @@ from tools import registry
 from tools.chunking import Strategy
 from tools.rules import Rule
 from tools.tool import Tool
-from traces import beside, yamltree
+from traces import beside, paths, yamltree
 from traces.errors import InputError, ScenarioError
 from traces.kernel import Budget
 
@@ -163,10 +163,10 @@ def shipped() -> list[str]:
 
 def find(name: str) -> Path:
     """The folder of a scenario given by a shipped name or a path. Raises InputError that lists what there is."""
-    for folder in (SHIPPED / name, Path(name).expanduser()):
-        if (folder / "scenario.yaml").is_file():
+    for folder in (SHIPPED / name, paths.given(name)):
+        if paths.is_file(folder / "scenario.yaml"):
             return folder.resolve()
-    if Path(name).expanduser().is_dir():
+    if paths.is_dir(paths.given(name)):
         raise InputError(f"{name}: a scenario folder needs a scenario.yaml (see docs/scenarios.md)")
     raise InputError(f"no scenario {name!r}: give the path of a folder, or one of {', '.join(shipped())}")
 
@@ -276,9 +276,9 @@ def _named_twice(cases: Mapping[Path, Case]) -> Iterator[ScenarioError]:
 
 def _check_parts(folder: Path, file: ScenarioFile) -> Iterator[ScenarioError]:
     place = folder / "scenario.yaml"
-    if file.database and not (folder / file.database).is_file():
+    if file.database and not paths.is_file(folder / file.database):
         yield yamlfile.error_at(place, ["database"], f"there is no {file.database} in {folder}")
-    if file.knowledge and not (folder / file.knowledge.folder).is_dir():
+    if file.knowledge and not paths.is_dir(folder / file.knowledge.folder):
         here = ["knowledge", "folder"]
         yield yamlfile.error_at(place, here, f"there is no {file.knowledge.folder} in {folder}")
 

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from tasks import wanted
 from tasks.wanted import Late, Want
-from traces import yamltree
+from traces import paths, yamltree
 from traces.errors import ScenarioError, reason
 from traces.yamltree import Node
 
@@ -30,11 +30,15 @@ def load(path: Path, model: type[M], **defaults: Any) -> M:
 
     Raises ScenarioError for a missing file, broken YAML, and fields that are wrong: the first, with the rest as `more`.
     """
+    return _load(path, stamp(path), model, tuple(defaults.items()))  # type: ignore[return-value]
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What tells that a file has changed. Raises ScenarioError where it cannot be read."""
     try:
-        seen = path.stat()
+        return paths.stamp(path)
     except (OSError, ValueError) as error:
         raise ScenarioError(str(path), f"cannot be read: {reason(error)}") from error
-    return _load(path, (seen.st_mtime_ns, seen.st_size), model, tuple(defaults.items()))  # type: ignore[return-value]
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import ModuleType
@@ -17,13 +17,18 @@ from typing import TypeVar
 from tools import retrieval, sandbox, sql, usercode
 from tools.tool import Retriever, Tool, World
 from tools.usercode import Failed
-from traces import bounds, yamltree
-from traces.errors import ScenarioError
+from traces import bounds, paths, yamltree
+from traces.errors import ScenarioError, reason
 
 T = TypeVar("T")
 LOAD_S = 60.0
 """Seconds in which a scenario's Python file must be loaded."""
 _TEMPLATES = threading.Lock()
+_SQL = re.compile(
+    r"""(?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z)|\s+)|(?P<end>;)"""
+    r"""|'[^']*(?:'|\Z)|"[^"]*(?:"|\Z)|`[^`]*(?:`|\Z)|\[[^]]*(?:\]|\Z)|[^-/;'"`\[\s]+|.""",
+    re.DOTALL,
+)
 
 
 @cache
@@ -77,7 +82,7 @@ def world(
         if database:
             path = folder / database
             with _TEMPLATES:
-                _template(path, path.stat().st_mtime_ns).backup(db)
+                _template(path, _stamp(path)).backup(db)
         if setup:
             _execute(db, setup, f"{folder} (a case's setup)")
     except ScenarioError:
@@ -86,8 +91,15 @@ def world(
     return World(db, retriever, results)
 
 
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        return paths.stamp(path)
+    except (OSError, ValueError) as error:
+        raise ScenarioError(str(path), f"cannot be read: {reason(error)}") from error
+
+
 @lru_cache(maxsize=64)
-def _template(path: Path, changed: int) -> sqlite3.Connection:
+def _template(path: Path, stamp: tuple[int, int]) -> sqlite3.Connection:
     """The database as the file makes it, to be copied page by page: one that was deserialized would keep what an open
     transaction writes to itself, and no snapshot of it could have that."""
     db = sqlite3.connect(":memory:", check_same_thread=False)
@@ -101,21 +113,34 @@ def _template(path: Path, changed: int) -> sqlite3.Connection:
 
 def _execute(db: sqlite3.Connection, script: str, place: str) -> None:
     """Run a script, statement by statement, so that a mistake is told with its line."""
-    line, statement = 1, ""
-    for text in script.splitlines(keepends=True):
-        statement += text
-        if sqlite3.complete_statement(statement):
-            _statement(db, statement, place, line)
-            line += statement.count("\n")
-            statement = ""
-    if re.sub(r"--[^\n]*|/\*.*?\*/", "", statement, flags=re.DOTALL).strip():
-        _statement(db, statement, place, line)
+    nul = script.find("\0")
+    if nul >= 0:
+        raise ScenarioError(place, "holds the character U+0000: take it out", line=1 + script.count("\n", 0, nul))
+    start, line = 0, 1
+    for end in _ends(script):
+        _statement(db, script[start:end], place, line)
+        line += script.count("\n", start, end)
+        start = end
     db.commit()
+
+
+def _ends(script: str) -> Iterator[int]:
+    """Where its statements end: behind each semicolon outside of texts, comments and the bodies of triggers, and at its
+    end, where something is left but comments."""
+    start, empty = 0, True
+    for token in _SQL.finditer(script):
+        if token.lastgroup == "end" and (empty or sqlite3.complete_statement(script[start : token.end()])):
+            yield token.end()
+            start, empty = token.end(), True
+        elif token.lastgroup != "comment":
+            empty = False
+    if not empty:
+        yield len(script)
 
 
 def _statement(db: sqlite3.Connection, statement: str, place: str, line: int) -> None:
     try:
         db.execute(statement)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, sqlite3.Warning) as error:
         blank = statement[: len(statement) - len(statement.lstrip())].count("\n")
         raise ScenarioError(place, f"SQL: {error}", line=line + blank) from error

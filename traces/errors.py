@@ -29,7 +29,11 @@ HeadcountError                  something a user can act on; the command line pr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+LONGEST, LONGEST_FIELD = 1000, 200
+"""Characters of a message about a file, and of a field's name in it."""
 
 
 class HeadcountError(Exception):
@@ -45,13 +49,15 @@ class InputError(HeadcountError):
 
 
 class ScenarioError(InputError):
-    """A scenario file is wrong: `path:line: field: message`. `more`: what else is wrong, which the message counts."""
+    """A scenario file is wrong: `path:line: field: message`, in one line that can be printed, whatever the file holds.
+    `more`: what else is wrong, which the message counts."""
 
     def __init__(self, path: str, message: str, *, line: int | None = None, field: str = "") -> None:
-        self.path, self.line, self.field, self.message = path, line, field, message
+        self.path, self.line = path, line
+        self.field, self.message = one_line(field, LONGEST_FIELD), one_line(message)
         self.more: tuple[ScenarioError, ...] = ()
         place = path if line is None else f"{path}:{line}"
-        super().__init__(f"{place}: {field}: {message}" if field else f"{place}: {message}")
+        super().__init__(f"{place}: {self.field}: {self.message}" if field else f"{place}: {self.message}")
 
     def __str__(self) -> str:
         return f"{self.args[0]} (and {len(self.more)} more)" if self.more else str(self.args[0])
@@ -102,6 +108,17 @@ class TraceError(HeadcountError):
     """A journal or an index cannot be read."""
 
     exit_code = 5
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
+    """The text as it can be printed in one line: what is longer is cut, line ends become blanks, and other signs that
+    cannot be printed their escapes."""
+    if len(text) > longest:
+        text = f"{text[:longest]}..."
+    if text.isprintable():
+        return text
+    text = re.sub(r"\s*[\n\r]\s*", " ", text)
+    return "".join(sign if sign.isprintable() else " " if sign.isspace() else ascii(sign)[1:-1] for sign in text)
 
 
 def reason(error: Exception) -> str:

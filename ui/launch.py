@@ -15,7 +15,7 @@ from experiments.running import launch as launcher
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from tools import approvals
-from traces import home
+from traces import home, paths
 from traces.errors import HeadcountError
 from traces.kernel import Budget
 from ui import launch_about, launch_expected, preferences, shared
@@ -98,7 +98,7 @@ def kept() -> list[str]:
     """Folders of scenarios of the reader's own: those in the data folder, and those that experiments here were of."""
     used = (row.plan.get("plan", {}).get("scenario", "") for row in shared.store().experiments())
     found = [*sorted((home.home() / "scenarios").glob("*")), *(Path(name) for name in used if Path(name).is_absolute())]
-    return list(dict.fromkeys(str(folder) for folder in found if (folder / "scenario.yaml").is_file()))
+    return list(dict.fromkeys(str(folder) for folder in found if paths.is_file(folder / "scenario.yaml")))
 
 
 def _called(scenario: str) -> str:

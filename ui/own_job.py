@@ -15,7 +15,7 @@ from experiments.documents import newjob
 from experiments.documents.newjob import LEVELS, Made
 from tasks.drafting import Draft, Question
 from tools import documents, registry
-from traces import home
+from traces import home, paths
 from traces.errors import HeadcountError, InputError
 from ui import shared
 
@@ -55,7 +55,7 @@ def page() -> None:
         help="A folder that does not exist yet.",
     )
     if st.button("Make the scenario", type="primary"):
-        _make(given, Path(folder).expanduser())
+        _make(given, paths.given(folder))
 
 
 def _free(folder: Path) -> Path:

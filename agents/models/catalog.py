@@ -7,7 +7,7 @@ names the environment's variables.
 from __future__ import annotations
 
 import os
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from agents.models.endpoint import Endpoint
 from agents.models.model import Card, Price
 from tasks import yamlfile
 from tasks.case import Strict
+from traces import paths
 from traces.errors import InputError, ScenarioError
 
 VARIABLE = "HEADCOUNT_MODELS"
@@ -111,7 +112,7 @@ class Entry(Strict):
     @field_validator("gguf")
     @classmethod
     def _absolute(cls, path: str) -> str:
-        if path and not Path(path).expanduser().is_absolute():
+        if path and not paths.given(path).is_absolute():
             raise ValueError("give the whole path of the model file, from / or ~")
         return path
 
@@ -149,8 +150,8 @@ class Alias(Struct, frozen=True):
 def file() -> Path | None:
     """The file that counts here, if any. Raises InputError where HEADCOUNT_MODELS names one that is not there."""
     named = os.environ.get(VARIABLE)
-    path = Path(named or FILE).expanduser()
-    if path.is_file():
+    path = paths.given(named or FILE)
+    if paths.is_file(path):
         return path.resolve()
     if named:
         raise InputError(f"{VARIABLE}: there is no file {named}")
@@ -165,11 +166,11 @@ def aliases() -> dict[str, Alias]:
 
 def read(path: Path) -> dict[str, Alias]:
     """The names in a file. Raises ScenarioError with all its mistakes."""
-    return _read(path, path.stat().st_mtime_ns)
+    return _read(path, yamlfile.stamp(path))
 
 
-@cache
-def _read(path: Path, _changed: int) -> dict[str, Alias]:
+@lru_cache(maxsize=16)
+def _read(path: Path, _stamp: tuple[int, int]) -> dict[str, Alias]:
     entries = yamlfile.load(path, Catalog).models
     error, wrong = yamlfile.place_of(path), list[ScenarioError]()
     for name, entry in entries.items():

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from traces import paths
 from traces.errors import Unavailable
 
 VARIABLE = "HEADCOUNT_LOCAL_SERVERS"
@@ -48,7 +49,7 @@ def check(file: Path) -> None:
     """Raises Unavailable where it, or what serves it, is not here."""
     if importlib.util.find_spec("xllamacpp") is None:
         raise Unavailable(f"model 'local': the package xllamacpp is missing. Get it: {INSTALL}")
-    if not file.is_file():
+    if not paths.is_file(file):
         raise Unavailable(f"model 'local': there is no file {file}")
 
 

@@ -19,6 +19,7 @@ from agents.models.endpoint import Endpoint
 from agents.models.gguf import INSTALL, Weights
 from agents.models.hosted import Hosted, Settings
 from agents.models.model import Card, Reply, Request
+from traces import paths
 from traces.errors import Unavailable
 
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -81,7 +82,7 @@ def shipped(*, timeout_s: float = 300) -> Local:
 
 def of_file(path: str, name: str, *, slots: int = SLOTS, window: int | None = None, **options: Any) -> Local:
     """Any GGUF file. Raises Unavailable where it is not here, or is not one."""
-    file = Path(path).expanduser().resolve()
+    file = paths.given(path).resolve()
     gguf.check(file)
     header = gguf.header(file)
     window = window or min(header.trained_window or CONTEXT_WINDOW, CONTEXT_WINDOW)

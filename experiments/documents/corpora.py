@@ -16,7 +16,7 @@ from tools.chunking import Strategy
 from tools.documents import read_table
 from tools.recall import Question, Recall, measure
 from tools.retrieval import Knowledge
-from traces import home
+from traces import home, paths
 from traces.errors import InputError, ScenarioError
 
 
@@ -44,11 +44,11 @@ class Corpus(Struct, frozen=True):
 def find(name: str) -> Corpus:
     """A scenario's documents, those added under a name, or a folder of files. Raises InputError."""
     added = folder_of(name) if name.isidentifier() else None
-    folder = Path(name).expanduser()
-    if name in scenarios.shipped() or (folder / "scenario.yaml").is_file():
+    folder = paths.given(name)
+    if name in scenarios.shipped() or paths.is_file(folder / "scenario.yaml"):
         return of_scenario(scenarios.load(name))
     for place in (added, folder):
-        if place is not None and place.is_dir():
+        if place is not None and paths.is_dir(place):
             return Corpus(place.name, place, Settings(folder="."))
     there = ", ".join([*scenarios.shipped(), *corpora()])
     raise InputError(f"no documents at {name!r}: give a folder, or one of {there}")

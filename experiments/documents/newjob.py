@@ -17,7 +17,7 @@ from tasks.scenario import Scenario
 from tools import registry
 from tools.documents import read_table
 from tools.retrieval import Knowledge
-from traces import home
+from traces import home, paths
 from traces.errors import InputError, ScenarioError
 
 LEVELS = ("easy", "medium", "hard")
@@ -37,14 +37,14 @@ def make(draft: Draft, folder: Path) -> Made:
     behind, where the draft is wrong."""
     _check(draft)
     scratch = folder.with_name(f".{folder.name}.new")
-    if folder.exists() and any(folder.iterdir()):
+    if paths.exists(folder) and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty: give a folder that does not exist yet")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         _write(draft, scratch)
         scenarios.load(str(scratch))
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if folder.exists():
+        if paths.exists(folder):
             folder.rmdir()
         scratch.rename(folder)
     finally:

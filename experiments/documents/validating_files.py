@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[type[BaseModel], Callable[[Path], object]]] = {
     "a team": (settings.Settings, settings.load),
     "an experiment": (gatefile.GateFile, _experiment),
     "models": (catalog.Catalog, catalog.read),
-    "a simulated model's profile": (profile.Profile, lambda path: profile.load(str(path))),
+    "a simulated model's profile": (profile.Profile, profile.of_file),
 }
 """What a file can be, by what it is called: the model of its fields, and what reads it."""
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from experiments.exchange.sharing import already_here
 from experiments.plan import Plan
-from traces import home
+from traces import home, paths
 from traces.errors import InputError
 from traces.home import ExperimentFolder, Status
 from traces.journal import Journal
@@ -55,7 +55,7 @@ def untold(brought: Brought) -> list[str]:
 
 def is_foreign(place: Path) -> bool:
     """Whether this is no file of `headcount export`: a folder, or a file that is no zip."""
-    if place.is_dir() or not place.is_file():
+    if paths.is_dir(place) or not paths.is_file(place):
         return place.suffix != ".zip"
     with place.open("rb") as file:
         return file.read(2) != b"PK" and place.suffix != ".zip"

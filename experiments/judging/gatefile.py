@@ -18,6 +18,7 @@ from tasks import yamlfile
 from tasks.case import Strict
 from tasks.scenario import BudgetSpec, Scenario
 from tools import registry
+from traces import paths
 from traces.errors import InputError, ScenarioError
 
 SLIP = 0.85  # names more alike than this (difflib) are meant to be the same
@@ -155,5 +156,5 @@ def _other(accept: Accept) -> str | None:
 
 def _beside(path: Path, name: str) -> str:
     """A file or folder that the file names by where it stands from it; anything else as it is."""
-    found = path.parent / Path(name).expanduser()
-    return str(found) if found.exists() and ("/" in name or "." in name) else name
+    found = path.parent / paths.given(name)
+    return str(found) if paths.exists(found) and ("/" in name or "." in name) else name

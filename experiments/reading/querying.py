@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from experiments.reading.search import as_csv
+from traces import paths
 from traces.errors import InputError
 from traces.store import Store
 
@@ -17,7 +18,7 @@ def write(store: Store, query: str, into: Path) -> int:
     does not, and for bad SQL."""
     if into.suffix not in SUFFIXES:
         raise InputError(f"--into {into}: the name should end in {', '.join(SUFFIXES)}")
-    if not into.absolute().parent.is_dir():
+    if not paths.is_dir(into.absolute().parent):
         raise InputError(f"--into {into}: there is no folder {into.absolute().parent}")
     if into.suffix == ".parquet":
         import pyarrow.parquet as pq

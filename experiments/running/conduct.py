@@ -33,7 +33,7 @@ from experiments.running.worker import Done
 from experiments.running.workers import Executor, Worker, WorkerKilled
 from tasks import scenario as scenarios
 from tasks.scenario import SHIPPED, Scenario
-from traces import home
+from traces import home, paths
 from traces.errors import HeadcountError, InputError, TraceError
 from traces.home import ExperimentFolder, Status
 
@@ -110,7 +110,7 @@ def _keep_teams(plan: Plan, folder: ExperimentFolder) -> tuple[str, ...]:
         if name.endswith(table.FILES):
             place = folder.path / "teams" / Path(name).name
             place.parent.mkdir(exist_ok=True)
-            name = str(shutil.copy(Path(name).expanduser(), place))
+            name = str(shutil.copy(paths.given(name), place))
         kept.append(name)
     return tuple(kept)
 

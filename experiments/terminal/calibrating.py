@@ -20,7 +20,7 @@ from experiments.terminal import printing
 from experiments.terminal.report import as_json
 from experiments.words import money
 from tasks import scenario as scenarios
-from traces import home
+from traces import home, paths
 from traces.errors import InputError
 from traces.store import Store
 
@@ -30,7 +30,7 @@ FEWEST_RUNS = 100
 def calibrate(experiments: Sequence[str], into: Path, base: str, *, runs: int, json: bool) -> None:
     """Fit, write the profile's file, and say what was found. Raises InputError where there is nothing to fit to, or the
     file is there already."""
-    if into.exists():
+    if paths.exists(into):
         raise InputError(f"--into: {into} is there already: give another name, or remove it")
     _enough(runs)
     store, parts, ids = Store(), [], []

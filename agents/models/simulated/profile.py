@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from agents.models.simulated import scaling
 from agents.models.simulated.servers import Servers
 from tasks import yamlfile
 from tasks.case import Skill, Strict
+from traces import paths
 from traces.errors import InputError
 
 # Failure modes of MAST (Cemri et al. 2025, "Why Do Multi-Agent LLM Systems Fail?"), by short names.
@@ -81,22 +81,30 @@ class Profile(Strict):
     name: str
     note: str = ""
     context_window: int = Field(gt=0)
-    parameters: float | None = None
-    training_tokens: float | None = None
+    parameters: float | None = Field(default=None, gt=0)
+    training_tokens: float | None = Field(default=None, gt=0)
     cutoff: str = Field(default="", pattern=r"^(\d{4}(-\d{2}(-\d{2})?)?)?$")
     alignment: str = ""
     kv_bytes: int | None = Field(default=None, gt=0)
     refusal: float = Field(default=0, ge=0, le=1)
-    error: dict[Skill, float]
+    error: dict[Skill, Annotated[float, Field(ge=0, le=1)]]
     plan_error: float = Field(ge=0, le=1)
     per_1k_context: float = Field(ge=0)
     per_extra_tool: float = Field(ge=0)
     check: Check
-    mix: dict[Mode, float] = Field(default={})
+    mix: dict[Mode, Annotated[float, Field(ge=0)]] = Field(default={})
     verbosity: float = Field(gt=0)
     speed: Speed
     price: Price
     servers: Servers | None = None
+
+    @field_validator("error")
+    @classmethod
+    def _of_each_skill(cls, error: dict[Skill, float]) -> dict[Skill, float]:
+        missing = [skill for skill in get_args(Skill) if skill not in error]
+        if missing:
+            raise ValueError(f"says nothing of {', '.join(missing)}")
+        return error
 
     def error_rate(self, skill: Skill, context_tokens: int, tools: int) -> float:
         """The probability that this step goes wrong here."""
@@ -108,7 +116,6 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-@cache
 def load(spec: str) -> Profile:
     """A profile by what stands behind `sim:`.
 
@@ -124,13 +131,18 @@ def load(spec: str) -> Profile:
 
 def _file(name: str) -> Profile:
     path = FOLDER / f"{name}.yaml"
-    if not path.is_file():
-        path = Path(name).expanduser()
-    if not path.is_file():
+    if not paths.is_file(path):
+        path = paths.given(name)
+    if not paths.is_file(path):
         raise InputError(
             f"no simulated model {name!r}: give one of {', '.join(names())}, a profile's .yaml file, or a size such as "
             "params=8e9,tokens=15e12"
         )
+    return of_file(path)
+
+
+def of_file(path: Path) -> Profile:
+    """A profile's file. Raises ScenarioError."""
     return yamlfile.load(path, Profile, name=path.stem)
 
 

@@ -6,6 +6,7 @@ each agent sees, and how its own tool loop goes on. See docs/teams.md for what i
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 
 from agents.engines import offering
@@ -34,6 +35,11 @@ NOT_OFFERED = {
 class AutoGen:
     """autogen-agentchat 0.7."""
 
+    def prepare(self) -> None:
+        quiet.environment()
+        quiet.silence("autogen_core", "autogen_agentchat")  # what goes wrong inside is told with the run
+        importlib.import_module("agents.engines.autogen_teams")
+
     def offers(self, team: str) -> str:
         if not importlib.util.find_spec("autogen_agentchat"):
             raise Unavailable(
@@ -43,7 +49,7 @@ class AutoGen:
         return offering.why_not(team, CHATS, NOT_OFFERED, otherwise)
 
     async def run(self, team: str, work: Workspace) -> str:
-        quiet.environment()
+        self.prepare()
         from agents.engines import autogen_teams
 
         return await autogen_teams.run(work)

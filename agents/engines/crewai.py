@@ -6,6 +6,7 @@ is told, in its own prompts, and how its own tool loop goes on. See docs/teams.m
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 
 from agents.engines import offering
@@ -30,6 +31,11 @@ NOT_OFFERED = {
 class CrewAI:
     """crewai 1.15."""
 
+    def prepare(self) -> None:
+        quiet.environment()
+        quiet.silence("crewai")  # what goes wrong inside is told with the run
+        importlib.import_module("agents.engines.crewai_crews")
+
     def offers(self, team: str) -> str:
         if not importlib.util.find_spec("crewai"):
             raise Unavailable("the engine crewai needs the package crewai: pip install crewai==1.15.30")
@@ -37,7 +43,7 @@ class CrewAI:
         return offering.why_not(team, CREWS, NOT_OFFERED, otherwise)
 
     async def run(self, team: str, work: Workspace) -> str:
-        quiet.environment()
+        self.prepare()
         from agents.engines import crewai_crews
 
         return await crewai_crews.run(work)

@@ -10,7 +10,10 @@ from agents.workspace import Workspace
 class Engine(Protocol):
     """`offers` says why a team is not offered ("" when it is). `run` does the case and returns the answer; every
     model call goes through the workspace's models and every tool call through its toolbox. It raises LimitReached
-    and ModelError as they come."""
+    and ModelError as they come. `prepare` loads what the framework takes seconds to load, so that it is not in any
+    run's time; an engine from outside may lack it."""
+
+    def prepare(self) -> None: ...
 
     def offers(self, team: str) -> str: ...
 

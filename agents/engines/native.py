@@ -10,6 +10,9 @@ from agents.workspace import Workspace
 
 
 class Native:
+    def prepare(self) -> None:
+        """Everything is here."""
+
     def offers(self, team: str) -> str:
         shape = table.team(team).settings.shape
         where = table.ELSEWHERE.get(shape)

@@ -5,6 +5,7 @@ Call `quiet.environment()` before the first import of litellm, crewai, lancedb o
 
 from __future__ import annotations
 
+import logging
 import os
 
 SETTINGS = {
@@ -32,3 +33,9 @@ def environment() -> None:
     """Set what is not set yet. Costs nothing: safe to call at every use."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def silence(*loggers: str) -> None:
+    """Keep what a framework logs off our own output."""
+    for name in loggers:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)

@@ -25,8 +25,8 @@ LEAST_SHARE = 0.5
 
 
 class Meter:
-    """What a run has used of its budget; one for the whole team. `seconds` run on the loop's clock from creation,
-    without those in which the run only waits for a person (`waiting`).
+    """What a run has used of its budget; one for the whole team. `seconds` run on the loop's clock from creation, or
+    from `begin` where that is called, without those in which the run only waits for a person (`waiting`).
 
     A budget is exact to the last whole call: a call is made while something is left, and none after that. Its seconds
     are exact for whatever is under way: `within`.
@@ -36,6 +36,10 @@ class Meter:
         self.budget, self._record = budget, record
         self.waiting = waiting or Waiting()
         self.usage = Usage()
+        self.begin()
+
+    def begin(self) -> None:
+        """The run's time begins now: what was set up before, such as a search index, is no contestant's."""
         self._started = asyncio.get_running_loop().time()
 
     @property

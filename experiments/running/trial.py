@@ -148,11 +148,10 @@ async def _run_in(
     recorder.record(RunStarted(run, case.request))
     meter = Meter(bench.budget, recorder.record)
     work = _workspace(trial, bench, case, world, meter, recorder, past)
-    started = asyncio.get_running_loop().time()
+    meter.begin()
     status, ended_by, error = await _do(trial, work, meter)
     _remember(trial, bench, work)
-    waited = meter.waiting.seconds
-    seconds = round(asyncio.get_running_loop().time() - started - waited, 6)
+    waited, seconds = meter.waiting.seconds, round(meter.seconds, 6)
     with closing(world.snapshots.copy(writable=True)) as final:
         evaluated = await graders.graded(case, graders.Outcome(work.answer, final, _chunks(bench)), bench.graders)
     evaluated = _recorded(evaluated, recorder)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -20,6 +20,7 @@ from types import MappingProxyType
 import msgspec
 from msgspec import Struct, structs
 
+from agents import table
 from agents.models import quiet
 from agents.models import table as models
 from experiments import plan as plans
@@ -79,6 +80,7 @@ def do(
     allowed = Allowed(plan.total, purse, halt) if purse is not None and totals.limits(plan.total) else None
     bench = Bench(plan, folder, share)
     bench.allowed, bench.halt = allowed, halt
+    _prepare({trial.engine for trial in todo})
     if models.simulated(plan.model):
         for trial in todo:
             while not may_begin(trial):
@@ -95,6 +97,15 @@ def do(
         seconds = max((start.seconds for start in pasts.values()), default=0.0)
         together = _together(batch, pasts, seconds, bench, journal, tell, places, may_begin)
         clock.run(halt.within(together), virtual=False, catch_up=seconds)
+
+
+def _prepare(engines: Iterable[str]) -> None:
+    """Load the frameworks before any run's time begins. What cannot be loaded costs the runs on it, when they begin."""
+    for name in engines:
+        with contextlib.suppress(Exception):
+            prepare = getattr(table.engine(name)(), "prepare", None)
+            if prepare is not None:
+                prepare()
 
 
 def _batches(old: list[Trial], new: list[Trial], places: int) -> Iterator[list[Trial]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -59,7 +62,8 @@ def main(arguments: list[str] | None = None) -> Any:
 
     quiet.environment()
     try:
-        return cli(arguments, prog_name="headcount", standalone_mode=True)
+        with _said_apart():
+            return cli(arguments, prog_name="headcount", standalone_mode=True)
     except HeadcountError as error:
         kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
         print(f"headcount: {kind}{error}", file=sys.stderr)
@@ -69,3 +73,25 @@ def main(arguments: list[str] | None = None) -> Any:
         raise SystemExit(TraceError.exit_code) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+class _Stdout:
+    """What the command says, in the main thread. What code of the user's prints (its tools, graders and teams run in
+    threads) goes to stderr: the output stays as it is meant, JSON above all."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        here = threading.current_thread() is threading.main_thread()
+        return getattr(self._stream if here else sys.stderr, name)
+
+
+@contextlib.contextmanager
+def _said_apart() -> Iterator[None]:
+    before = sys.stdout
+    sys.stdout = _Stdout(before)
+    try:
+        yield
+    finally:
+        sys.stdout = before

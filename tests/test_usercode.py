@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import re
 import sqlite3
 import threading
@@ -19,6 +20,7 @@ from tasks import graders
 from tasks import scenario as scenarios
 from tasks.case import Case
 from tests.cli import said
+from tests.long_jobs import scenario
 from tests.trials import do, events, puzzle
 from tools import registry, usercode
 from tools.making import Made, Maker
@@ -573,3 +575,40 @@ def test_a_module_of_teams_that_cannot_be_loaded_is_one_error_with_its_place(
     code, _, err = said(capsys, "compare", puzzle(tmp_path / "puzzle"), "--teams", "sad_teams:pair")
     assert code == 2
     assert "sad_teams.py:2: " in err
+
+
+# --- what it prints ---------------------------------------------------------------------------------------------
+
+
+LOUD = """
+import os, subprocess, sys
+print("on import")
+
+def say():
+    print("loud")
+    print('{"outcome": 1}')
+    sys.__stdout__.flush()
+"""
+CHANNELS = """    os.write(1, b"half a line")
+    subprocess.run([sys.executable, "-c", "print('a child')"], check=True)
+"""
+
+
+@pytest.mark.parametrize("on", ["processes", "here"])
+def test_what_tools_graders_and_teams_print_is_not_what_the_command_says(
+    on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs, loud = scenario(tmp_path / "meters", calls=2, subtasks=2), LOUD + (CHANNELS if on == "processes" else "")
+    name = f"loud_teams_{on}"
+    (tmp_path / f"{name}.py").write_text(f"{loud}\nasync def pair(work):\n    say()\n    return ''\n")
+    (jobs / "tools.py").write_text(
+        loud + (jobs / "tools.py").read_text().replace("    return", "    say()\n    return")
+    )
+    (jobs / "grader.py").write_text(f"{loud}\ndef mine(outcome):\n    say()\n    return True\n")
+    for case in (jobs / "cases").iterdir():
+        case.write_text(case.read_text() + "  - {grader: mine}\n")
+    monkeypatch.chdir(tmp_path)
+    plan = ["--teams", f"solo,{name}:pair", "--model", "sim:oracle", "--trials", 1, "--on", on, "--json"]
+    code, out, _ = said(capsys, "compare", jobs, *plan)
+    assert code == 0
+    assert len(json.loads(out)["teams"]) == 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
 import traceback
 from typing import Any
 
@@ -17,7 +19,8 @@ def load(path: str, what: str) -> Any:
     with the reason, where there is no such thing."""
     module, _, attribute = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is not what the command says
+            return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         why = beside.hidden(module.partition(".")[0]) or f"{_place(module, error)}{error}"
         raise InputError(f"{what} cannot be loaded from {path}: {why}") from error

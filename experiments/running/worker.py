@@ -177,7 +177,15 @@ def _halted_by_signals(halt: Halt) -> list[int]:
     return came
 
 
-def main(experiment: str, share: int, of: int) -> None:
+def own_pipe() -> int:
+    """The way to the coordinator, which only this module writes to; whatever else is printed here, by a tool or by what
+    a tool starts, goes to the log."""
+    pipe = os.dup(1)
+    os.dup2(2, 1)
+    return pipe
+
+
+def main(experiment: str, share: int, of: int, pipe: int) -> None:
     """Work until the share is done, the coordinator is gone, or SIGTERM comes: the journal ends with a whole event, and
     has the calls that were under way then."""
     quiet.environment()
@@ -197,7 +205,7 @@ def main(experiment: str, share: int, of: int) -> None:
             sys.exit("the experiment's coordinator is gone")
 
     def tell(done: Done) -> None:
-        os.write(1, msgspec.json.encode(done) + b"\n")
+        os.write(pipe, msgspec.json.encode(done) + b"\n")
         alive()
 
     def may_begin(trial: Trial) -> bool:
@@ -217,9 +225,10 @@ def main(experiment: str, share: int, of: int) -> None:
 
 
 if __name__ == "__main__":
+    pipe = own_pipe()
     try:
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), pipe)
     except (HeadcountError, OSError) as error:
         with contextlib.suppress(OSError):  # the log may be on the disk that is full
-            os.write(1, SAID + str(error).encode("utf-8", "replace") + b"\n")
+            os.write(pipe, SAID + str(error).encode("utf-8", "replace") + b"\n")
         sys.exit(str(error))

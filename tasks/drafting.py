@@ -1,28 +1,27 @@
 """A scenario from what a user has: documents, tables, a few questions with answers. The files can be read and changed.
 
-Each question becomes a case. What its answer must say is looked up where it stands: in a passage (a search that finds
-it becomes the reference step, and the answer must cite it), in a table (a query), or nowhere (a conclusion).
+Each question becomes a case. What its answer must say is looked up where it stands: in a cell of a table (the query
+that finds it becomes the reference step), in a passage (a search does, and the answer must cite it), or nowhere (a
+conclusion).
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
-from tasks import templates
+from tasks import evidence, templates
+from tasks.evidence import Evidence, Search
 from tasks.tables import Table
-from traces import paths
+from tools.documents import Document, survey
+from traces import paths, wording
 from traces.errors import InputError
-from traces.kernel import Chunk
-
-Search = Callable[[str], Sequence[Chunk]]
-"""The passages for a query, as the scenario's agents would see them."""
 
 FINDERS = ("search", "query_database")
 
@@ -59,6 +58,7 @@ class _Found(Struct):
     facts: dict[str, str] = field(default_factory=dict)
     subtasks: list[dict[str, Any]] = field(default_factory=list)
     cited: list[str] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
 
 
 def write_base(draft: Draft, folder: Path, own_tools: Sequence[str] = ()) -> None:
@@ -68,7 +68,7 @@ def write_base(draft: Draft, folder: Path, own_tools: Sequence[str] = ()) -> Non
         raise InputError(f"{folder} is not empty: give a folder that does not exist yet")
     folder.mkdir(parents=True, exist_ok=True)
     if draft.documents is not None:
-        shutil.copytree(draft.documents, folder / "documents")
+        _copy(draft.documents, folder / "documents")
     if draft.tables:
         (folder / "world.sql").write_text("\n\n".join(table.sql() for table in draft.tables) + "\n", encoding="utf-8")
     if draft.tools_file is not None:
@@ -103,23 +103,39 @@ def _scenario(draft: Draft, own_tools: Sequence[str]) -> dict[str, Any]:
     return {**data, "budget": {"tokens": draft.tokens}}
 
 
-def write_case(draft: Draft, number: int, folder: Path, search: Search) -> Path:
-    """Case `number` (from 1) of the draft. Raises InputError where nothing of the answer can be found out."""
+def _copy(documents: Path, to: Path) -> None:
+    """Copy the documents of a folder that can be read."""
+    for document in survey(documents).documents:
+        place = to / document.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(documents / document.path, place)
+
+
+def write_case(
+    draft: Draft, number: int, folder: Path, search: Search, documents: Sequence[Document] = ()
+) -> list[Evidence]:
+    """Write case `number` (from 1) of the draft, whose documents these are; gives where each text of its answer was
+    found. Raises InputError where nothing of the answer can be found out."""
     question = draft.questions[number - 1]
-    place = folder / "cases" / f"{_slug(question.text, number)}.yaml"
-    _write_yaml(place, _case(draft, question, search))
-    return place
-
-
-def _case(draft: Draft, question: Question, search: Search) -> dict[str, Any]:
     found = _Found()
+    case = _case(draft, question, found, _Known(search, documents))
+    _write_yaml(folder / "cases" / f"{_slug(question.text, number)}.yaml", case)
+    return found.evidence
+
+
+class _Known(Struct, frozen=True):
+    search: Search
+    documents: Sequence[Document]
+
+
+def _case(draft: Draft, question: Question, found: _Found, known: _Known) -> dict[str, Any]:
     said = question.must_say or (question.answer,)
     for text in (*said, *question.support):
-        _find(text, question, draft, found, search)
+        _find(text, question, draft, found, known)
     rest = [text for text in said if text not in found.facts]
     if rest and not found.facts:
         raise InputError(
-            f"{question.place or repr(question.text)}: {rest[0]!r} stands in no document or table: give in `must_say` "
+            f"{question.place or repr(question.text)}: {rest[0]!r} {_why_not(rest[0], found)}: give in `must_say` "
             "words that do, or in `support` the text that the answer rests on"
         )
     for text in rest:
@@ -140,54 +156,47 @@ def _case(draft: Draft, question: Question, search: Search) -> dict[str, Any]:
     }
 
 
-def _find(text: str, question: Question, draft: Draft, found: _Found, search: Search) -> None:
-    step = _in_documents(text, question, search) if draft.documents and "search" in draft.tools else None
-    if step is not None:
-        found.cited.append(text)
-    elif "query_database" in draft.tools:
-        step = next((s for table in draft.tables if (s := table.step(text, question.text))), None)
-    if step is None or text in found.facts:
+def _why_not(text: str, found: _Found) -> str:
+    places = next((e.places for e in found.evidence if e.text == text), ())
+    if not places:
+        return "stands in no document or table"
+    return f"stands in {places[0].file}, {places[0].where}, but no query in words of the question finds it there"
+
+
+def _find(text: str, question: Question, draft: Draft, found: _Found, known: _Known) -> None:
+    """Look a text up: first among the cells of tables, then in the documents."""
+    if text in found.facts or any(one.text == text for one in found.evidence):
+        return
+    tables = draft.tables if "query_database" in draft.tools else ()
+    step, places = evidence.in_tables(text, question.text, tables)
+    if "search" in draft.tools:
+        passage, more = evidence.in_documents(text, question.text, known.documents, known.search)
+        if step is None and passage is not None:
+            step, places = passage, [*more, *places]
+            found.cited.append(text)
+        else:
+            places += more
+    found.evidence.append(Evidence(question.text, text, tuple(places)))
+    if step is None:
         return
     number = len(found.subtasks) + 1
     found.facts[text] = name = f"fact_{number}"
     value, how = step
-    facts = {name: value}
     found.subtasks.append(
         {
             "id": f"find_{number}",
             "goal": f"Find out for the question {_short(question.text)!r}: part {number}.",
             "role": "researcher",
-            "steps": [{"id": f"look_{number}", **how, "facts": facts}],
+            "steps": [{"id": f"look_{number}", **how, "facts": {name: value}}],
         }
     )
-
-
-def _in_documents(text: str, question: Question, search: Search) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The fact and the search that finds it, in words of the question if these do, else in the passage's own."""
-    pattern = re.compile(r"\s+".join(map(re.escape, text.split())), re.IGNORECASE)
-    for query in (question.text, f"{question.text} {text}", text):
-        for chunk in search(query):
-            match = pattern.search(chunk.text)
-            if match is None:
-                continue
-            fact: dict[str, Any] = {"value": match.group()}
-            otherwise = _distractor(match.group(), search(query))
-            args = {"query": templates.plain(query)}
-            return fact | ({"otherwise": otherwise} if otherwise else {}), {"tool": "search", "args": args}
-    return None
-
-
-def _distractor(value: str, chunks: Sequence[Chunk]) -> str | None:
-    """Another value of the same form in the same passages: what a careless reader would take."""
-    if not re.search(r"\d", value):
-        return None
-    form = re.compile(re.sub(r"\d+", r"\\d+", re.escape(value)))
-    return next((m for chunk in chunks for m in form.findall(chunk.text) if m != value), None)
 
 
 def _conclude(text: str, found: _Found) -> None:
     number = len(found.subtasks) + 1
     given = list(found.facts.values())
+    known = next(n for n, one in enumerate(found.evidence) if one.text == text)
+    found.evidence[known] = structs.replace(found.evidence[known], given=tuple(found.facts))
     needs = [subtask["id"] for subtask in found.subtasks]
     found.facts[text] = name = f"fact_{number}"
     found.subtasks.append(
@@ -205,14 +214,21 @@ def _conclude(text: str, found: _Found) -> None:
 
 def _answer(question: Question, found: _Found) -> str:
     """The user's answer with the facts as `{name}`, and the passages that they were read in."""
-    text = templates.plain(question.answer)
+    spots: dict[tuple[int, int], str] = {}
     missing = []
     for said, name in sorted(found.facts.items(), key=lambda item: -len(item[0])):
-        text, times = re.subn(re.escape(said), f"{{{name}}}", text, count=1, flags=re.IGNORECASE)
-        if not times and said not in question.support:
+        free = (s for s in wording.find(question.answer, said) if all(s[1] <= a or b <= s[0] for a, b in spots))
+        spot = next(free, None)
+        if spot is not None:
+            spots[spot] = name
+        elif said not in question.support:
             missing.append(f"{{{name}}}")
+    parts, done = [], 0
+    for (start, end), name in sorted(spots.items()):
+        parts += [templates.plain(question.answer[done:start]), f"{{{name}}}"]
+        done = end
     sources = [f"[{{{found.facts[said]}.source}}]" for said in found.cited]
-    return " ".join([text, *missing, *dict.fromkeys(sources)])
+    return " ".join(["".join([*parts, templates.plain(question.answer[done:])]), *missing, *dict.fromkeys(sources)])
 
 
 def _expect(said: Sequence[str], found: _Found, *, cites: bool) -> list[dict[str, Any]]:
@@ -236,7 +252,7 @@ def _write_yaml(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _slug(text: str, number: int) -> str:
-    words = re.findall(r"[a-z0-9]+", text.casefold())[:5]
+    words = re.findall(r"\w+", wording.folded(text))[:5]
     return f"{number:02d}_{'_'.join(words)}"[:48].rstrip("_")
 
 

@@ -10,6 +10,7 @@ import regex
 from msgspec import Struct
 
 from tools.documents import read_table
+from traces import wording
 from traces.errors import ScenarioError
 
 _KINDS = (("INTEGER", int), ("REAL", float))
@@ -38,27 +39,39 @@ class Table(Struct, frozen=True):
             for column, kind in self.kinds.items()
         )
 
-    def step(self, value: str, question: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The fact and the query that finds `value` by another cell of its row that the question names; None where
-        there is no such row, or where the query would find other values too."""
-        for row in self.rows:
-            for column, cell in row.items():
-                if cell.casefold() != value.casefold():
-                    continue
-                key = self._key(row, column, question)
-                if key is not None and {other[column] for other in self.rows if other[key] == row[key]} == {cell}:
-                    query = f"SELECT {_name(column)} FROM {_name(self.name)} WHERE {_name(key)} = {_text(row[key])}"
-                    fact = {"value": cell, "pattern": rf"{re.escape(column)}=(.+?)(?: \| |$|\n)"}
-                    return fact, {
-                        "tool": "query_database",
-                        "args": {"sql": query.replace("{", "{{").replace("}", "}}")},
-                    }
+    def cells(self, text: str) -> list[tuple[int, str]]:
+        """The cells that say this and nothing else: (row, column)."""
+        wanted = wording.plain(text)
+        return [
+            (number, column)
+            for number, row in enumerate(self.rows)
+            for column, cell in row.items()
+            if cell and wording.plain(cell) == wanted
+        ]
+
+    def line(self, row: int) -> int:
+        """The line of the file that a row begins in."""
+        return self.lines[row] if row < len(self.lines) else row + 2
+
+    def shown(self, row: int) -> str:
+        """A row with its columns' names."""
+        return "; ".join(f"{column}: {cell}" for column, cell in self.rows[row].items() if cell)
+
+    def query(self, number: int, column: str, question: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The fact and the query that finds a cell by another one of its row that the question names; None where it
+        names none, or where the query would find other values too."""
+        row = self.rows[number]
+        for key in self._keys(row, column, question):
+            if {other[column] for other in self.rows if other[key] == row[key]} == {row[column]}:
+                sql = f"SELECT {_name(column)} FROM {_name(self.name)} WHERE {_name(key)} = {_text(row[key])}"
+                fact = {"value": row[column], "pattern": rf"{re.escape(column)}=(.+?)(?: \| |$|\n)"}
+                return fact, {"tool": "query_database", "args": {"sql": sql.replace("{", "{{").replace("}", "}}")}}
         return None
 
-    def _key(self, row: dict[str, str], column: str, question: str) -> str | None:
-        """The column, other than this one, whose cell the question names."""
-        asked = question.casefold()
-        return next((c for c, cell in row.items() if c != column and cell and cell.casefold() in asked), None)
+    def _keys(self, row: dict[str, str], column: str, question: str) -> list[str]:
+        """The columns, other than this one, whose cells the question names: those with words before bare numbers."""
+        named = [c for c, cell in row.items() if c != column and cell and wording.says(question, cell)]
+        return sorted(named, key=lambda c: not any(letter.isalpha() for letter in row[c]))
 
 
 def read(path: Path) -> Table:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -13,9 +14,10 @@ from experiments.documents.validating import Mistake
 from tasks import drafting, tables
 from tasks import scenario as scenarios
 from tasks.drafting import Draft, Question
+from tasks.evidence import Evidence, Search
 from tasks.scenario import Scenario
-from tools import registry
-from tools.documents import read_table
+from tools import documents, registry
+from tools.documents import LeftOut, read_table
 from tools.retrieval import Knowledge
 from traces import home, paths
 from traces.errors import InputError, ScenarioError
@@ -25,24 +27,49 @@ LEVELS = ("easy", "medium", "hard")
 
 class Made(Struct, frozen=True):
     """A new scenario. `mistakes` is empty where the oracle, which makes no errors, solves every case alone and as a
-    team: the cases, their tools and their graders work."""
+    team: the cases, their tools and their graders work. `evidence`: where what answers have to say was found."""
 
     scenario: Scenario
     runs: int
     mistakes: tuple[Mistake, ...]
+    evidence: tuple[Evidence, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
-def make(draft: Draft, folder: Path) -> Made:
+Confirm = Callable[[Sequence[Evidence], Sequence[LeftOut]], bool]
+"""Asked with what was found where, and the files that cannot be read; False leaves everything as it was."""
+
+
+class Refused(InputError):
+    """The person did not confirm what was found."""
+
+
+def look(draft: Draft) -> tuple[tuple[Evidence, ...], tuple[LeftOut, ...]]:
+    """Where what the answers have to say is found, and the files that cannot be read, without making anything. Raises
+    InputError where the draft is wrong."""
+    _check(draft)
+    with tempfile.TemporaryDirectory() as scratch:
+        found = tuple(_write(draft, Path(scratch, "new")))
+        scenarios.load(str(Path(scratch, "new")))
+    return found, _left_out(draft)
+
+
+def make(draft: Draft, folder: Path, confirm: Confirm = lambda found, left_out: True) -> Made:
     """Write the scenario's folder, read it back, and let the oracle solve it. Raises InputError, and leaves nothing
-    behind, where the draft is wrong."""
+    behind, where the draft is wrong; Refused where `confirm` does not agree with what was found."""
     _check(draft)
     scratch = folder.with_name(f".{folder.name}.new")
     if paths.exists(folder) and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty: give a folder that does not exist yet")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
-        _write(draft, scratch)
+        found = tuple(_write(draft, scratch))
         scenarios.load(str(scratch))
+        left_out = _left_out(draft)
+        if not confirm(found, left_out):
+            raise Refused(
+                "nothing was made: give in `must_say` or `support` longer texts, which stand in one place only"
+            )
         folder.parent.mkdir(parents=True, exist_ok=True)
         if paths.exists(folder):
             folder.rmdir()
@@ -50,7 +77,11 @@ def make(draft: Draft, folder: Path) -> Made:
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     validated = validating.validate(str(folder))
-    return Made(scenarios.load(str(folder)), validated.runs, validated.mistakes)
+    return Made(scenarios.load(str(folder)), validated.runs, validated.mistakes, found, left_out)
+
+
+def _left_out(draft: Draft) -> tuple[LeftOut, ...]:
+    return documents.survey(draft.documents).left_out if draft.documents is not None else ()
 
 
 def _check(draft: Draft) -> None:
@@ -67,17 +98,18 @@ def _check(draft: Draft) -> None:
         raise InputError("the tool query_database needs a table: give a CSV file, or leave the tool out")
 
 
-def _write(draft: Draft, folder: Path) -> None:
+def _write(draft: Draft, folder: Path) -> list[Evidence]:
     own: list[str] = []
     if draft.tools_file is not None:
         own = [name for name in registry.load(draft.tools_file.parent) if name not in registry.builtin()]
     drafting.write_base(draft, folder, own)
+    known = documents.read(folder / "documents") if draft.documents is not None else []
     search = _search(folder) if draft.documents is not None else lambda query: ()
-    for number in range(1, len(draft.questions) + 1):
-        drafting.write_case(draft, number, folder, search)
+    numbers = range(1, len(draft.questions) + 1)
+    return [one for number in numbers for one in drafting.write_case(draft, number, folder, search, known)]
 
 
-def _search(folder: Path) -> drafting.Search:
+def _search(folder: Path) -> Search:
     settings = scenarios.Knowledge()
     knowledge = Knowledge.open(folder / settings.folder, settings.chunk_chars, settings.overlap_chars, home.knowledge())
     return lambda query: knowledge.search(query, settings.results)

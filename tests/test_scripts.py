@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.documents import newjob
+from experiments.documents import validating
 from tasks import scenario as scenarios
 from tests.languages import COLLECTIONS, QUERIES
 from tools import chunking
@@ -152,4 +152,4 @@ def test_the_oracle_solves_a_scenario_in_any_script(language: str, tmp_path: Pat
         (tmp_path / "shop" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "shop" / name).write_text(text, encoding="utf-8")
     scenario = scenarios.load(str(tmp_path / "shop"))
-    assert newjob.solve(scenario) == []
+    assert validating.solve(scenario) == []

@@ -13,7 +13,11 @@ from traces import paths
 from traces.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.drafting import Question
+    from tasks.evidence import Evidence
+    from tools.documents import LeftOut
 
 cli = typer.Typer()
 
@@ -33,6 +37,7 @@ def new(
     title: Annotated[str | None, typer.Option(help="What the job is called.")] = None,
     goal: Annotated[str | None, typer.Option(help="What the agents are to do.")] = None,
     tokens: Annotated[int, typer.Option(help="The budget of a run.")] = 60_000,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask whether the places found are right.")] = False,
 ) -> None:
     """Make a scenario from documents, tables and questions. With answers; what is not given is asked for."""
     from experiments.documents import newjob
@@ -59,6 +64,7 @@ def new(
             tokens=tokens,
         ),
         folder,
+        lambda found, left_out: _confirmed(found, left_out, ask=asked.interactive and not yes),
     )
     for mistake in made.mistakes:
         print(mistake)
@@ -70,14 +76,28 @@ def new(
         raise SystemExit(1)
 
 
+def _confirmed(found: Sequence[Evidence], left_out: Sequence[LeftOut], *, ask: bool) -> bool:
+    """Show where each text was found and what could not be read; without a terminal nobody is asked."""
+    for one in left_out:
+        print(f"left out: {one}", file=sys.stderr)
+    question = None
+    for text in found:
+        if text.question != question:
+            question = text.question
+            print(question)
+        for line in text.lines():
+            print(f"  {line}")
+    return not ask or typer.confirm("Are these the right places?", default=True)
+
+
 class _Asked:
     """Asks on a terminal; elsewhere says which option is missing."""
 
     def __init__(self, *, interactive: bool) -> None:
-        self._interactive = interactive
+        self.interactive = interactive
 
     def text(self, question: str, option: str, default: str | None = None) -> str:
-        if not self._interactive:
+        if not self.interactive:
             raise InputError(f"{option} is missing: {question}")
         return str(typer.prompt(question, default=default))
 
@@ -85,7 +105,7 @@ class _Asked:
         from experiments.documents.newjob import split
         from tasks.drafting import Question
 
-        if not self._interactive:
+        if not self.interactive:
             raise InputError("--questions is missing: a CSV file with the columns question and answer")
         found: list[Question] = []
         while text := typer.prompt("A question (Enter when there are no more)", default="", show_default=False):

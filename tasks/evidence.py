@@ -19,6 +19,7 @@ Search = Callable[[str], Sequence[Chunk]]
 Step = tuple[dict[str, Any], dict[str, Any]]
 """A fact and the tool call that finds it, as a case's file has them."""
 
+_SHOWN = 3  # places of one text beside the first
 _AROUND = 60  # characters on each side
 _QUERY = 120
 _TRIED = 20  # places whose own words are searched for
@@ -43,6 +44,15 @@ class Evidence(Struct, frozen=True):
     text: str
     places: tuple[Place, ...] = ()
     given: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The text and its places, the first of which is used, for a person to judge."""
+        if not self.places:
+            rest = " and ".join(repr(text) for text in self.given)
+            return [f"{self.text!r} is in no document or table: concluded from {rest}"]
+        first, *others = self.places
+        shown = [f"{self.text!r} in {first}", *(f"    also in {place}" for place in others[:_SHOWN])]
+        return [*shown, *([f"    and in {len(others) - _SHOWN} more places"] if len(others) > _SHOWN else [])]
 
 
 def in_tables(text: str, question: str, tables: Sequence[Table]) -> tuple[Step | None, list[Place]]:

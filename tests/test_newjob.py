@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,32 @@ def test_what_a_user_has_becomes_cases_that_the_oracle_solves(
     assert tools == [["search"], ["query_database", "query_database"], ["search", "query_database", None]]
     assert made.cases[0].plan[0].steps[0].facts["fact_1"].otherwise == "30 days"
     assert made.cases[2].features == ("parallel",)
+
+
+def test_each_place_is_shown_and_a_no_leaves_nothing_behind(
+    given_files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (given_files / "docs" / "years.md").write_text("# Years\nIn 2026 there were 6 complaints, about tea.\n")
+    (given_files / "docs" / "notes.xyz").write_text("?")
+    (given_files / "questions.csv").write_text("question,answer\nHow many complaints?,6\nWhat is Assam's price?,5.20\n")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    for answer in (False, True):
+        asked: list[str] = []
+        monkeypatch.setattr("typer.confirm", lambda text, default, a=answer, b=asked: b.append(text) or a)
+        with nullcontext() if answer else pytest.raises(InputError, match="nothing was made"):
+            new(given_files, "--table", str(given_files / "teas.csv"))
+        assert asked == ["Are these the right places?"]
+        out, err = capsys.readouterr()
+        assert "'6' in years.md, line 2: In 2026 there were 6 complaints, about tea." in out
+        assert "'5.20' in teas.csv, line 3, column price: name: Assam; price: 5.20; origin: India" in out
+        assert "left out: notes.xyz: " in err
+        assert (given_files / "tea").exists() == answer
+
+
+def test_yes_asks_nobody(given_files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: pytest.fail("asked"))
+    new(given_files, "--table", str(given_files / "teas.csv"), "--yes")
 
 
 def test_a_mistake_leaves_nothing_behind(given_files: Path) -> None:

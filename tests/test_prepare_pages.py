@@ -50,7 +50,8 @@ def test_from_documents_to_a_scenario_that_the_oracle_solves_and_to_a_verdict(ap
         page.get_by_text("2 questions read.").wait_for()
         page.get_by_role("textbox", name="Where to keep it").fill(str(folder / "tea"))
         page.get_by_role("textbox", name="Where to keep it").press("Enter")
-        page.get_by_role("button", name="Make the scenario").click()
+        page.get_by_role("button", name="Look the answers up").click()
+        page.get_by_role("button", name="These places are right: make the scenario").click()
         page.get_by_text("The oracle, which makes no errors, solves every case").wait_for()
         page.get_by_role("link", name="Compare teams on it").click()
         page.get_by_role("button", name="Start 30 runs").click()
@@ -71,7 +72,7 @@ def test_a_question_that_cannot_be_answered_is_told(app: str, folder: Path) -> N
         for number, name in ((0, "returns.md"), (2, "asked.csv")):
             upload(page, number, folder / name)
         page.get_by_text("2 questions read.").wait_for()
-        page.get_by_role("button", name="Make the scenario").click()
+        page.get_by_role("button", name="Look the answers up").click()
         page.get_by_text("'7.50' stands in no document or table").wait_for()
     assert not Path("my_job").exists()
 

@@ -14,7 +14,9 @@ import streamlit as st
 from experiments.documents import newjob
 from experiments.documents.newjob import LEVELS, Made
 from tasks.drafting import Draft, Question
+from tasks.evidence import Evidence
 from tools import documents, registry
+from tools.documents import LeftOut
 from traces import home, paths
 from traces.errors import HeadcountError, InputError
 from ui import shared
@@ -31,6 +33,14 @@ class _Given(NamedTuple):
     tables: list[Any]
     questions: tuple[Question, ...] | pd.DataFrame
     tools: list[str]
+
+
+class _Looked(NamedTuple):
+    """Where the texts of the answers were found, for the form as it was then."""
+
+    given: str
+    found: Sequence[Evidence]
+    left_out: Sequence[LeftOut]
 
 
 def page() -> None:
@@ -54,8 +64,12 @@ def page() -> None:
         key="folder",
         help="A folder that does not exist yet.",
     )
-    if st.button("Make the scenario", type="primary"):
-        _make(given, paths.given(folder))
+    st.header("6 · Where the answers were found", anchor=False)
+    if st.button("Look the answers up", type="primary"):
+        _look(given)
+    looked = st.session_state.get("looked")
+    if looked is not None and looked.given == _marked(given):
+        _confirm(looked, given, paths.given(folder))
 
 
 def _free(folder: Path) -> Path:
@@ -125,15 +139,65 @@ def _tools(searchable: bool, queryable: bool) -> list[str]:
     )
 
 
+def _marked(given: _Given) -> str:
+    """What tells whether the form holds something else now."""
+    files = [(file.name, file.file_id) for file in (*given.files, *given.tables)]
+    asked = given.questions if isinstance(given.questions, tuple) else given.questions.to_csv()
+    return repr((given.title, given.goal, files, asked, given.tools))
+
+
+def _look(given: _Given) -> None:
+    st.session_state.pop("looked", None)
+    with tempfile.TemporaryDirectory() as scratch, st.spinner("Looking the answers up"):
+        try:
+            st.session_state["looked"] = _Looked(_marked(given), *newjob.look(_draft(given, Path(scratch))))
+        except (HeadcountError, OSError) as error:
+            _refuse(error, scratch)
+
+
+def _confirm(looked: _Looked, given: _Given, to: Path) -> None:
+    """Show the places, and make the scenario where a person says that they are right."""
+    for one in looked.left_out:
+        st.warning(f"Left out: {shared.plain(str(one))}")
+    rows = [
+        {"question": one.question, "text": one.text, "first": number == 0, "place": place}
+        for one in looked.found
+        for number, place in enumerate(_places(one))
+    ]
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "text": st.column_config.TextColumn("must say"),
+            "first": st.column_config.CheckboxColumn("used", help="The reference solution looks it up here."),
+            "place": st.column_config.TextColumn("found in", width="large"),
+        },
+    )
+    st.caption("A place that is wrong: give a longer text in “must say” or “support”, which stands in one place only.")
+    if st.button("These places are right: make the scenario", type="primary"):
+        _make(given, to)
+
+
+def _places(one: Evidence) -> list[str]:
+    if one.places:
+        return [str(place) for place in one.places]
+    return [f"no document or table: concluded from {', '.join(one.given)}"]
+
+
 def _make(given: _Given, to: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch, st.spinner("Writing, checking, and having the oracle solve it"):
         try:
             st.session_state["made"] = newjob.make(_draft(given, Path(scratch)), to)
         except (HeadcountError, OSError) as error:
-            told = str(error).replace(f"{scratch}/documents/", "").replace(f"{scratch}/", "")
-            st.error(shared.sentence(told))
+            _refuse(error, scratch)
             return
     st.rerun()
+
+
+def _refuse(error: Exception, scratch: str) -> None:
+    told = str(error).replace(f"{scratch}/documents/", "").replace(f"{scratch}/", "")
+    st.error(shared.sentence(told))
 
 
 def _draft(given: _Given, scratch: Path) -> Draft:

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.documents import corpora
 from tasks import scenario as scenarios
-from tests.browser import app_server, browser_page, gone, needs_browser, upload
+from tests.browser import SETTLED, app_server, browser_page, gone, needs_browser, upload
 
 pytestmark = [needs_browser, pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -50,7 +50,10 @@ def test_from_documents_to_a_scenario_that_the_oracle_solves_and_to_a_verdict(ap
         page.get_by_text("2 questions read.").wait_for()
         page.get_by_role("textbox", name="Where to keep it").fill(str(folder / "tea"))
         page.get_by_role("textbox", name="Where to keep it").press("Enter")
+        page.wait_for_function(SETTLED)
         page.get_by_role("button", name="Look the answers up").click()
+        page.get_by_role("button", name="These places are right: make the scenario").wait_for()
+        page.wait_for_function(SETTLED)
         page.get_by_role("button", name="These places are right: make the scenario").click()
         page.get_by_text("The oracle, which makes no errors, solves every case").wait_for()
         page.get_by_role("link", name="Compare teams on it").click()

@@ -9,8 +9,9 @@ import msgspec
 from jsonschema import Draft202012Validator
 
 from agents.limits import TEXT, THOUGHT
+from agents.models import history, intext
 from agents.models.model import Card, Reply
-from traces import strict
+from traces import bounds, strict
 from traces.errors import MalformedOutput
 from traces.kernel import ChatMessage, ToolCall
 
@@ -45,8 +46,8 @@ class NativeCalls:
         return specs, None
 
     def read(self, reply: Reply) -> Turn:
-        if not reply.tool_calls and not reply.text.strip():
-            raise MalformedOutput("the reply is empty: neither text nor a tool call")
+        if not reply.tool_calls:
+            _check_text(reply)
         return Turn(reply.text, reply.tool_calls)
 
     def said(self, reply: Reply) -> ChatMessage:
@@ -70,6 +71,8 @@ class JsonActions:
         return (), action_schema(specs)
 
     def read(self, reply: Reply) -> Turn:
+        if not reply.text.strip():
+            _check_text(reply)
         whole = read_json(reply.text)
         action = whole["next"] if isinstance(whole.get("next"), dict) else whole
         name = action.get("action")
@@ -80,6 +83,8 @@ class JsonActions:
             if not answer:
                 raise MalformedOutput('the action "finish" needs an "answer"')
             return Turn(answer)
+        if not _is_whole(reply.text):
+            raise MalformedOutput(f"the call of {name!r} was not made: its JSON is broken or cut off")
         self._calls += 1
         arguments = action.get("arguments") or {}
         return Turn(
@@ -93,7 +98,7 @@ class JsonActions:
     def called(self, text: str, calls: tuple[ToolCall, ...]) -> ChatMessage:
         whole: dict[str, Any] = {"thought": "", "next": {"action": "finish", "answer": text}}
         for call in calls[:1]:
-            arguments = msgspec.json.decode(call.arguments or "{}")
+            arguments = msgspec.json.decode(history.arguments(call.arguments))
             whole = {"thought": text, "next": {"action": call.name, "arguments": arguments}}
         return ChatMessage("assistant", msgspec.json.encode(whole).decode())
 
@@ -148,7 +153,7 @@ def read_json(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]
     """
     try:
         value = strict.loads(text)
-    except strict.Unreadable:
+    except bounds.Malformed:
         value = _mended(text)
     if not isinstance(value, dict):
         raise MalformedOutput("the reply is not a JSON object")
@@ -160,8 +165,32 @@ def read_json(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]
     return value
 
 
+def _is_whole(text: str) -> bool:
+    """Whether there is a valid JSON object in a text, perhaps in a code fence or among prose: nothing to be mended."""
+    try:
+        return isinstance(strict.loads(text[text.index("{") : text.rindex("}") + 1]), dict)
+    except (ValueError, bounds.Malformed):
+        return False
+
+
+def _check_text(reply: Reply) -> None:
+    """Raises MalformedOutput where there is nothing in a reply without calls that could be an answer."""
+    if not reply.text.strip():
+        raise MalformedOutput(_EMPTY.get(reply.finish_reason, _ONLY_REASONING if reply.reasoning else _NOTHING))
+    if intext.has_call(reply.text):
+        raise MalformedOutput("a tool call is written in the text and cannot be read there: make it as a tool call")
+
+
+_NOTHING = "the reply is empty: neither text nor a tool call"
+_ONLY_REASONING = "the reply is empty: the model has only reasoned"
+_EMPTY = {
+    "length": "the reply is empty: it was cut at its limit of tokens before there was any text",
+    "content_filter": "the reply is empty: the server's content filter withheld it",
+}
+
+
 def _mended(text: str) -> Any:
     try:
         return strict.mended(text)
-    except strict.Unreadable as error:
+    except bounds.Malformed as error:
         raise MalformedOutput(f"the reply cannot be read as JSON: {error}") from None

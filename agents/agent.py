@@ -133,9 +133,15 @@ class Agent:
 
     async def _turn(self, purpose: str, specs: tuple[dict[str, Any], ...]) -> Turn:
         tools, schema = self.acting.offer(specs)
-        reply, turn = await self._readable(purpose, tools, schema, self.acting.read)
+        reply, turn = await self._readable(purpose, tools, schema, self.acting.read if specs else self._read_text)
         self.messages.append(self.acting.said(reply))
         return turn if specs else Turn(turn.text)
+
+    def _read_text(self, reply: Reply) -> Turn:
+        turn = self.acting.read(reply)
+        if not turn.text.strip():
+            raise MalformedOutput("no tool can be called now: reply with text")
+        return turn
 
     async def use(self, call: ToolCall) -> ToolResult:
         """Make a call that it decided on, after a second look where that is its habit."""

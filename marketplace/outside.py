@@ -24,7 +24,7 @@ import msgspec
 from msgspec import Struct
 
 from marketplace.board import HIGHEST_PRICE, LONGEST_S
-from traces import strict
+from traces import bounds, strict
 from traces.errors import HeadcountError
 from traces.kernel import BidMade, Event, Noted
 
@@ -313,7 +313,7 @@ class Outside:
     def _read(self, agent: Outsider, body: bytes, form: type[Any]) -> Any:
         try:
             return msgspec.convert(strict.loads(body), form)
-        except (strict.Unreadable, msgspec.ValidationError) as error:
+        except (bounds.Malformed, msgspec.ValidationError) as error:
             self.strike(agent.name, f"sent what cannot be read: {str(error)[:200]}")
             raise Refused(400, str(error)) from None
 

@@ -16,7 +16,7 @@ from tools.policy import Ask, Decides, Decision
 from tools.recalled import RecalledGate, Remaker
 from tools.tool import Effect, Tool, ToolError, World
 from tools.waiting import Waiting
-from traces import strict
+from traces import bounds, strict
 from traces.kernel import ApprovalDecided, Chunk, EffectIntended, ToolCall, ToolExecuted
 from traces.past import Past
 from traces.recorder import Recorder
@@ -153,7 +153,7 @@ def _arguments(tool: Tool, call: ToolCall) -> dict[str, Any]:
 def _read(call: ToolCall, validator: Draft202012Validator) -> dict[str, Any]:
     try:
         arguments = strict.loads(call.arguments or "{}")
-    except strict.Unreadable as error:
+    except bounds.Malformed as error:
         raise ToolError(f"the arguments are not valid JSON: {error}") from None
     if not isinstance(arguments, dict):
         raise ToolError("the arguments must be a JSON object of names and values")

@@ -235,7 +235,8 @@ class Chat(_Event, frozen=True, tag="chat"):
     followed by `added`; `traces.prompts.prompt_at` puts it together. `purpose` is act, plan, review, bid, ...
     With a `finish_reason` of UNFINISHED no reply came, and what the call used is estimated.
     `window` is the model's context window in tokens, `kv_bytes` the size of the KV cache at the call's end, `server`
-    the address that answered; each is left out where it is not known."""
+    the address that answered; each is left out where it is not known. `reasoning` is what the model thought before its
+    reply; `sent_as` tells how the call was put to a server that does not take all of it."""
 
     agent: str
     purpose: str
@@ -252,6 +253,8 @@ class Chat(_Event, frozen=True, tag="chat"):
     window: Count | None = None
     kv_bytes: Amount | None = None
     server: str = ""
+    reasoning: str = ""
+    sent_as: tuple[str, ...] = ()
 
 
 class OutputRejected(_Event, frozen=True, tag="output_rejected"):

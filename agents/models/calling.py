@@ -11,7 +11,9 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
+from agents.models import failures
 from agents.models.endpoint import Endpoint, litellm
+from agents.models.transport import Heard, listening
 
 STREAMED = 5
 COOLDOWN_S = 15.0
@@ -38,38 +40,43 @@ class Target(Struct, frozen=True):
 
 
 class Answer(Struct):
-    """`first_token_s`: seconds from the attempt's start to its first token; 0 where the reply came whole."""
+    """`first_token_s`: seconds from the attempt's start to its first token; 0 where the reply came whole. `counted`:
+    the usage is the server's own, not LiteLLM's guess."""
 
     response: Any
     server: str
     retries: int
     first_token_s: float = 0.0
+    counted: bool = True
 
 
 class Failed(Exception):
-    """It failed for good; `__cause__` says how."""
+    """It failed for good; `__cause__` says how, and `heard` what the server said."""
 
-    def __init__(self, retries: int) -> None:
-        self.retries = retries
+    def __init__(self, retries: int, heard: Heard) -> None:
+        self.retries, self.heard = retries, heard
         super().__init__()
 
 
 async def complete(target: Target, arguments: dict[str, Any]) -> Answer:
     """What may pass (429, 5xx, lost connections, cut streams) is tried again after a growing pause that obeys
     Retry-After; a timeout only once, since a server that hangs would cost minutes. Raises Failed."""
-    tried = 0
+    tried, heard = 0, Heard()
     attempts = AsyncRetrying(
-        retry=retry_if_exception(_may_pass), stop=_Stop(target.retries), wait=_Wait(target.retries), reraise=True
+        retry=retry_if_exception(lambda error: _may_pass(error, heard)),
+        stop=_Stop(target.retries),
+        wait=_Wait(target.retries),
+        reraise=True,
     )
     try:
         async for attempt in attempts:
-            with attempt:
+            with attempt, listening() as heard:
                 tried = attempt.retry_state.attempt_number - 1
                 answer = await _once(target, arguments)
-                answer.retries = tried
+                answer.retries, answer.counted = tried, heard.counted
         return answer
     except Exception as error:
-        raise Failed(tried) from error
+        raise Failed(tried, heard) from error
 
 
 async def _once(target: Target, arguments: dict[str, Any]) -> Answer:
@@ -88,7 +95,7 @@ async def _once(target: Target, arguments: dict[str, Any]) -> Answer:
 async def _attempt(target: Target, arguments: dict[str, Any]) -> Answer:
     start = asyncio.get_running_loop().time()
     if target.stream:
-        arguments = {**arguments, "stream": True, "stream_options": {"include_usage": True}}
+        arguments = {**arguments, "stream": True}
     response = await _send(target, arguments)
     server = _server(target, response)
     if not target.stream:
@@ -141,8 +148,12 @@ def _router(target: Target) -> Any:
     return litellm().Router(model_list=servers, num_retries=0, allowed_fails=0, cooldown_time=COOLDOWN_S)
 
 
-def _may_pass(error: BaseException) -> bool:
+def _may_pass(error: BaseException, heard: Heard) -> bool:
     kinds = litellm()
+    if failures.kind_of(error, heard) in failures.FINAL:
+        return False
+    if heard.odd is not None:
+        return bool(kinds._should_retry(heard.odd.status))
     if isinstance(error, kinds.ContextWindowExceededError | kinds.BadRequestError):
         return False
     status = getattr(error, "status_code", None)

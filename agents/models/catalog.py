@@ -63,6 +63,11 @@ class CardEntry(Strict):
     decode_tps: float | None = Field(default=None, gt=0)
     runs: str = ""
     residency: str = ""
+    schemas: Literal["", "strict", "simple", "json", "prompt"] = ""
+    system_role: Literal["", "any", "first", "none"] = ""
+    alternating: bool | None = None
+    empty_messages: bool | None = None
+    probed: str = Field(default="", pattern=r"^(\d{4}-\d{2}-\d{2})?$")
 
     def over(self, card: Card) -> Card:
         """The card, with what is said here instead."""

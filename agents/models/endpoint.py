@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from agents.models import quiet
+from agents.models import quiet, transport
 from traces.errors import ModelError
 
 BASE_VARIABLE = "HEADCOUNT_API_BASE"
@@ -49,6 +49,7 @@ def litellm() -> Any:
     library.drop_params = True
     library.modify_params = True
     library.disable_aiohttp_transport = True
+    transport.install()
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     logging.getLogger("LiteLLM Router").setLevel(logging.CRITICAL)
     return library

@@ -1,65 +1,258 @@
-"""What went wrong with a call to a real model: one sentence, and what to do. Keys never get into it."""
+"""What went wrong with a call to a real model: its kind, and one sentence with what to do. Keys never get into it."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import ssl
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from agents.models.calling import Target
 from agents.models.endpoint import KEY_VARIABLE, Endpoint, litellm
+from agents.models.transport import Heard
+from traces.strict import writable
 from traces.withheld import without_secrets
+
+if TYPE_CHECKING:
+    from agents.models.calling import Target
 
 _LONGEST = 300
 _PREAMBLE = re.compile(r"^(litellm\.\w+:\s*|\w*(Error|Exception|Timeout)\s*[-:]\s*)+", re.IGNORECASE)
-_UNREADABLE = re.compile(r"expecting |unable to get json|invalid response|delimiter", re.IGNORECASE)
 _ADDED_BY_LITELLM = re.compile(
     r"\s*(LiteLLM(?: Retried)?:|Deployment Info:| model=\S+ context_window_fallbacks=|Traceback )"
 )
 _NO_CONNECTION = re.compile(
-    r"connection error|cannot connect|connection refused|connect(ion)? attempts? failed|peer closed", re.I
+    r"connection error|cannot connect|connection refused|connect(ion)? attempts? failed|peer closed|disconnected", re.I
 )
 
 
-def explain(error: Exception, name: str, target: Target, retries: int) -> str:
-    """The sentence that a user sees for an error that LiteLLM raised after so many retries."""
-    return f"model {name!r}: {_sentence(error, target, retries)}"
+class Kind(StrEnum):
+    """Kinds of failure that differ in what to do about them."""
+
+    KEY = "key"
+    QUOTA = "quota"
+    RATE = "rate"
+    CONTEXT = "context"
+    MODEL = "model"
+    TOOLS = "tools"
+    SCHEMA = "schema"
+    SYSTEM = "system"
+    SYSTEM_FIRST = "system first"
+    TURNS = "turns"
+    EMPTY = "empty"
+    STREAM_USAGE = "stream usage"
+    FILTER = "filter"
+    PARAMETER = "parameter"
+    BUSY = "busy"
+    TIMEOUT = "timeout"
+    SECURE = "secure"
+    NAME = "name"
+    CONNECTION = "connection"
+    REDIRECT = "redirect"
+    ODD = "odd"
+    SERVER = "server"
+    REJECTED = "rejected"
+    OTHER = "other"
 
 
-def _sentence(error: Exception, target: Target, retries: int) -> str:
+FINAL = frozenset(
+    {Kind.QUOTA, Kind.CONTEXT, Kind.MODEL, Kind.TOOLS, Kind.SCHEMA, Kind.SYSTEM, Kind.SYSTEM_FIRST, Kind.TURNS}
+) | {Kind.EMPTY, Kind.STREAM_USAGE, Kind.FILTER, Kind.PARAMETER, Kind.SECURE, Kind.REDIRECT, Kind.KEY}
+"""Those that another attempt with the same call cannot mend."""
+
+_WORDS: tuple[tuple[Kind, str], ...] = (
+    (
+        Kind.CONTEXT,
+        r"context_length_exceeded|maximum context length|context (length|window|size)\b.*\b(exceed|only|of|is)"
+        r"|exceed\w* (the |its |model'?s? )*(available |maximum )?context|prompt is too long|input is too long"
+        r"|longer than the (maximum )?(model|context)|too many (input )?tokens|n_ctx|num_ctx"
+        r"|reduce the length of the (messages|prompt|input)|input tokens? exceed",
+    ),
+    (Kind.QUOTA, r"insufficient_quota|exceeded your current quota|billing|credit balance|payment required"),
+    (
+        Kind.TOOLS,
+        r"tool.?choice requires|enable-auto-tool-choice|tool-call-parser"
+        r"|(does not|doesn't|do not|cannot) support (tool|function)|(tool|function)s?\b[^.]{0,30} not (be )?supported"
+        r"|tools? param(eter)? requires|no (endpoints|providers?) [^.]{0,30}support tool"
+        r"|(unknown|unexpected|unrecognized|unsupported|extra)[^.]{0,40}['\"`]?tools\b|tools: extra",
+    ),
+    (Kind.STREAM_USAGE, r"stream_options|include_usage"),
+    (
+        Kind.SCHEMA,
+        r"response_?format|json_?schema|json_object|guided_|grammar|structured.?outputs?|xgrammar|outlines|llguidance"
+        r"|sampler|repetitions|unsupported (schema|keyword)|schema (is|was|contains|must|with)|invalid schema|\$ref\b"
+        r"|additionalproperties",
+    ),
+    (
+        Kind.SYSTEM_FIRST,
+        r"system message (must|should|has to) be (at the )?(beginning|first)|only the first message can .*system"
+        r"|unexpected system|system messages? .*\b(middle|beginning|start)\b",
+    ),
+    (
+        Kind.SYSTEM,
+        r"system role|role ['\"`]?system|system (message|prompt|instruction)s?\b[^.]{0,40}(not|n't|un)"
+        r"|(not|n't) support [^.]{0,20}(system|developer)|only user(,| and) assistant|developer instruction",
+    ),
+    (
+        Kind.TURNS,
+        r"roles? must alternate|alternat\w+ between|must alternate|multiple .{0,20}(roles|messages) in a row"
+        r"|consecutive .{0,30}(message|role|turn)|(last|first|next) (message|role|turn)\b.{0,40}\b(must|should)"
+        r"|(expected|unexpected) (last )?role|not the same role|after the optional system|function call turn comes",
+    ),
+    (
+        Kind.EMPTY,
+        r"(content|text|message)s?\b.{0,40}(non-?empty|not be empty|is empty|cannot be (null|empty)|must not be empty)"
+        r"|empty (content|message|text)|(content|message)\b.{0,30}(should be|must be|expected) a? ?(valid )?string",
+    ),
+    (
+        Kind.FILTER,
+        r"content.?(filter|policy|management)|responsibleai|safety (system|filter|setting)|moderation|flagged as",
+    ),
+    (Kind.MODEL, r"model_not_found|(model|deployment)\b.{0,120}\b(not (found|exist|available|loaded)|does not exist)"),
+    (Kind.MODEL, r"(no such|unknown|invalid) model|is not a valid model|try pulling it"),
+    (Kind.KEY, r"invalid_api_key|incorrect api key|invalid api key|api key (not|is) (valid|invalid)"),
+    (Kind.PARAMETER, r"(unsupported|unknown|unexpected|unrecognized|extra) (parameter|argument|field|input|value)"),
+    (Kind.PARAMETER, r"invalid (parameter|argument|field)|max_completion_tokens|max_tokens|temperature|not permitted"),
+)  # fmt: skip
+_PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _WORDS)
+_BY_STATUS = {
+    401: Kind.KEY, 402: Kind.QUOTA, 403: Kind.KEY, 404: Kind.MODEL, 408: Kind.TIMEOUT, 413: Kind.CONTEXT,
+    429: Kind.RATE, 503: Kind.BUSY, 504: Kind.TIMEOUT, 529: Kind.BUSY,
+}  # fmt: skip
+_SPEAKS_FOR_ITSELF = (400, 404, 405, 413, 415, 422, 424, 429, 500, 501, 502)
+"""Statuses that mean so many things that the words decide."""
+
+
+def kind_of(error: BaseException | None, heard: Heard) -> Kind:
+    """What kind of failure it was: by the words of the server, then by its status, then by what LiteLLM made of it."""
+    odd = heard.odd
+    if odd is not None and odd.status < 400:
+        return Kind.ODD
+    status = odd.status if odd is not None else heard.status
+    if heard.error is not None:
+        return _of_connection(heard.error)
+    if 300 <= status < 400:
+        return Kind.REDIRECT
+    if heard.location and status in (400, 404, 405, 422):
+        return Kind.REDIRECT
+    if status >= 400:
+        return _of_status(status, heard.words)
+    return _of_litellm(error)
+
+
+def _of_status(status: int, words: str) -> Kind:
+    if status in _SPEAKS_FOR_ITSELF:
+        for kind, pattern in _PATTERNS:
+            if pattern.search(words):
+                return kind
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return Kind.SERVER if status >= 500 else Kind.REJECTED
+
+
+def _of_connection(error: BaseException) -> Kind:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError):
+            return Kind.SECURE
+        seen = seen.__cause__ or seen.__context__
+    if "Timeout" in type(error).__name__:
+        return Kind.TIMEOUT
+    if re.search(r"name or service|name resolution|nodename|getaddrinfo|no address", str(error), re.IGNORECASE):
+        return Kind.NAME
+    return Kind.SECURE if "certificate" in str(error).lower() else Kind.CONNECTION
+
+
+def _of_litellm(error: BaseException | None) -> Kind:
+    """Before anything was sent, and for providers whose calls do not pass through our transport."""
     kinds = litellm()
-    endpoint = target.endpoints[0]
-    bases = [one.api_base for one in target.endpoints if one.api_base]
-    where = " and ".join(bases) or f"the server of {endpoint.provider}"
-    tried = f" (tried {retries + 1} times)" if retries else ""
-    said = _said(error, [one.api_key for one in target.endpoints if one.api_key and len(one.api_key) >= 8])
     match error:
         case kinds.AuthenticationError() | kinds.PermissionDeniedError():
-            return f"{where} refused the key. Check {_key_variables(endpoint)}"
+            return Kind.KEY
         case kinds.ContextWindowExceededError():
-            return f"the prompt is longer than its context window. Use a model with a larger one. It said: {said}"
+            return Kind.CONTEXT
         case kinds.NotFoundError():
-            return f"{where} does not have this model. Check the name. It said: {said}"
+            return Kind.MODEL
         case kinds.RateLimitError():
-            return f"{where} limits the rate of calls{tried}. Wait, run fewer at once, or raise the limit"
-        case kinds.Timeout():
-            return f"{_too_late(said, target, where)}. Is the server overloaded? A longer timeout may help"
+            return Kind.RATE
+        case kinds.Timeout() | TimeoutError():
+            return Kind.TIMEOUT
         case kinds.ContentPolicyViolationError():
-            return f"{where} refused the request under its content policy. It said: {said}"
+            return Kind.FILTER
         case _ if _NO_CONNECTION.search(str(error)):
-            return f"no connection to {where}{tried}, or it was cut. Is the server running, and is the address right?"
-        case _ if _UNREADABLE.search(said):
-            return f"{where} sent something that is not a chat completion. Does the address end as it should (/v1)?"
-        case kinds.APIConnectionError() | kinds.InternalServerError() | kinds.ServiceUnavailableError():
-            return f"{where} failed{tried}. Try again later, or look into the server's log. It said: {said}"
+            return Kind.CONNECTION
         case kinds.BadRequestError() | kinds.UnprocessableEntityError():
-            return f"{where} rejected the request. It said: {said}"
+            return _of_status(400, _said(error, []))
+        case kinds.APIConnectionError() | kinds.InternalServerError() | kinds.ServiceUnavailableError():
+            return Kind.SERVER
         case _:
-            return f"the call failed: {said}"
+            return Kind.OTHER
 
 
-def _too_late(said: str, target: Target, where: str) -> str:
-    if said.startswith("no whole reply") and target.deadline_s != target.timeout_s:
+def explain(error: BaseException, heard: Heard, name: str, target: Target, retries: int) -> str:
+    """The sentence that a user sees for a call that failed after so many retries."""
+    kind, endpoints = kind_of(error, heard), target.endpoints
+    bases = [one.api_base for one in endpoints if one.api_base]
+    where = " and ".join(bases) or f"the server of {endpoints[0].provider}"
+    tried = f" (tried {retries + 1} times)" if retries else ""
+    keys = [one.api_key for one in endpoints if one.api_key and len(one.api_key) >= 8]
+    said = _shown(heard.words, keys) if heard.words else _said(error, keys)
+    sentence = _SENTENCES[kind].format(
+        where=where,
+        tried=tried,
+        late=_too_late(error, target, where),
+        keys=_key_variables(endpoints[0]),
+        odd=_shown(heard.odd.what, keys) if heard.odd else said,
+        to=heard.location or "another address",
+    )
+    told = kind in _WITHOUT_WORDS or not said
+    hint = " (Settings of calls are in `extra` in models.yaml.)" if kind is Kind.PARAMETER else ""
+    return f"model {name!r}: {sentence}" + ("" if told else f" It said: {said}") + hint
+
+
+_SET = "in models.yaml's card (`headcount probe` finds out what works and writes it)"
+_SENTENCES = {
+    Kind.KEY: "{where} refused the key. Check {keys}.",
+    Kind.QUOTA: "{where} says that the account has no credit left.",
+    Kind.RATE: "{where} limits the rate of calls{tried}. Wait, run fewer at once, or raise the limit.",
+    Kind.CONTEXT: (
+        "the prompt is longer than its context window. Use a model with a larger one, or start the server with more; "
+        "`context_window` in models.yaml (or HEADCOUNT_CONTEXT) keeps prompts below it."
+    ),
+    Kind.MODEL: "{where} does not have this model. Check the name.",
+    Kind.TOOLS: (
+        "{where} does not take tools. Start it with tool calling on (vLLM: --enable-auto-tool-choice and "
+        "--tool-call-parser; llama.cpp: --jinja), or set `tool_calls: false` " + _SET + ", or HEADCOUNT_TOOL_CALLS=no: "
+        "agents then act through replies in JSON."
+    ),
+    Kind.SCHEMA: "{where} cannot do the form that was asked for. Set `schemas: prompt` " + _SET + ".",
+    Kind.SYSTEM: "{where} takes no system message. Set `system_role: none` " + _SET + ".",
+    Kind.SYSTEM_FIRST: "{where} takes a system message only at the start. Set `system_role: first` " + _SET + ".",
+    Kind.TURNS: "{where} wants user and assistant in turn. Set `alternating: true` " + _SET + ".",
+    Kind.EMPTY: "{where} refuses messages without text. Set `empty_messages: false` " + _SET + ".",
+    Kind.STREAM_USAGE: "{where} does not count tokens in streams. Set `stream: false` in models.yaml.",
+    Kind.FILTER: "{where} refused the request under its content policy.",
+    Kind.PARAMETER: "{where} rejected the request.",
+    Kind.BUSY: "{where} failed{tried}. Try again later, or run fewer at once: it is overloaded, or still loading.",
+    Kind.TIMEOUT: "{late}. Is the server overloaded? A longer timeout may help.",
+    Kind.SECURE: (
+        "no secure connection to {where}: its certificate cannot be checked, or it does not speak TLS. Name your "
+        "company's certificates in SSL_CERT_FILE, or give the address with http://."
+    ),
+    Kind.NAME: "no connection to {where}: there is no machine of that name. Is the address right?",
+    Kind.CONNECTION: "no connection to {where}{tried}, or it was cut. Is the server running, and is the address right?",
+    Kind.REDIRECT: "{where} redirects to {to}. Give that address instead (--api-base, or `servers` in models.yaml).",
+    Kind.ODD: "{where} sent {odd}, which is not a chat completion. Does the address end as it should (/v1)?",
+    Kind.SERVER: "{where} failed{tried}. Try again later, or look into the server's log.",
+    Kind.REJECTED: "{where} rejected the request.",
+    Kind.OTHER: "the call failed.",
+}
+_WITHOUT_WORDS = frozenset({Kind.KEY, Kind.CONNECTION, Kind.NAME, Kind.TIMEOUT, Kind.ODD, Kind.REDIRECT})
+
+
+def _too_late(error: BaseException, target: Target, where: str) -> str:
+    if "no whole reply" in str(error) and target.deadline_s != target.timeout_s:
         return f"no whole reply from {where} within {target.deadline_s:g} s (total_s in models.yaml)"
     return f"no answer from {where} within {target.timeout_s:g} s (timeout_s in models.yaml)"
 
@@ -71,11 +264,15 @@ def _key_variables(endpoint: Endpoint) -> str:
     return f"{' and '.join(named) or 'the key'} in the environment"
 
 
-def _said(error: Exception, keys: list[str]) -> str:
+def _said(error: BaseException | None, keys: list[str]) -> str:
     """The server's own words, without LiteLLM's wrapping, without the keys and without anything that looks like one."""
     text = str(getattr(error, "message", "")) or str(error) or type(error).__name__
     text = _PREAMBLE.sub("", _ADDED_BY_LITELLM.split(" ".join(text.split()))[0])
-    text = without_secrets(_message_within(text), keys)
+    return _shown(_message_within(text), keys)
+
+
+def _shown(text: str, keys: list[str]) -> str:
+    text = without_secrets(writable(" ".join(text.split())), keys)
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
 
 
@@ -83,5 +280,5 @@ def _message_within(text: str) -> str:
     """OpenAI's error object carries the sentence in its `message`."""
     try:
         return str(json.loads(text)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return text

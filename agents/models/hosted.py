@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct, field, structs
 
 from agents import memory
-from agents.models import calling, cards, counting, endpoint, failures, wire
+from agents.models import abilities, calling, cards, counting, endpoint, failures, wire
+from agents.models.abilities import Abilities, Learnt
 from agents.models.calling import Answer, Target
 from agents.models.catalog import Alias
 from agents.models.endpoint import litellm
@@ -20,6 +21,9 @@ from agents.models.places import Limits, Place, Places
 from traces import bounds
 from traces.errors import ModelError
 from traces.kernel import NANO, Usage
+
+MOST_TRIED = 12
+"""Ways in which a call that a server refuses is put to it."""
 
 
 class Settings(Struct, frozen=True):
@@ -41,7 +45,9 @@ class Hosted:
         self.target = settings.target
         self._extra, self._listed = settings.extra, settings.listed
         self._places = Places(settings.limits)
-        self._native_schema = _takes_schema(self.target)
+        start = abilities.of_card(self.card, _takes_schema(self.target))
+        where = [one.api_base or one.provider for one in self.target.endpoints]
+        self.learnt = Learnt(f"{self.target.model} {where}", start)
 
     @classmethod
     def named(
@@ -84,15 +90,8 @@ class Hosted:
                 answer = await self._complete(request)
             except calling.Failed as failed:
                 raise self._explained(failed, loop.time() - start) from None
-        choice = wire.choice(answer.response, self.card.name)
-        reply = Reply(
-            text=choice.message.content or "",
-            usage=Usage(),
-            model=self.card.name,
-            tool_calls=wire.tool_calls(choice.message.tool_calls),
-            finish_reason=choice.finish_reason or "stop",
-            server=answer.server,
-        )
+        reply = wire.reply(answer.response, self.card.name, request, answer.server)
+        reply = structs.replace(reply, sent_as=self.learnt.now.said(request))
         return self._counted(reply, request, answer, place, loop.time() - start)
 
     @contextlib.asynccontextmanager
@@ -103,26 +102,54 @@ class Hosted:
             yield place
 
     async def _complete(self, request: Request) -> Answer:
+        """What a server refuses is put to it in another way, as long as there is one; what worked is remembered."""
         await _close_with_loop()
+        asked = self.learnt.now
         try:
-            return await calling.complete(self.target, self._arguments(request))
+            return await calling.complete(self.target, self._arguments(request, asked))
         except calling.Failed as failed:
-            if not (request.schema and self._native_schema and _about_format(failed.__cause__)):
-                raise
-        self._native_schema = False
-        return await calling.complete(self.target, self._arguments(request))
+            self.learnt.refresh()
+            if self.learnt.now != asked:
+                return await self._complete(request)
+            return await self._adapted(request, failed)
 
-    def _arguments(self, request: Request) -> dict[str, Any]:
-        return {**self._extra, **wire.body(request, native_schema=self._native_schema)}
+    async def _adapted(self, request: Request, failed: calling.Failed) -> Answer:
+        first, now = failed, self.learnt.now
+        refused = [self._arguments(request, now)]
+        guesses: Iterator[Abilities] | None = None
+        for _ in range(MOST_TRIED):
+            kind, words = failures.kind_of(failed.__cause__, failed.heard), failed.heard.words
+            following = abilities.weaker(now, kind, words, request)
+            if following is None and abilities.unexplained(kind, words):
+                guesses = guesses or abilities.guesses(now, request)
+                following = next(guesses, None)
+            if following is None:
+                break
+            now, arguments = following, self._arguments(request, following)
+            if arguments in refused:
+                continue
+            refused.append(self._arguments(request, now))
+            try:
+                answer = await calling.complete(self.target, arguments)
+            except calling.Failed as again:
+                failed = again
+                continue
+            self.learnt.keep(now)
+            return answer
+        raise first
+
+    def _arguments(self, request: Request, server: Abilities) -> dict[str, Any]:
+        counts = {"stream_options": {"include_usage": True}} if self.target.stream and server.stream_usage else {}
+        return {**self._extra, **counts, **wire.body(request, server)}
 
     def _explained(self, failed: calling.Failed, seconds: float) -> ModelError:
         assert isinstance(failed.__cause__, Exception)
-        message = failures.explain(failed.__cause__, self.card.name, self.target, failed.retries)
+        message = failures.explain(failed.__cause__, failed.heard, self.card.name, self.target, failed.retries)
         return ModelError(message, retries=failed.retries, seconds=seconds)
 
     def _counted(self, reply: Reply, request: Request, answer: Answer, place: Place, latency_s: float) -> Reply:
         """The reply with what the call used: as the server counted, or, where that cannot be, by our own count."""
-        used = getattr(answer.response, "usage", None)
+        used = getattr(answer.response, "usage", None) if answer.counted else None
         read = counting.plausible(getattr(used, "prompt_tokens", None), counting.characters(request))
         written = counting.plausible(getattr(used, "completion_tokens", None), counting.characters_of(reply))
         measured = read is not None and written is not None
@@ -162,11 +189,6 @@ def _list_price(response: Any, name: str) -> int | None:
 def _takes_schema(target: Target) -> bool:
     """Servers of one's own (vLLM, llama.cpp, Ollama) do; should one not, its first answer says so."""
     return target.endpoints[0].own or bool(litellm().supports_response_schema(model=target.model))
-
-
-def _about_format(error: BaseException | None) -> bool:
-    bad = isinstance(error, litellm().BadRequestError)
-    return bad and any(word in str(error) for word in ("response_format", "json_schema"))
 
 
 _closers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = WeakKeyDictionary()

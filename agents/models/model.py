@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -35,7 +35,11 @@ class Card(Struct, frozen=True):
     reply). `parameters` and `training_tokens` are counts, `cutoff` the date of its newest training data (2024-06),
     `alignment` how it was trained to obey (base, instruct, preference), `kv_bytes` the bytes that a token of context
     takes in the KV cache, `decode_tps` the tokens a second that one call gets, `runs` where it runs (hosted by ...,
-    own server ..., this machine), `residency` where data stays, `adapter_of` the model that a LoRA adapter changes."""
+    own server ..., this machine), `residency` where data stays, `adapter_of` the model that a LoRA adapter changes.
+
+    What its server takes (see `abilities`): `schemas`, how forms are asked for (strict, simple, json, prompt);
+    `system_role`, where a system message may be (any, first, none); `alternating`, user and assistant in turn;
+    `empty_messages`, messages without text. `probed` is the day on which that was found out."""
 
     name: str
     simulated: bool
@@ -53,6 +57,11 @@ class Card(Struct, frozen=True):
     residency: str = ""
     tier: str = ""
     adapter_of: str = ""
+    schemas: Literal["", "strict", "simple", "json", "prompt"] = ""
+    system_role: Literal["", "any", "first", "none"] = ""
+    alternating: bool | None = None
+    empty_messages: bool | None = None
+    probed: str = ""
 
 
 class Request(Struct, frozen=True):
@@ -69,7 +78,8 @@ class Request(Struct, frozen=True):
 
 class Reply(Struct, frozen=True):
     """What came back. `fault` is the true label of a simulated error, for the trace alone; `server` is the address
-    that answered; `notes` are for the trace: a kind and a text each."""
+    that answered; `notes` are for the trace: a kind and a text each. `reasoning` is what the model thought before it
+    replied, where its server tells; `sent_as` how the call was put to a server that does not take all of it."""
 
     text: str
     usage: Usage
@@ -79,6 +89,8 @@ class Reply(Struct, frozen=True):
     fault: Fault | None = None
     server: str = ""
     notes: tuple[tuple[str, str], ...] = ()
+    reasoning: str = ""
+    sent_as: tuple[str, ...] = ()
 
 
 NOT_SENT = "the call was not sent yet"

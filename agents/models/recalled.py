@@ -48,7 +48,17 @@ def _reply(call: PastCall) -> Reply:
     chat = call.chat
     if chat.error:
         raise ModelError(chat.error, retries=chat.usage.retries, seconds=chat.usage.latency_s)
-    return Reply(chat.text, chat.usage, chat.model, chat.tool_calls, chat.finish_reason, chat.fault, chat.server)
+    return Reply(
+        chat.text,
+        chat.usage,
+        chat.model,
+        chat.tool_calls,
+        chat.finish_reason,
+        chat.fault,
+        chat.server,
+        reasoning=chat.reasoning,
+        sent_as=chat.sent_as,
+    )
 
 
 class Amended:

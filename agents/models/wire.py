@@ -3,82 +3,77 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable
 from typing import Any
 
-from agents.models.model import Request
+from agents.models import history, intext, replies, schemas
+from agents.models.abilities import Abilities
+from agents.models.model import Reply, Request
 from traces.errors import ModelError
-from traces.kernel import ChatMessage, ToolCall
+from traces.kernel import ToolCall, Usage
 
 
-def body(request: Request, *, native_schema: bool) -> dict[str, Any]:
+def body(request: Request, server: Abilities) -> dict[str, Any]:
     """The call's arguments, all of them ours to give away: LiteLLM changes what it is given in place. A schema that the
-    provider does not take is written into the prompt instead."""
-    messages = [message(m) for m in request.messages]
+    server does not take is written into the prompt instead."""
+    messages = history.wellformed(request.messages, server)
     arguments: dict[str, Any] = {"messages": messages}
     if request.tools:
-        arguments["tools"] = copy.deepcopy(list(request.tools))
+        tools = list(map(schemas.simpler_tool, request.tools)) if server.simple_tools else list(request.tools)
+        arguments["tools"] = copy.deepcopy(tools)
     if request.max_tokens is not None:
         arguments["max_tokens"] = request.max_tokens
     if request.schema is not None:
-        if native_schema:
-            arguments["response_format"] = _response_format(copy.deepcopy(request.schema))
-        else:
-            messages.append({"role": "user", "content": _asked_for(request.schema)})
+        format_ = schemas.response_format(request.schema, server.schemas)
+        if format_ is not None:
+            arguments["response_format"] = format_
+        if server.schemas in ("json", "prompt"):
+            _say(messages, schemas.in_prompt(request.schema))
     return arguments
 
 
-def message(message: ChatMessage) -> dict[str, Any]:
-    """An entry of a prompt, or a reply, as chat completions has it."""
-    wire: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        wire["content"] = message.content or None
-        wire["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id is not None:
-        wire["tool_call_id"] = message.tool_call_id
-    return wire
+def _say(messages: list[dict[str, Any]], text: str) -> None:
+    """As the end of what the user said last: some servers want user and assistant in turn."""
+    if messages and messages[-1]["role"] == "user":
+        messages[-1] = {**messages[-1], "content": f"{messages[-1]['content']}\n\n{text}"}
+    else:
+        messages.append({"role": "user", "content": text})
 
 
-def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
-    name = "".join(c if c.isalnum() else "_" for c in str(schema.get("title", "Reply")))
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": _is_closed(schema)}}
-
-
-def _is_closed(schema: Any) -> bool:
-    """Whether each object lists all of its members as required and takes no others: OpenAI's rule for `strict`."""
-    if isinstance(schema, list):
-        return all(_is_closed(part) for part in schema)
-    if not isinstance(schema, dict):
-        return True
-    if schema.get("type") == "object" or "properties" in schema:
-        members = set(schema.get("properties", {}))
-        if schema.get("additionalProperties") is not False or members != set(schema.get("required", ())):
-            return False
-    return all(_is_closed(part) for part in schema.values())
-
-
-def _asked_for(schema: dict[str, Any]) -> str:
-    return (
-        "Reply with one JSON value and nothing else: no prose, no code fence. It must obey this JSON schema:\n"
-        + json.dumps(schema, ensure_ascii=False, separators=(",", ":"))
+def reply(response: Any, name: str, request: Request, server: str) -> Reply:
+    """Our reply from LiteLLM's, with reasoning and tool calls taken out of the text where the server left them in it.
+    Raises ModelError where there is none."""
+    choices = getattr(response, "choices", None)
+    message = getattr(choices[0], "message", None) if choices else None
+    if message is None or not choices:
+        raise ModelError(f"model {name!r}: its server sent a reply without a message in it")
+    said, refusal = replies.content(message.content), "" if message.content else _refusal(message)
+    within = intext.read(said or refusal, [spec["function"]["name"] for spec in request.tools])
+    calls = tool_calls(message.tool_calls) or within.calls
+    finish = "refusal" if refusal else choices[0].finish_reason or "stop"
+    return Reply(
+        text=within.text,
+        usage=Usage(),
+        model=name,
+        tool_calls=calls,
+        finish_reason="tool_calls" if calls and finish == "stop" else finish,
+        server=server,
+        reasoning=replies.text(getattr(message, "reasoning_content", None)) or within.reasoning,
     )
 
 
-def choice(response: Any, name: str) -> Any:
-    """The only choice of a response; ModelError where there is none."""
-    choices = getattr(response, "choices", None)
-    if not choices or getattr(choices[0], "message", None) is None:
-        raise ModelError(f"model {name!r}: its server sent a reply without a message in it")
-    return choices[0]
+def _refusal(message: Any) -> str:
+    further = getattr(message, "provider_specific_fields", None) or {}
+    return replies.text(getattr(message, "refusal", None) or further.get("refusal"))
 
 
 def tool_calls(calls: Iterable[Any] | None) -> tuple[ToolCall, ...]:
     """Arguments stay the JSON text that came; a call without an id gets one."""
     return tuple(
-        ToolCall(call.id or f"call_{number}", call.function.name or "", call.function.arguments or "{}")
+        ToolCall(
+            replies.text(call.id) or f"call_{number}",
+            replies.text(call.function.name),
+            replies.text(call.function.arguments) or "{}",
+        )
         for number, call in enumerate(calls or ())
     )

@@ -222,6 +222,8 @@ class Recorded:
             card.context_window,
             card.kv_bytes and card.kv_bytes * reply.usage.tokens,
             reply.server,
+            reply.reasoning,
+            reply.sent_as,
         )
 
 

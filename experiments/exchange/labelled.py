@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
-from agents.models import wire
+from agents.models import history
 from experiments import personal
 from experiments import plan as plans
 from traces import home
@@ -161,4 +161,4 @@ def _dpo(judged: Iterable[Judged]) -> list[dict[str, Any]]:
 
 
 def _wire(messages: Iterable[ChatMessage]) -> list[dict[str, Any]]:
-    return [wire.message(message) for message in messages]
+    return [history.plain(message) for message in messages]

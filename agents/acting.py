@@ -25,12 +25,14 @@ class Turn(msgspec.Struct, frozen=True):
 
 class Acting(Protocol):
     """`offer` says how the tools go into the request (native tools, schema); `read` takes the turn out of the reply,
-    or raises MalformedOutput; `said` (by its reply), `called` (by the calls) and `result` are how a turn and a result
-    stand in the conversation."""
+    or raises MalformedOutput; `in_prose` is the turn of one that never comes in the form asked for; `said` (by its
+    reply), `called` (by the calls) and `result` are how a turn and a result stand in the conversation."""
 
     def offer(self, specs: tuple[dict[str, Any], ...]) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None]: ...
 
     def read(self, reply: Reply) -> Turn: ...
+
+    def in_prose(self, reply: Reply) -> Turn | None: ...
 
     def said(self, reply: Reply) -> ChatMessage: ...
 
@@ -49,6 +51,9 @@ class NativeCalls:
         if not reply.tool_calls:
             _check_text(reply)
         return Turn(reply.text, reply.tool_calls)
+
+    def in_prose(self, reply: Reply) -> Turn | None:
+        return None
 
     def said(self, reply: Reply) -> ChatMessage:
         return self.called(reply.text, reply.tool_calls)
@@ -91,6 +96,10 @@ class JsonActions:
             str(whole.get("thought", "")),
             (ToolCall(f"json-{self._calls}", name, msgspec.json.encode(arguments).decode()),),
         )
+
+    def in_prose(self, reply: Reply) -> Turn | None:
+        whole = reply.finish_reason == "stop" and bool(reply.text.strip())
+        return Turn(reply.text) if whole and not {"{", "["} & set(reply.text) else None
 
     def said(self, reply: Reply) -> ChatMessage:
         return ChatMessage("assistant", reply.text)

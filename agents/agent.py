@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from agents import memory
+from agents import asking, memory
 from agents.acting import Acting, Turn, acting_for, read_json
 from agents.actions import Action
 from agents.allowance import IN_CIRCLES, Allowance, Circles
-from agents.asking import F, Review, Summary, full, schema_of
+from agents.asking import Assumed, F, Review, Summary, full, schema_of
 from agents.limits import CIRCLES, REPAIRS, REPLY_ROOM
 from agents.models.model import Model, Reply, Request
 from agents.stopping import Met
@@ -29,6 +29,8 @@ LAST_STEP = "No more tool calls. Reply with what you have now."
 SUM_UP = "Your memory is nearly full. Sum up what you have found out and done so far: it replaces the messages above."
 SUMMED_UP = "What you found out and did so far, summed up:\n{notes}"
 NEARLY_FULL = 0.75
+MISSING = "form_missing"
+"""Kind of the note on a reply that never came in the form that was asked for, and what was assumed instead."""
 
 
 @dataclass
@@ -121,11 +123,27 @@ class Agent:
         self.allowance.met = met
         return True
 
-    async def ask(self, question: str, form: type[F], *, purpose: str, trusted: bool = True) -> F:
-        """A reply in a fixed form. Raises MalformedOutput after a bounded number of repairs."""
+    async def ask(
+        self,
+        question: str,
+        form: type[F],
+        *,
+        purpose: str,
+        trusted: bool = True,
+        otherwise: Assumed[F] | None = None,
+    ) -> F:
+        """A reply in a fixed form. After a bounded number of repairs it is what `otherwise` assumes, which is noted, or
+        raises MalformedOutput."""
         self.hear(question, trusted=trusted)
-        schema = schema_of(form)
-        reply, value = await self._readable(purpose, (), schema, lambda reply: read_form(form, reply.text))
+        asked = len(self.messages)
+        try:
+            reply, value = await self._readable(purpose, (), schema_of(form), lambda reply: read_form(form, reply.text))
+        except MalformedOutput:
+            if otherwise is None:
+                raise
+            del self.messages[asked:]
+            self.record(Noted(self.name, MISSING, f"{form.__name__}: {otherwise.words}"))
+            return otherwise.value
         self.messages.append(ChatMessage("assistant", reply.text))
         for limit in full(value):
             self.record(Noted(self.name, "at_limit", limit))
@@ -133,7 +151,8 @@ class Agent:
 
     async def _turn(self, purpose: str, specs: tuple[dict[str, Any], ...]) -> Turn:
         tools, schema = self.acting.offer(specs)
-        reply, turn = await self._readable(purpose, tools, schema, self.acting.read if specs else self._read_text)
+        read = self.acting.read if specs else self._read_text
+        reply, turn = await self._readable(purpose, tools, schema, read, self._in_prose)
         self.messages.append(self.acting.said(reply))
         return turn if specs else Turn(turn.text)
 
@@ -141,6 +160,14 @@ class Agent:
         turn = self.acting.read(reply)
         if not turn.text.strip():
             raise MalformedOutput("no tool can be called now: reply with text")
+        return turn
+
+    def _in_prose(self, reply: Reply) -> Turn | None:
+        """What it says in prose where it never acts in the form that was asked for: as with native tool calls, where a
+        text without a call is its answer."""
+        turn = self.acting.in_prose(reply)
+        if turn is not None:
+            self.record(Noted(self.name, MISSING, "Action: its prose is taken as its answer"))
         return turn
 
     async def use(self, call: ToolCall) -> ToolResult:
@@ -177,7 +204,7 @@ class Agent:
         said = max(i for i, message in enumerate(self.messages) if message.role == "assistant")
         aside = replace(self, messages=[*self.messages[:said], ChatMessage("assistant", self.messages[said].content)])
         question = CHECK_EFFECT.format(call=f"{call.name}({call.arguments})")
-        return problem_lines(await aside.ask(question, Review, purpose="check"))
+        return problem_lines(await aside.ask(question, Review, purpose="check", otherwise=asking.HELD_BACK))
 
     async def say(self, question: str, *, trusted: bool = True) -> str:
         """What it answers to a colleague from what it has in mind, beside its work: nothing of it is remembered."""
@@ -204,8 +231,10 @@ class Agent:
         tools: tuple[dict[str, Any], ...],
         schema: dict[str, Any] | None,
         read: Callable[[Reply], T],
+        otherwise: Callable[[Reply], T | None] = lambda reply: None,
     ) -> tuple[Reply, T]:
-        """Call the model until its reply can be read, at most 1 + REPAIRS times; then it has failed, as an event."""
+        """Call the model until its reply can be read, at most 1 + REPAIRS times; then it is what `otherwise` makes of
+        the last one, or has failed, as an event."""
         attempt = 0
         while True:
             attempt += 1
@@ -215,6 +244,9 @@ class Agent:
             except MalformedOutput as error:
                 final = attempt > REPAIRS
                 self.record(OutputRejected(self.name, str(error), attempt, final))
+                instead = otherwise(reply) if final else None
+                if instead is not None:
+                    return reply, instead
                 if final:
                     raise MalformedOutput(f"{self.name}: no readable reply in {attempt} attempts: {error}") from error
                 if reply.text.strip():
@@ -237,7 +269,9 @@ class Agent:
             return
         self.sums_up = False  # its own call must not sum up again
         aside = replace(self, messages=[*head, *old])
-        notes = (await aside.ask(SUM_UP, Summary, purpose="sum_up")).notes
+        notes = (await aside.ask(SUM_UP, Summary, purpose="sum_up", otherwise=asking.NO_SUMMARY)).notes
+        if not notes:
+            return
         self.sums_up = True
         text = SUMMED_UP.format(notes="\n".join(notes))
         trusted = all(message.trusted for message in old)

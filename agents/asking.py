@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
+from msgspec import Struct
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from agents.limits import ITEMS, TEXT
@@ -128,6 +129,27 @@ class Ledger(Form):
     is_progress_being_made: Yes
     next_speaker: Told
     instruction_or_question: Told
+
+
+class Assumed(Struct, Generic[F], frozen=True):
+    """What a team goes on with where no reply could be read as the form that it asked for, and what that means."""
+
+    value: F
+    words: str
+
+
+UNCHECKED = Assumed(Review(ok=True), "it counts as right, as if nobody had checked it")
+HELD_BACK = Assumed(Review(ok=False), "what could not be checked is not done")
+DONE = Assumed(Decision(done=True), "done, with the last report as the answer")
+NO_BID = Assumed(Bid(take=False, price=0), "no bid")
+FIRST = Assumed(Ballot(choice=1), "the first candidate")
+NOBODY = Assumed(Selection(speaker=""), "nobody was named")
+NO_SUMMARY = Assumed(Summary(notes=[]), "the oldest messages are left out instead")
+
+
+def whole_job(goal: str) -> Assumed[Plan]:
+    plan = Plan(subtasks=[PlannedTask(id="job", goal=goal, role="")])
+    return Assumed(plan, "the whole job is one subtask")
 
 
 @cache

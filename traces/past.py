@@ -19,16 +19,19 @@ from traces.prompts import prompts
 
 T = TypeVar("T")
 ASK_PERSON = "ask_person"
+WITH_REPLIES = frozenset({"cache_hit", "usage_estimated", "server_taught"})
+"""Kinds of notes that come with a model's reply."""
 _Call = tuple[str, str, str]  # agent, tool, call id
 
 
 class PastCall(Struct, frozen=True):
-    """A recorded model call with its whole prompt. `saved` is the note of the cache that answered it, if one did."""
+    """A recorded model call with its whole prompt. `notes` came with its reply: what a cache saved, who counted its
+    tokens, what was learnt about its server."""
 
     record: Record
     chat: Chat
     prompt: tuple[ChatMessage, ...]
-    saved: Noted | None = None
+    notes: tuple[Noted, ...] = ()
 
 
 class Amendment(Struct, frozen=True):
@@ -74,8 +77,8 @@ class Past:
 
     def _take_calls(self, records: Sequence[Record]) -> None:
         for record, chat, prompt in prompts(records):
-            saved = _saved(records, record.seq, chat) if chat.usage.calls == 0 and not chat.error else None
-            self._calls[chat.agent].append(PastCall(record, chat, prompt, saved))
+            notes = () if chat.error else _notes(records, record.seq, chat)
+            self._calls[chat.agent].append(PastCall(record, chat, prompt, notes))
 
     def _take(self, record: Record) -> None:
         event = record.event
@@ -158,10 +161,13 @@ def _next(found: deque[T]) -> T | None:
     return found.popleft() if found else None
 
 
-def _saved(records: Sequence[Record], seq: int, chat: Chat) -> Noted | None:
-    """The note of a cache just before the call that it answered."""
-    for record in reversed(records[:seq]):
-        event = record.event
-        if isinstance(event, Noted) and event.agent == chat.agent and event.kind == "cache_hit":
-            return event
-    return None
+def _notes(records: Sequence[Record], seq: int, chat: Chat) -> tuple[Noted, ...]:
+    """The notes that came with a reply: those of its agent just before the call's event."""
+    found: list[Noted] = []
+    for place in range(min(seq, len(records)) - 1, -1, -1):
+        event = records[place].event
+        if isinstance(event, Noted) and event.agent == chat.agent and event.kind in WITH_REPLIES:
+            found.append(event)
+        elif getattr(event, "agent", "") == chat.agent:
+            break
+    return tuple(reversed(found))

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from agents import memory
 from agents.agent import Agent
-from agents.asking import Form, Ledger, Selection
+from agents.asking import NOBODY, Form, Ledger, Selection
 from agents.engines.failing import Failure
 from tools.toolbox import ToolResult
 from traces.kernel import ChatMessage, ToolCall, Usage
@@ -70,7 +70,8 @@ class Client(ChatCompletionClient):
     ) -> tuple[str | list[FunctionCall], str | None]:
         if self._selects:
             self.agent.messages = messages[:-1]
-            chosen = await self.agent.ask(messages[-1].content, Selection, purpose="select", trusted=False)
+            question = messages[-1].content
+            chosen = await self.agent.ask(question, Selection, purpose="select", trusted=False, otherwise=NOBODY)
             return f" {chosen.speaker} ", None
         if isinstance(form, type):
             self.agent.messages = messages[:-1]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from agents import stopping
 from agents.agent import Agent, problem_lines
-from agents.asking import PlannedTask, Review
+from agents.asking import UNCHECKED, PlannedTask, Review
 from agents.limits import MENDINGS
 from agents.teams import supervisor as hub
 from agents.teams.attempt import MEND, carry_on, propose, proposed
@@ -82,7 +82,8 @@ async def review(reviewer: Agent) -> Script:
     """The reviewer's part: a look with fresh eyes at what it is shown."""
     heard = yield START
     while True:
-        found = await reviewer.fresh().ask(_last(heard), Review, purpose="review", trusted=False)
+        fresh = reviewer.fresh()
+        found = await fresh.ask(_last(heard), Review, purpose="review", trusted=False, otherwise=UNCHECKED)
         heard = yield Line(problem_lines(found) or ACCEPTED)
 
 
@@ -126,7 +127,8 @@ def _target(stand: Stand, debater: Agent) -> Proposal | None:
 
 async def _attack(attacker: Agent, target: Proposal) -> str:
     text = ATTACK.format(author=target.agent.name, delivery=proposed(target.agent, target.text))
-    return problem_lines(await attacker.aside().ask(text, Review, purpose="attack", trusted=False))
+    aside = attacker.aside()
+    return problem_lines(await aside.ask(text, Review, purpose="attack", trusted=False, otherwise=UNCHECKED))
 
 
 async def judge(stand: Stand, arbiter: Agent) -> Script:

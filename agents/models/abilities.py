@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +23,6 @@ _NO_FORMAT = re.compile(
     r"response_?format['\"`\s:]{0,4}(is |are |parameter |field )*(not|un|extra|invalid)", re.IGNORECASE
 )
 _JSON_MODE = re.compile(r"['\"`]?json_object['\"`]?", re.IGNORECASE)
-_TEMPLATE = re.compile(r"template|jinja|undefined|minja|raise_exception", re.IGNORECASE)
 
 
 class Abilities(Struct, frozen=True):
@@ -49,6 +50,17 @@ class Abilities(Struct, frozen=True):
             said.append("messages of the same role were joined")
         return tuple(said)
 
+    def card(self) -> str:
+        """What differs from the protocol at its full, as a card in models.yaml has it."""
+        said = {
+            "schemas": self.schemas if self.schemas != "strict" else None,
+            "simple_tools": True if self.simple_tools else None,
+            "system_role": self.system if self.system != "any" else None,
+            "alternating": True if self.alternating else None,
+            "empty_messages": None if self.empty else False,
+        }
+        return ", ".join(f"{name}: {str(value).lower()}" for name, value in said.items() if value is not None)
+
 
 _ASKED = {
     "simple": "by a simplified schema",
@@ -61,6 +73,7 @@ def of_card(card: Card, takes_schema: bool) -> Abilities:
     """Where to begin: with what is known of the server, else with everything."""
     return Abilities(
         schemas=card.schemas or ("strict" if takes_schema else "prompt"),
+        simple_tools=card.simple_tools,
         system=card.system_role or "any",
         alternating=bool(card.alternating),
         empty=card.empty_messages is not False,
@@ -100,9 +113,8 @@ def _lower(now: Abilities, words: str, schema: dict[str, Any]) -> Abilities | No
     return structs.replace(now, schemas=rung)
 
 
-def unexplained(kind: Kind, words: str) -> bool:
-    """Whether the server refused the call without a reason that we know: then what servers refuse most is tried."""
-    return kind is Kind.REJECTED or (kind in (Kind.SERVER, Kind.PARAMETER) and bool(_TEMPLATE.search(words)))
+UNEXPLAINED = frozenset({Kind.REJECTED, Kind.TEMPLATE})
+"""Refusals without a reason that we know: then what servers refuse most is tried."""
 
 
 def guesses(now: Abilities, request: Request) -> Iterator[Abilities]:
@@ -118,47 +130,69 @@ def guesses(now: Abilities, request: Request) -> Iterator[Abilities]:
         yield structs.replace(now, alternating=True, system="none", empty=False, schemas="prompt")
 
 
+class Shape(Struct, frozen=True):
+    """What about a request a server may refuse."""
+
+    form: str
+    tools: bool
+    roles: tuple[str, ...]
+
+    @classmethod
+    def of(cls, request: Request) -> Shape:
+        roles = (message.role for message in request.messages)
+        turns = (role for role, before in pairwise((*roles, "")) if role != before)
+        return cls(str((request.schema or {}).get("title", "")), bool(request.tools), tuple(sorted(set(turns))))
+
+
+class Ways:
+    """The ways in which one call is put to a server that refuses it: `now` is the next one to try. `guess`: also where
+    the server gives no reason."""
+
+    def __init__(self, start: Abilities, request: Request, guess: bool) -> None:
+        self.now = start
+        self.guessed = False
+        self._request = request
+        self._guesses = guesses(start, request) if guess else iter(())
+
+    def weaken(self, kind: Kind, words: str) -> bool:
+        """Take the next way after a refusal of this kind; False where there is none."""
+        following = weaker(self.now, kind, words, self._request)
+        if following is None and kind in UNEXPLAINED:
+            self.guessed = True
+            following = next(self._guesses, None)
+        self.now = following or self.now
+        return following is not None
+
+
+def lesson(words: str, now: Abilities) -> str:
+    """What was learnt about a server, for the trace and for models.yaml."""
+    said = " ".join(words.split())[:200] or "no reason"
+    return f"the server refused the call as it was ({said}); from now on: {now.card() or 'as before'}"
+
+
 class Learnt:
     """What was found out about one server, for this process and, where an experiment has a folder, for all that take
     part in it: so its runs are on equal terms."""
 
-    def __init__(self, key: str, start: Abilities) -> None:
+    def __init__(self, key: str, start: Abilities, folder: Path | None = None) -> None:
         self.now = start
-        self._start = start
-        self._name = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+        name = hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+        self._file = None if folder is None else folder / f"{name}.json"
         self.refresh()
 
     def refresh(self) -> None:
         """Take over what another process has found out meanwhile."""
-        file = self._file()
-        if file is None:
+        if self._file is None:
             return
-        try:
-            self.now = msgspec.json.decode(file.read_bytes(), type=Abilities)
-        except (OSError, msgspec.DecodeError):
-            return
+        with contextlib.suppress(OSError, msgspec.MsgspecError):  # none yet
+            self.now = msgspec.json.decode(self._file.read_bytes(), type=Abilities)
 
     def keep(self, found: Abilities) -> None:
         self.now = found
-        file = self._file()
-        if file is None:
+        if self._file is None:
             return
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            part = file.with_suffix(f".{os.getpid()}")
+        with contextlib.suppress(OSError):  # a full disk: every process then finds out by itself
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            part = self._file.with_suffix(f".{os.getpid()}")
             part.write_bytes(msgspec.json.encode(found))
-            part.replace(file)
-        except OSError:  # the disk is full, or may not be written: every process then finds out by itself
-            return
-
-    def _file(self) -> Path | None:
-        folder = shared.folder
-        return folder / f"server-{self._name}.json" if folder is not None else None
-
-
-class _Shared:
-    folder: Path | None = None
-
-
-shared = _Shared()
-"""`folder`: the experiment's that this process works on, if any."""
+            part.replace(self._file)

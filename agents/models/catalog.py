@@ -67,6 +67,7 @@ class CardEntry(Strict):
     system_role: Literal["", "any", "first", "none"] = ""
     alternating: bool | None = None
     empty_messages: bool | None = None
+    simple_tools: bool | None = None
     probed: str = Field(default="", pattern=r"^(\d{4}-\d{2}-\d{2})?$")
 
     def over(self, card: Card) -> Card:

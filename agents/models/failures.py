@@ -41,6 +41,7 @@ class Kind(StrEnum):
     SYSTEM_FIRST = "system first"
     TURNS = "turns"
     EMPTY = "empty"
+    TEMPLATE = "template"
     STREAM_USAGE = "stream usage"
     FILTER = "filter"
     PARAMETER = "parameter"
@@ -58,7 +59,7 @@ class Kind(StrEnum):
 
 FINAL = frozenset(
     {Kind.QUOTA, Kind.CONTEXT, Kind.MODEL, Kind.TOOLS, Kind.SCHEMA, Kind.SYSTEM, Kind.SYSTEM_FIRST, Kind.TURNS}
-) | {Kind.EMPTY, Kind.STREAM_USAGE, Kind.FILTER, Kind.PARAMETER, Kind.SECURE, Kind.REDIRECT, Kind.KEY}
+) | {Kind.EMPTY, Kind.TEMPLATE, Kind.STREAM_USAGE, Kind.FILTER, Kind.PARAMETER, Kind.SECURE, Kind.REDIRECT, Kind.KEY}
 """Those that another attempt with the same call cannot mend."""
 
 _WORDS: tuple[tuple[Kind, str], ...] = (
@@ -105,6 +106,7 @@ _WORDS: tuple[tuple[Kind, str], ...] = (
         r"(content|text|message)s?\b.{0,40}(non-?empty|not be empty|is empty|cannot be (null|empty)|must not be empty)"
         r"|empty (content|message|text)|(content|message)\b.{0,30}(should be|must be|expected) a? ?(valid )?string",
     ),
+    (Kind.TEMPLATE, r"chat.?template|jinja|minja|raise_exception|apply_chat_template"),
     (
         Kind.FILTER,
         r"content.?(filter|policy|management)|responsibleai|safety (system|filter|setting)|moderation|flagged as",
@@ -231,6 +233,10 @@ _SENTENCES = {
     Kind.SYSTEM_FIRST: "{where} takes a system message only at the start. Set `system_role: first` " + _SET + ".",
     Kind.TURNS: "{where} wants user and assistant in turn. Set `alternating: true` " + _SET + ".",
     Kind.EMPTY: "{where} refuses messages without text. Set `empty_messages: false` " + _SET + ".",
+    Kind.TEMPLATE: (
+        "{where} cannot put the messages into its model's chat template. Set `system_role: none`, `alternating: true` "
+        "or `tool_calls: false` " + _SET + "."
+    ),
     Kind.STREAM_USAGE: "{where} does not count tokens in streams. Set `stream: false` in models.yaml.",
     Kind.FILTER: "{where} refused the request under its content policy.",
     Kind.PARAMETER: "{where} rejected the request.",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -12,7 +13,7 @@ from msgspec import Struct, field, structs
 
 from agents import memory
 from agents.models import abilities, calling, cards, counting, endpoint, failures, wire
-from agents.models.abilities import Abilities, Learnt
+from agents.models.abilities import Abilities, Learnt, Shape, Ways
 from agents.models.calling import Answer, Target
 from agents.models.catalog import Alias
 from agents.models.endpoint import litellm
@@ -24,17 +25,21 @@ from traces.kernel import NANO, Usage
 
 MOST_TRIED = 12
 """Ways in which a call that a server refuses is put to it."""
+TAUGHT = "server_taught"
+"""Kind of the trace's note on what a server was found not to take."""
 
 
 class Settings(Struct, frozen=True):
     """How a model is called. `extra` goes into every call (temperature, seed, ...). `listed`: its price is LiteLLM's,
-    which knows the rates for cached tokens and long prompts, rather than the card's."""
+    which knows the rates for cached tokens and long prompts, rather than the card's. `learnt_in`: the folder in which
+    processes share what they find out about servers."""
 
     target: Target
     card: Card
     listed: bool = False
     limits: Limits = Limits()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    learnt_in: Path | None = None
 
 
 class Hosted:
@@ -47,7 +52,8 @@ class Hosted:
         self._places = Places(settings.limits)
         start = abilities.of_card(self.card, _takes_schema(self.target))
         where = [one.api_base or one.provider for one in self.target.endpoints]
-        self.learnt = Learnt(f"{self.target.model} {where}", start)
+        self.learnt = Learnt(f"{self.target.model} {where}", start, settings.learnt_in)
+        self._in_vain: set[Shape] = set()
 
     @classmethod
     def named(
@@ -60,6 +66,7 @@ class Hosted:
         card: Card | None = None,
         extra: Mapping[str, Any] | None = None,
         stream: bool = False,
+        learnt_in: Path | None = None,
     ) -> Hosted:
         """Any model under its LiteLLM name (`openai/gpt-4o-mini`, `hosted_vllm/NAME`, `ollama/NAME`).
 
@@ -70,16 +77,16 @@ class Hosted:
         where = endpoint.find(name, api_base)
         target = Target(name, (where,), timeout_s, retries, stream)
         listed = card is None and not where.own
-        return cls(Settings(target, card or cards.card(name, where), listed, extra=extra or {}))
+        return cls(Settings(target, card or cards.card(name, where), listed, extra=extra or {}, learnt_in=learnt_in))
 
     @classmethod
-    def of(cls, alias: Alias, share: int = 1) -> Hosted:
+    def of(cls, alias: Alias, share: int = 1, learnt_in: Path | None = None) -> Hosted:
         """A model of `models.yaml`, with 1/share of its limits. Raises ModelError as `named` does."""
         entry, endpoints = alias.entry, alias.endpoints()
         target = Target(entry.litellm, endpoints, entry.timeout_s, entry.retries, entry.stream, entry.total_s)
         limits = Limits(entry.at_once, entry.requests_per_minute, entry.tokens_per_minute).share(share)
         listed = entry.card.price is None and not endpoints[0].own
-        return cls(Settings(target, alias.card(endpoints[0]), listed, limits, entry.extra))
+        return cls(Settings(target, alias.card(endpoints[0]), listed, limits, entry.extra, learnt_in))
 
     async def chat(self, request: Request) -> Reply:
         """Raises ModelError when the call failed for good."""
@@ -87,12 +94,14 @@ class Hosted:
         start = loop.time()
         async with self._place(request) as place:
             try:
-                answer = await self._complete(request)
+                answer, taught = await self._complete(request)
             except calling.Failed as failed:
                 raise self._explained(failed, loop.time() - start) from None
         reply = wire.reply(answer.response, self.card.name, request, answer.server)
+        taught = (*taught, *self._ignored(request, reply))
         reply = structs.replace(reply, sent_as=self.learnt.now.said(request))
-        return self._counted(reply, request, answer, place, loop.time() - start)
+        reply = self._counted(reply, request, answer, place, loop.time() - start)
+        return structs.replace(reply, notes=(*((TAUGHT, words) for words in taught), *reply.notes))
 
     @contextlib.asynccontextmanager
     async def _place(self, request: Request) -> AsyncIterator[Place]:
@@ -101,42 +110,49 @@ class Hosted:
                 place = await stack.enter_async_context(self._places.place(sum(map(memory.size, request.messages))))
             yield place
 
-    async def _complete(self, request: Request) -> Answer:
-        """What a server refuses is put to it in another way, as long as there is one; what worked is remembered."""
+    async def _complete(self, request: Request) -> tuple[Answer, tuple[str, ...]]:
+        """What a server refuses is put to it in another way, as long as there is one; what worked is remembered, and
+        told in words."""
         await _close_with_loop()
         asked = self.learnt.now
         try:
-            return await calling.complete(self.target, self._arguments(request, asked))
+            return await calling.complete(self.target, self._arguments(request, asked)), ()
         except calling.Failed as failed:
             self.learnt.refresh()
             if self.learnt.now != asked:
                 return await self._complete(request)
             return await self._adapted(request, failed)
 
-    async def _adapted(self, request: Request, failed: calling.Failed) -> Answer:
-        first, now = failed, self.learnt.now
-        refused = [self._arguments(request, now)]
-        guesses: Iterator[Abilities] | None = None
+    async def _adapted(self, request: Request, first: calling.Failed) -> tuple[Answer, tuple[str, ...]]:
+        ways = Ways(self.learnt.now, request, guess=Shape.of(request) not in self._in_vain)
+        refused, failed = [self._arguments(request, ways.now)], first
         for _ in range(MOST_TRIED):
-            kind, words = failures.kind_of(failed.__cause__, failed.heard), failed.heard.words
-            following = abilities.weaker(now, kind, words, request)
-            if following is None and abilities.unexplained(kind, words):
-                guesses = guesses or abilities.guesses(now, request)
-                following = next(guesses, None)
-            if following is None:
+            if not ways.weaken(failures.kind_of(failed.__cause__, failed.heard), failed.heard.words):
                 break
-            now, arguments = following, self._arguments(request, following)
+            arguments = self._arguments(request, ways.now)
             if arguments in refused:
                 continue
-            refused.append(self._arguments(request, now))
+            refused.append(self._arguments(request, ways.now))
             try:
                 answer = await calling.complete(self.target, arguments)
             except calling.Failed as again:
                 failed = again
                 continue
-            self.learnt.keep(now)
-            return answer
+            self.learnt.keep(ways.now)
+            return answer, (abilities.lesson(first.heard.words, ways.now),)
+        if ways.guessed:
+            self._in_vain.add(Shape.of(request))
         raise first
+
+    def _ignored(self, request: Request, reply: Reply) -> tuple[str, ...]:
+        """A server that answers a form in prose does not hold its model to the form: from then on it is in the prompt,
+        where the model sees it."""
+        if request.schema is None or self.learnt.now.schemas in ("json", "prompt"):
+            return ()
+        if reply.finish_reason != "stop" or reply.tool_calls or not reply.text.strip() or "{" in reply.text:
+            return ()
+        self.learnt.keep(structs.replace(self.learnt.now, schemas="prompt"))
+        return (abilities.lesson("(a form was answered in prose)", self.learnt.now),)
 
     def _arguments(self, request: Request, server: Abilities) -> dict[str, Any]:
         counts = {"stream_options": {"include_usage": True}} if self.target.stream and server.stream_usage else {}

@@ -39,7 +39,8 @@ class Card(Struct, frozen=True):
 
     What its server takes (see `abilities`): `schemas`, how forms are asked for (strict, simple, json, prompt);
     `system_role`, where a system message may be (any, first, none); `alternating`, user and assistant in turn;
-    `empty_messages`, messages without text. `probed` is the day on which that was found out."""
+    `empty_messages`, messages without text; `simple_tools`, whether
+    tools' parameters must go without what few servers can do. `probed` is the day on which that was found out."""
 
     name: str
     simulated: bool
@@ -61,6 +62,7 @@ class Card(Struct, frozen=True):
     system_role: Literal["", "any", "first", "none"] = ""
     alternating: bool | None = None
     empty_messages: bool | None = None
+    simple_tools: bool = False
     probed: str = ""
 
 

@@ -39,8 +39,8 @@ class Recalled:
         seconds = call.chat.usage.latency_s
         if seconds or not call.chat.error:
             await self._past.pause(seconds, call.record.t, self._now())
-        if call.saved is not None:
-            self._record(call.saved)
+        for note in call.notes:
+            self._record(note)
         return _reply(call)
 
 

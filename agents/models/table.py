@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from agents.models import catalog
 from agents.models.catalog import Alias
@@ -38,8 +39,9 @@ def smaller(name: str) -> str:
     return sizes[max(0, sizes.index(size) - 1)] + comma + settings if size in sizes else name
 
 
-def resolve(name: str, api_base: str | None = None, share: int = 1) -> ModelFor:
-    """How to get the model for a trial; `share`: among how many processes its limits are divided. Raises InputError
+def resolve(name: str, api_base: str | None = None, share: int = 1, learnt_in: Path | None = None) -> ModelFor:
+    """How to get the model for a trial; `share`: among how many processes its limits are divided; `learnt_in`: the
+    folder in which they share what they find out about its server. Raises InputError
     for a name that cannot be one, Unavailable where the model is not here, ModelError where its key or address is
     missing. Whether a hosted model answers shows at the first call."""
     if simulated(name):
@@ -50,7 +52,7 @@ def resolve(name: str, api_base: str | None = None, share: int = 1) -> ModelFor:
         return _always(local.of_file(name.partition(":")[2], name) if ":" in name else local.shipped())
     alias = catalog.aliases().get(name)
     if alias is not None:
-        return _always(_of_alias(alias, share))
+        return _always(_of_alias(alias, share, learnt_in))
     if "/" not in name:
         known = ", ".join([*(f"sim:{p}" for p in profile.names()), "local", *catalog.aliases()])
         raise InputError(
@@ -59,7 +61,7 @@ def resolve(name: str, api_base: str | None = None, share: int = 1) -> ModelFor:
         )
     from agents.models.hosted import Hosted
 
-    return _always(Hosted.named(name, api_base=api_base))
+    return _always(Hosted.named(name, api_base=api_base, learnt_in=learnt_in))
 
 
 def offered() -> dict[str, str]:
@@ -108,14 +110,14 @@ def _is_local(name: str) -> bool:
     return name == "local" or name.startswith("local:")
 
 
-def _of_alias(alias: Alias, share: int) -> Model:
+def _of_alias(alias: Alias, share: int, learnt_in: Path | None) -> Model:
     if alias.entry.gguf:
         from agents.models import local
 
         return local.of_alias(alias)
     from agents.models.hosted import Hosted
 
-    return Hosted.of(alias, share)
+    return Hosted.of(alias, share, learnt_in)
 
 
 def _always(model: Model) -> ModelFor:

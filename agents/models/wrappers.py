@@ -277,7 +277,7 @@ class Cached:
         saved = found.usage
         money = "" if saved.cost_usd is None else f" and ${saved.cost_usd:.6f}"
         self._record(Noted(request.agent, "cache_hit", f"saved {saved.tokens:,} tokens{money}"))
-        return structs.replace(found, usage=Usage(), fault=None)
+        return structs.replace(found, usage=Usage(), fault=None, notes=())
 
 
 class WithFallback:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 
 from agents.agent import Agent, problem_lines
-from agents.asking import Review
+from agents.asking import UNCHECKED, Review
 from agents.stopping import Rule
 from agents.teams.crew import ASSIGNMENT, REVIEW, plan
 from agents.workspace import Workspace
@@ -67,11 +67,12 @@ async def _do(work: Workspace, agent: Agent, task: str) -> str:
 
 async def _check(work: Workspace, agent: Agent, answer: str) -> str:
     if work.settings.agent.check == "self":
-        return problem_lines(await agent.ask(CHECK, Review, purpose="check"))
+        return problem_lines(await agent.ask(CHECK, Review, purpose="check", otherwise=UNCHECKED))
     critic = work.agents.get("critic") or work.one(work.settings.reviewer, "reviewer", "critic")
     text = REVIEW.format(id=WHOLE, goal=work.case.request.strip(), delivery=resting_on(agent, answer))
     work.bus.send(agent.name, text, to=critic.name, kind="review", trusted=False)
-    problems = problem_lines(await critic.fresh().ask(text, Review, purpose="review", trusted=False))
+    found = await critic.fresh().ask(text, Review, purpose="review", trusted=False, otherwise=UNCHECKED)
+    problems = problem_lines(found)
     kind, said = ("problems", problems) if problems else ("accepted", "Right and complete.")
     work.bus.send(critic.name, said, to=agent.name, kind=kind, trusted=False)
     return problems

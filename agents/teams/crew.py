@@ -10,7 +10,7 @@ from types import MappingProxyType
 import regex
 
 from agents.agent import Agent, problem_lines
-from agents.asking import Plan, PlannedTask, Review
+from agents.asking import UNCHECKED, Plan, PlannedTask, Review, whole_job
 from agents.workspace import Workspace
 from marketplace.bus import Undelivered
 from traces.errors import ModelError
@@ -19,6 +19,8 @@ from traces.kernel import Message
 PLAN = """Split the job for this request into subtasks. These roles can be given one:
 {roster}
 The last subtask must be to write the final answer, and it needs the results of the others."""
+
+WHOLE_JOB = "Do the whole job for the request and write the final answer."
 
 ASSIGNMENT = "[subtask: {id}] {goal}"
 FOUND = "\n\nWhat others found:\n{reports}"
@@ -39,7 +41,7 @@ async def plan(work: Workspace, planner: Agent, workers: Iterable[Agent]) -> lis
     roster = "\n".join(
         f"- {role}: uses {', '.join(tools) or 'no tools'}" for role, tools in {a.role: a.tools for a in workers}.items()
     )
-    planned = await planner.ask(PLAN.format(roster=roster), Plan, purpose="plan")
+    planned = await planner.ask(PLAN.format(roster=roster), Plan, purpose="plan", otherwise=whole_job(WHOLE_JOB))
     return tidy(planned.subtasks, {agent.role for agent in workers}, workers[0].role)
 
 
@@ -158,7 +160,8 @@ async def _answer(work: Workspace, agent: Agent, message: Message, busy: asyncio
 async def _done(agent: Agent, message: Message) -> tuple[str, str]:
     """(kind of the reply, its text)"""
     if message.kind == "review":
-        review = await agent.fresh().ask(message.content, Review, purpose="review", trusted=message.trusted)
+        fresh, trusted = agent.fresh(), message.trusted
+        review = await fresh.ask(message.content, Review, purpose="review", trusted=trusted, otherwise=UNCHECKED)
         problems = problem_lines(review)
         return ("problems", problems) if problems else ("accepted", "Right and complete.")
     if message.kind != "node":

@@ -10,7 +10,7 @@ from itertools import count
 
 from agents import stopping
 from agents.agent import Agent, problem_lines
-from agents.asking import Review
+from agents.asking import UNCHECKED, Review
 from agents.limits import MENDINGS
 from agents.teams.attempt import MEND, carry_on, propose, proposed
 from agents.teams.voting import Proposal, agreement, elect
@@ -44,7 +44,9 @@ class Debater:
     async def turn(self, target: Agent) -> None:
         """Attack what the target proposes; then answer to the attack on its own."""
         text = ATTACK.format(author=target.name, delivery=proposed(target, self.proposals[target.name]))
-        problems = problem_lines(await self.agent.aside().ask(text, Review, purpose="attack", trusted=False))
+        aside = self.agent.aside()
+        found = await aside.ask(text, Review, purpose="attack", trusted=False, otherwise=UNCHECKED)
+        problems = problem_lines(found)
         kind, said = ("attack", problems) if problems else ("agrees", AGREES)
         self.work.bus.send(self.agent.name, said, to=target.name, kind=kind, trusted=False)
         attacks = [heard.content for heard in await self._hear() if heard.content != AGREES]

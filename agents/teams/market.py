@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.agent import Agent
-from agents.asking import Bid, PlannedTask
+from agents.asking import NO_BID, Bid, PlannedTask
 from agents.limits import MENDINGS
 from agents.settings import Trade
 from agents.teams import door
@@ -23,7 +23,6 @@ from marketplace.ledger import Ledger
 from marketplace.mechanisms import MECHANISMS, Award, Terms
 from marketplace.outside import Outside
 from marketplace.reputation import Reputation, thompson
-from traces.errors import MalformedOutput
 from traces.kernel import AgentCreated, BidMade
 
 CALL_FOR_BIDS = """[subtask: {id}] {goal}
@@ -42,10 +41,7 @@ class AgentBidder:
 
     async def bid(self, posting: Posting) -> BidMade | None:
         text = CALL_FOR_BIDS.format(id=posting.id, goal=posting.goal)
-        try:
-            bid = await self.agent.fresh().ask(text, Bid, purpose="bid")
-        except MalformedOutput:  # a bid that cannot be read is no bid; the trace has why
-            return None
+        bid = await self.agent.fresh().ask(text, Bid, purpose="bid", otherwise=NO_BID)
         return BidMade(posting.id, self.name, bid.price, bid.confidence) if bid.take else None
 
 

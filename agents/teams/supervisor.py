@@ -8,7 +8,7 @@ from itertools import count
 
 from agents import stopping
 from agents.agent import Agent
-from agents.asking import Decision, PlannedTask
+from agents.asking import DONE, Decision, PlannedTask
 from agents.limits import MENDINGS
 from agents.teams.crew import REVIEW, carry_out, on_duty, plan, spread
 from agents.workspace import Workspace
@@ -110,7 +110,7 @@ async def decide(boss: Agent, tasks: list[PlannedTask], reports: dict[str, str],
     """Done, or what is to be done again."""
     collected = "\n\n".join(f"[report: {task.id}]\n{reports[task.id]}" for task in tasks)
     question = DECIDE.format(reports=collected, review=review)
-    return await boss.ask(question, Decision, purpose="decide", trusted=False)
+    return await boss.ask(question, Decision, purpose="decide", trusted=False, otherwise=DONE)
 
 
 def problems_of(decision: Decision, tasks: list[PlannedTask]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from agents.agent import Agent
-from agents.asking import Ballot
+from agents.asking import FIRST, Ballot
 from agents.teams.attempt import proposed
 from agents.workspace import Workspace
 
@@ -52,7 +52,8 @@ async def elect(work: Workspace, judge: Agent, proposals: Sequence[Proposal]) ->
 async def _judged(judge: Agent, proposals: Sequence[Proposal]) -> tuple[Proposal, str]:
     texts = (proposed(p.agent, p.text) for p in proposals)
     candidates = "\n\n".join(CANDIDATE.format(number=n, text=text) for n, text in enumerate(texts, 1))
-    ballot = await judge.fresh().ask(JUDGE.format(candidates=candidates), Ballot, purpose="judge", trusted=False)
+    question = JUDGE.format(candidates=candidates)
+    ballot = await judge.fresh().ask(question, Ballot, purpose="judge", trusted=False, otherwise=FIRST)
     if ballot.choice > len(proposals):
         return proposals[0], f"all differ, and the judge chose number {ballot.choice}, which is none: the first"
     return proposals[

@@ -80,7 +80,11 @@ class Bench:
 
     @cached_property
     def model_for(self) -> models.ModelFor:
-        return models.resolve(self.plan.model, self.plan.api_base, self.plan.workers)
+        return models.resolve(self.plan.model, self.plan.api_base, self.plan.workers, self._learnt_in)
+
+    @property
+    def _learnt_in(self) -> Path | None:
+        return None if self.folder is None else self.folder / "servers"
 
     def other_model(self, name: str) -> models.ModelFor:
         """A model that a team names beside the experiment's."""
@@ -88,7 +92,7 @@ class Bench:
         if name == self.plan.model:
             return self.model_for
         if name not in self.others:
-            self.others[name] = models.resolve(name, share=self.plan.workers)
+            self.others[name] = models.resolve(name, None, self.plan.workers, self._learnt_in)
         return self.others[name]
 
     @cached_property

@@ -49,7 +49,7 @@ class NativeCalls:
 
     def read(self, reply: Reply) -> Turn:
         if not reply.tool_calls:
-            _check_text(reply)
+            check_text(reply)
         return Turn(reply.text, reply.tool_calls)
 
     def in_prose(self, reply: Reply) -> Turn | None:
@@ -76,8 +76,7 @@ class JsonActions:
         return (), action_schema(specs)
 
     def read(self, reply: Reply) -> Turn:
-        if not reply.text.strip():
-            _check_text(reply)
+        check_said(reply)
         whole = read_json(reply.text)
         action = whole["next"] if isinstance(whole.get("next"), dict) else whole
         name = action.get("action")
@@ -182,10 +181,15 @@ def _is_whole(text: str) -> bool:
         return False
 
 
-def _check_text(reply: Reply) -> None:
-    """Raises MalformedOutput where there is nothing in a reply without calls that could be an answer."""
+def check_said(reply: Reply) -> None:
+    """Raises MalformedOutput where a reply has no text, with the reason."""
     if not reply.text.strip():
         raise MalformedOutput(_EMPTY.get(reply.finish_reason, _ONLY_REASONING if reply.reasoning else _NOTHING))
+
+
+def check_text(reply: Reply) -> None:
+    """Raises MalformedOutput where there is nothing in a reply without calls that could be an answer."""
+    check_said(reply)
     if intext.has_call(reply.text):
         raise MalformedOutput("a tool call is written in the text and cannot be read there: make it as a tool call")
 

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from agents import asking, memory
-from agents.acting import Acting, Turn, acting_for, read_json
+from agents.acting import Acting, Turn, acting_for, check_said, read_json
 from agents.actions import Action
 from agents.allowance import IN_CIRCLES, Allowance, Circles
 from agents.asking import Assumed, F, Review, Summary, full, schema_of
 from agents.limits import CIRCLES, REPAIRS, REPLY_ROOM
-from agents.models.model import Model, Reply, Request
+from agents.models.model import UNREAD, Model, Reply, Request
 from agents.stopping import Met
 from tools.tool import Effect
 from tools.toolbox import Toolbox, ToolResult
@@ -137,7 +137,7 @@ class Agent:
         self.hear(question, trusted=trusted)
         asked = len(self.messages)
         try:
-            reply, value = await self._readable(purpose, (), schema_of(form), lambda reply: read_form(form, reply.text))
+            reply, value = await self._readable(purpose, (), schema_of(form), lambda reply: _form(form, reply))
         except MalformedOutput:
             if otherwise is None:
                 raise
@@ -240,6 +240,7 @@ class Agent:
             attempt += 1
             reply = await self._call(purpose, tools, schema)
             try:
+                _check_read(reply)
                 return reply, read(reply)
             except MalformedOutput as error:
                 final = attempt > REPAIRS
@@ -249,7 +250,7 @@ class Agent:
                     return reply, instead
                 if final:
                     raise MalformedOutput(f"{self.name}: no readable reply in {attempt} attempts: {error}") from error
-                if reply.text.strip():
+                if reply.text.strip() and reply.finish_reason != UNREAD:
                     self.messages.append(ChatMessage("assistant", reply.text))
                 self.hear(f"That reply could not be used: {error}. Reply again, in the form asked for.")
 
@@ -297,6 +298,16 @@ def problem_lines(review: Review) -> str:
     if review.ok:
         return ""
     return "\n".join(f"* {p.about}: {p.reason}" for p in review.problems) or "* it: is not right yet"
+
+
+def _check_read(reply: Reply) -> None:
+    if reply.finish_reason == UNREAD:
+        raise MalformedOutput(f"the server could not read what the model wrote: {reply.text}")
+
+
+def _form(form: type[F], reply: Reply) -> F:
+    check_said(reply)
+    return read_form(form, reply.text)
 
 
 def read_form(form: type[F], text: str) -> F:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -74,9 +74,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Raw:
-    """Status 200 and this body, whatever it is."""
+    """This body, whatever it is."""
 
     body: bytes
+    status: int = 200
+    content_type: str = "application/json"
 
 
 class Cut:
@@ -96,7 +98,14 @@ class Drip:
     content_type: str = "application/json"
 
 
-Step = Good | Fault | Raw | Cut | Hang | Drip
+@dataclass(frozen=True)
+class Judge:
+    """A server of its own mind: what it does depends on the request."""
+
+    decide: Callable[[dict[str, Any]], Good | Fault | Raw]
+
+
+Step = Good | Fault | Raw | Cut | Hang | Drip | Judge
 
 
 def text(content: str) -> Good:
@@ -172,6 +181,7 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             step = server.next_step(request, self.headers.get("Authorization", ""))
+            step = step.decide(request) if isinstance(step, Judge) else step
             match step:
                 case None:
                     self.close_connection = True
@@ -185,7 +195,7 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
                     error = {"error": {"message": step.message, "type": "scripted", "code": step.code}}
                     self.send(step.status, error, step.headers)
                 case Raw():
-                    self.send_bytes(200, step.body)
+                    self.send_bytes(step.status, step.body, content_type=step.content_type)
                 case Cut():
                     self.send_bytes(200, b'{"id": "x", "cho', declared=1000)
                     self.close_connection = True
@@ -222,10 +232,15 @@ def _handler(server: Standin) -> type[BaseHTTPRequestHandler]:
             self.send_bytes(status, json.dumps(body).encode(), headers)
 
         def send_bytes(
-            self, status: int, body: bytes, headers: Sequence[tuple[str, str]] = (), declared: int | None = None
+            self,
+            status: int,
+            body: bytes,
+            headers: Sequence[tuple[str, str]] = (),
+            declared: int | None = None,
+            content_type: str = "application/json",
         ) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body) if declared is None else declared))
             for name, value in headers:
                 self.send_header(name, value)

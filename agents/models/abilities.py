@@ -28,7 +28,8 @@ _JSON_MODE = re.compile(r"['\"`]?json_object['\"`]?", re.IGNORECASE)
 class Abilities(Struct, frozen=True):
     """`schemas`: how forms are asked for (see `schemas.RUNGS`). `simple_tools`: parameters of tools go without what few
     servers can do. `system`: where a system message may be. `alternating`: user and assistant take turns. `empty`:
-    messages may be without text. `stream_usage`: a stream counts its tokens where it is asked to."""
+    messages may be without text. `stream_usage`: a stream counts its tokens where it is asked to. `reasoning_back`:
+    what the assistant says must come with reasoning. `newer_limit`: a reply's limit is called max_completion_tokens."""
 
     schemas: Rung = "strict"
     simple_tools: bool = False
@@ -36,6 +37,8 @@ class Abilities(Struct, frozen=True):
     alternating: bool = False
     empty: bool = True
     stream_usage: bool = True
+    reasoning_back: bool = False
+    newer_limit: bool = False
 
     def said(self, request: Request) -> tuple[str, ...]:
         """What is different about this call from the protocol at its full, in words for the trace."""
@@ -58,6 +61,8 @@ class Abilities(Struct, frozen=True):
             "system_role": self.system if self.system != "any" else None,
             "alternating": True if self.alternating else None,
             "empty_messages": None if self.empty else False,
+            "reasoning_back": True if self.reasoning_back else None,
+            "newer_limit": True if self.newer_limit else None,
         }
         return ", ".join(f"{name}: {str(value).lower()}" for name, value in said.items() if value is not None)
 
@@ -77,6 +82,8 @@ def of_card(card: Card, takes_schema: bool) -> Abilities:
         system=card.system_role or "any",
         alternating=bool(card.alternating),
         empty=card.empty_messages is not False,
+        reasoning_back=card.reasoning_back,
+        newer_limit=card.newer_limit,
     )
 
 
@@ -98,6 +105,10 @@ def weaker(now: Abilities, kind: Kind, words: str, request: Request) -> Abilitie
             return structs.replace(now, empty=False)
         case Kind.STREAM_USAGE if now.stream_usage:
             return structs.replace(now, stream_usage=False)
+        case Kind.REASONING if not now.reasoning_back:
+            return structs.replace(now, reasoning_back=True)
+        case Kind.LIMIT if not now.newer_limit:
+            return structs.replace(now, newer_limit=True)
     return None
 
 

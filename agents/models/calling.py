@@ -79,6 +79,11 @@ async def complete(target: Target, arguments: dict[str, Any]) -> Answer:
         raise Failed(tried, heard) from error
 
 
+def unread(target: Target, failed: Failed) -> Answer:
+    """The answer of a server that could not read what its model wrote: there is none, but the call was used."""
+    return Answer(None, _server(target, None), failed.retries, counted=False)
+
+
 async def _once(target: Target, arguments: dict[str, Any]) -> Answer:
     """One attempt. It has an end, also with a server that never stops sending: LiteLLM's timeout is for silence."""
     try:

@@ -68,6 +68,8 @@ class CardEntry(Strict):
     alternating: bool | None = None
     empty_messages: bool | None = None
     simple_tools: bool | None = None
+    reasoning_back: bool | None = None
+    newer_limit: bool | None = None
     probed: str = Field(default="", pattern=r"^(\d{4}-\d{2}-\d{2})?$")
 
     def over(self, card: Card) -> Card:

@@ -4,13 +4,12 @@ true, and a call that was cancelled."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from agents import memory
 from agents.models.model import Card, Reply, Request
 from traces import bounds
-from traces.kernel import NANO, ChatMessage, ToolCall, Usage
+from traces.kernel import NANO, ChatMessage, Usage
 
 SAMPLE = 50_000
 """Characters of a text that the tokenizer is given; the rest of a longer one is counted as dense as these."""
@@ -39,9 +38,10 @@ def prompt_tokens(request: Request) -> int:
     return sum(map(_size, request.messages)) + sum(map(tokens_in, described))
 
 
-def reply_tokens(text: str, calls: Sequence[ToolCall]) -> int:
-    """Tokens of a reply."""
-    return tokens_in(text) + sum(CALL + tokens_in(call.name) + tokens_in(call.arguments) for call in calls)
+def reply_tokens(reply: Reply) -> int:
+    """Tokens of a reply, with its reasoning."""
+    calls = sum(CALL + tokens_in(call.name) + tokens_in(call.arguments) for call in reply.tool_calls)
+    return tokens_in(reply.text) + tokens_in(reply.reasoning) + calls
 
 
 def plausible(counted: Any, characters: int) -> int | None:
@@ -77,7 +77,9 @@ def characters(request: Request) -> int:
 
 
 def characters_of(reply: Reply) -> int:
-    return len(reply.text) + sum(len(call.name) + len(call.arguments) for call in reply.tool_calls)
+    return (
+        len(reply.text) + len(reply.reasoning) + sum(len(call.name) + len(call.arguments) for call in reply.tool_calls)
+    )
 
 
 def _size(message: ChatMessage) -> int:

@@ -43,6 +43,10 @@ class Kind(StrEnum):
     EMPTY = "empty"
     TEMPLATE = "template"
     STREAM_USAGE = "stream usage"
+    REASONING = "reasoning"
+    LIMIT = "limit"
+    UNREAD = "unread"
+    PATH = "path"
     FILTER = "filter"
     PARAMETER = "parameter"
     BUSY = "busy"
@@ -60,9 +64,19 @@ class Kind(StrEnum):
 FINAL = frozenset(
     {Kind.QUOTA, Kind.CONTEXT, Kind.MODEL, Kind.TOOLS, Kind.SCHEMA, Kind.SYSTEM, Kind.SYSTEM_FIRST, Kind.TURNS}
 ) | {Kind.EMPTY, Kind.TEMPLATE, Kind.STREAM_USAGE, Kind.FILTER, Kind.PARAMETER, Kind.SECURE, Kind.REDIRECT, Kind.KEY}
+FINAL |= {Kind.REASONING, Kind.LIMIT, Kind.UNREAD, Kind.PATH}
 """Those that another attempt with the same call cannot mend."""
 
 _WORDS: tuple[tuple[Kind, str], ...] = (
+    (
+        Kind.UNREAD,
+        r"tool_use_failed|failed_generation|json_validate_failed|error parsing tool call|failed to call a function"
+        r"|failed to parse (input|tool call|the (model|generated))|malformed (tool|function) call"
+        r"|(parse|parsing)[^.]{0,30}(tool|function) call|tool call (parsing|validation) failed"
+        r"|unexpected tokens? remaining in message",
+    ),
+    (Kind.REASONING, r"reasoning_content.{0,80}(missing|must be|passed back|required)|missing .{0,3}reasoning_content"),
+    (Kind.LIMIT, r"use ['\"`]?max_completion_tokens|max_tokens['\"`]? (is|are) (not supported|deprecated|unsupported)"),
     (
         Kind.CONTEXT,
         r"context_length_exceeded|maximum context length|context (length|window|size)\b.*\b(exceed|only|of|is)"
@@ -104,13 +118,15 @@ _WORDS: tuple[tuple[Kind, str], ...] = (
     (
         Kind.EMPTY,
         r"(content|text|message)s?\b.{0,40}(non-?empty|not be empty|is empty|cannot be (null|empty)|must not be empty)"
-        r"|empty (content|message|text)|(content|message)\b.{0,30}(should be|must be|expected) a? ?(valid )?string",
+        r"|empty (content|message|text)|(content|message)\b.{0,30}(should be|must be|expected) a? ?(valid )?string"
+        r"|cannot (subscript|iterate over|call .{0,20} on) null|nonetype|null value for .{0,3}content",
     ),
-    (Kind.TEMPLATE, r"chat.?template|jinja|minja|raise_exception|apply_chat_template"),
+    (Kind.TEMPLATE, r"chat.?template|jinja|minja|raise_exception|apply_chat_template|at row \d+, column \d+"),
     (
         Kind.FILTER,
         r"content.?(filter|policy|management)|responsibleai|safety (system|filter|setting)|moderation|flagged as",
     ),
+    (Kind.PATH, r"unexpected endpoint|invalid url|page not found|method not allowed|cannot post|no (such )?route"),
     (Kind.MODEL, r"model_not_found|(model|deployment)\b.{0,120}\b(not (found|exist|available|loaded)|does not exist)"),
     (Kind.MODEL, r"(no such|unknown|invalid) model|is not a valid model|try pulling it"),
     (Kind.KEY, r"invalid_api_key|incorrect api key|invalid api key|api key (not|is) (valid|invalid)"),
@@ -119,8 +135,9 @@ _WORDS: tuple[tuple[Kind, str], ...] = (
 )  # fmt: skip
 _PATTERNS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _WORDS)
 _BY_STATUS = {
-    401: Kind.KEY, 402: Kind.QUOTA, 403: Kind.KEY, 404: Kind.MODEL, 408: Kind.TIMEOUT, 413: Kind.CONTEXT,
-    429: Kind.RATE, 503: Kind.BUSY, 504: Kind.TIMEOUT, 529: Kind.BUSY,
+    401: Kind.KEY, 402: Kind.QUOTA, 403: Kind.KEY, 404: Kind.PATH, 405: Kind.PATH, 408: Kind.TIMEOUT,
+    413: Kind.CONTEXT, 429: Kind.RATE, 503: Kind.BUSY, 504: Kind.TIMEOUT, 522: Kind.TIMEOUT, 524: Kind.TIMEOUT,
+    529: Kind.BUSY,
 }  # fmt: skip
 _SPEAKS_FOR_ITSELF = (400, 404, 405, 413, 415, 422, 424, 429, 500, 501, 502)
 """Statuses that mean so many things that the words decide."""
@@ -148,6 +165,8 @@ def _of_status(status: int, words: str) -> Kind:
         for kind, pattern in _PATTERNS:
             if pattern.search(words):
                 return kind
+    if status == 404 and "model" in words.lower():
+        return Kind.MODEL
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return Kind.SERVER if status >= 500 else Kind.REJECTED
@@ -207,6 +226,9 @@ def explain(error: BaseException, heard: Heard, name: str, target: Target, retri
         keys=_key_variables(endpoints[0]),
         odd=_shown(heard.odd.what, keys) if heard.odd else said,
         to=heard.location or "another address",
+        hint=" Does the address end as it should (/v1)?"
+        if heard.odd and heard.odd.what.startswith("a web page")
+        else "",
     )
     told = kind in _WITHOUT_WORDS or not said
     hint = " (Settings of calls are in `extra` in models.yaml.)" if kind is Kind.PARAMETER else ""
@@ -237,6 +259,10 @@ _SENTENCES = {
         "{where} cannot put the messages into its model's chat template. Set `system_role: none`, `alternating: true` "
         "or `tool_calls: false` " + _SET + "."
     ),
+    Kind.REASONING: "{where} wants its model's reasoning back. Set `reasoning_back: true` " + _SET + ".",
+    Kind.LIMIT: "{where} takes `max_completion_tokens` alone. Set `newer_limit: true` " + _SET + ".",
+    Kind.UNREAD: "{where} could not read what its model wrote.",
+    Kind.PATH: "{where} has no chat completions at this address. An address usually ends in /v1.",
     Kind.STREAM_USAGE: "{where} does not count tokens in streams. Set `stream: false` in models.yaml.",
     Kind.FILTER: "{where} refused the request under its content policy.",
     Kind.PARAMETER: "{where} rejected the request.",
@@ -249,7 +275,7 @@ _SENTENCES = {
     Kind.NAME: "no connection to {where}: there is no machine of that name. Is the address right?",
     Kind.CONNECTION: "no connection to {where}{tried}, or it was cut. Is the server running, and is the address right?",
     Kind.REDIRECT: "{where} redirects to {to}. Give that address instead (--api-base, or `servers` in models.yaml).",
-    Kind.ODD: "{where} sent {odd}, which is not a chat completion. Does the address end as it should (/v1)?",
+    Kind.ODD: "{where} sent {odd}, which is not a chat completion.{hint}",
     Kind.SERVER: "{where} failed{tried}. Try again later, or look into the server's log.",
     Kind.REJECTED: "{where} rejected the request.",
     Kind.OTHER: "the call failed.",

@@ -2,7 +2,7 @@
 
 Always: arguments of earlier calls are JSON objects, every call has an id of its own, a name that servers take and
 exactly one result, and texts can be written. Where the server asks for it: messages of one role joined and user and
-assistant in turn, the system message where it may be, no message without text.
+assistant in turn, the system message where it may be, no message without text, reasoning with what the assistant said.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from traces.strict import writable
 NO_RESULT = "(no result)"
 NO_TEXT = "(nothing)"
 GO_ON = "(goes on)"
+NOT_KEPT = "(not kept)"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _ID = re.compile(r"[\x21-\x7e]{1,64}")
 
@@ -36,6 +37,8 @@ def wellformed(messages: Sequence[ChatMessage], server: Abilities) -> list[Wire]
         found = _in_turn(found)
     if not server.empty:
         found = [_with_text(message) for message in found]
+    if server.reasoning_back:
+        found = [{"reasoning_content": NOT_KEPT, **m} if m["role"] == "assistant" else m for m in found]
     return found
 
 
@@ -154,6 +157,6 @@ def _in_turn(messages: Iterable[Wire]) -> list[Wire]:
 
 
 def _with_text(message: Wire) -> Wire:
-    if (message["content"] or "").strip() or "tool_calls" in message:
+    if (message["content"] or "").strip():
         return message
     return {**message, "content": NO_TEXT}

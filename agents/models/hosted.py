@@ -17,7 +17,7 @@ from agents.models.abilities import Abilities, Learnt, Shape, Ways
 from agents.models.calling import Answer, Target
 from agents.models.catalog import Alias
 from agents.models.endpoint import litellm
-from agents.models.model import Card, Reply, Request, before_sending
+from agents.models.model import UNREAD, Card, Reply, Request, before_sending
 from agents.models.places import Limits, Place, Places
 from traces import bounds
 from traces.errors import ModelError
@@ -95,9 +95,12 @@ class Hosted:
         async with self._place(request) as place:
             try:
                 answer, taught = await self._complete(request)
+                reply = wire.reply(answer.response, self.card.name, request, answer.server)
             except calling.Failed as failed:
-                raise self._explained(failed, loop.time() - start) from None
-        reply = wire.reply(answer.response, self.card.name, request, answer.server)
+                if not _is_unread(failed):
+                    raise self._explained(failed, loop.time() - start) from None
+                answer, taught = calling.unread(self.target, failed), ()
+                reply = Reply(failed.heard.words, Usage(), self.card.name, finish_reason=UNREAD, server=answer.server)
         taught = (*taught, *self._ignored(request, reply))
         reply = structs.replace(reply, sent_as=self.learnt.now.said(request))
         reply = self._counted(reply, request, answer, place, loop.time() - start)
@@ -136,6 +139,9 @@ class Hosted:
             try:
                 answer = await calling.complete(self.target, arguments)
             except calling.Failed as again:
+                if _is_unread(again):
+                    self.learnt.keep(ways.now)
+                    raise
                 failed = again
                 continue
             self.learnt.keep(ways.now)
@@ -170,7 +176,7 @@ class Hosted:
         written = counting.plausible(getattr(used, "completion_tokens", None), counting.characters_of(reply))
         measured = read is not None and written is not None
         if read is None or written is None:
-            read, written = counting.prompt_tokens(request), counting.reply_tokens(reply.text, reply.tool_calls)
+            read, written = counting.prompt_tokens(request), counting.reply_tokens(reply)
         cached = getattr(getattr(used, "prompt_tokens_details", None), "cached_tokens", None)
         usage = Usage(
             input_tokens=read,
@@ -191,6 +197,11 @@ class Hosted:
         if self._listed and response is not None and self.card.price.known:
             return _list_price(response, self.target.model)
         return counting.price_of(self.card, input_tokens, output_tokens, busy_s)
+
+
+def _is_unread(failed: calling.Failed) -> bool:
+    """Whether the server took the call, but could not read what its model wrote."""
+    return failures.kind_of(failed.__cause__, failed.heard) is failures.Kind.UNREAD
 
 
 def _list_price(response: Any, name: str) -> int | None:

@@ -13,6 +13,9 @@ from traces.kernel import ChatMessage, Fault, ToolCall, Usage
 
 DEFAULT = "sim:medium"
 """The model of an experiment that names none."""
+UNREAD = "unread"
+"""The `finish_reason` of a reply in which a server could not read its model's call or JSON; its text is what the server
+said instead."""
 
 
 class Price(Struct, frozen=True):
@@ -39,8 +42,9 @@ class Card(Struct, frozen=True):
 
     What its server takes (see `abilities`): `schemas`, how forms are asked for (strict, simple, json, prompt);
     `system_role`, where a system message may be (any, first, none); `alternating`, user and assistant in turn;
-    `empty_messages`, messages without text; `simple_tools`, whether
-    tools' parameters must go without what few servers can do. `probed` is the day on which that was found out."""
+    `empty_messages`, messages without text; `simple_tools`, tools' parameters without what few servers can do;
+    `reasoning_back`, reasoning with what the assistant said; `newer_limit`, max_completion_tokens for max_tokens.
+    `probed` is the day on which that was found out."""
 
     name: str
     simulated: bool
@@ -63,6 +67,8 @@ class Card(Struct, frozen=True):
     alternating: bool | None = None
     empty_messages: bool | None = None
     simple_tools: bool = False
+    reasoning_back: bool = False
+    newer_limit: bool = False
     probed: str = ""
 
 

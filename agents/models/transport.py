@@ -14,8 +14,8 @@ from typing import Any
 
 import httpx
 
-from agents.models import replies
-from agents.models.replies import Odd
+from agents.models import parts, replies, streams
+from agents.models.parts import Odd
 from traces import bounds, strict
 
 _COMPLETIONS = "/chat/completions"
@@ -131,7 +131,7 @@ def _asked_for_stream(request: httpx.Request) -> bool:
 
 
 def _as_stream(completion: dict[str, Any]) -> bytes:
-    chunk = json.dumps(replies.as_stream(completion))
+    chunk = json.dumps(streams.as_stream(completion))
     return f"data: {chunk}\n\ndata: [DONE]\n\n".encode()
 
 
@@ -166,7 +166,7 @@ async def _bounded(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 async def _pieces(heard: Heard, response: httpx.Response) -> AsyncIterator[bytes]:
     """The events of a stream, each as it should be; an end without a finish gets one where the stream says that it is
     over."""
-    deltas = replies.Deltas()
+    deltas = streams.Deltas()
     heard.counted = False
     try:
         async for line in _lines(_bounded(response.aiter_bytes())):
@@ -178,6 +178,7 @@ async def _pieces(heard: Heard, response: httpx.Response) -> AsyncIterator[bytes
             for chunk in deltas.chunks(line):
                 heard.counted = heard.counted or "usage" in chunk
                 yield _event(chunk)
+        deltas.check()
     except Odd as odd:
         heard.odd, heard.words = odd, odd.words
         raise httpx.ReadError(str(odd)) from odd
@@ -232,8 +233,8 @@ def words(body: bytes, content_type: str = "") -> str:
     if isinstance(value, dict | list):
         return _message(value)
     if "html" in content_type or body.lstrip()[:1] == b"<":
-        return f"a web page{replies.title(body)}"
-    return replies.text(" ".join(body[:2000].decode("utf-8", "replace").split()))[:600]
+        return f"a web page{parts.title(body)}"
+    return parts.text(" ".join(body[:2000].decode("utf-8", "replace").split()))[:600]
 
 
 def _message(value: Any) -> str:
@@ -241,7 +242,7 @@ def _message(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(filter(None, map(_message, value[:3])))
     if not isinstance(value, dict):
-        return replies.text(value)
+        return parts.text(value)
     inner = value.get("error")
     if isinstance(inner, dict):
         code = inner.get("code") if isinstance(inner.get("code"), str) else inner.get("type")

@@ -53,6 +53,10 @@ RECALLS = 6
 """Facts from earlier cases that a team with `remember` is told."""
 
 
+IDLE_S = 120.0
+"""Seconds of real time in which a run may record nothing while no model, tool or person is waited for: its team, its
+engine or its mechanism hangs."""
+
 SMALLEST_REPLY = 256
 """Tokens of a reply of the shipped small model, which often does not find its end. Other files have REPLY_ROOM."""
 
@@ -90,6 +94,7 @@ LIMITS = (
     Limit("rows", ROWS, "rows of query_database", ALL, "the result says it"),
     Limit("passages", World.results, "passages of a search", ALL, "the result"),
     Limit("tool seconds", LIMIT_S, "seconds of a call of a tool of yours", ALL, "the result says it"),
+    Limit("idle", IDLE_S, "seconds of real time in which a team does nothing", ALL, "`limit`, status limited"),
     Limit("person", WAIT_S, "seconds in which a person must answer", ALL, "`approval`"),
     Limit("recalled", RECALLS, "facts from earlier cases, with `remember`", ALL, "a note (recalled)"),
     Limit(

@@ -10,6 +10,7 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from agents import settings
+from agents.limits import IDLE_S
 from agents.settings import Settings
 from tasks import wanted
 from traces import imports, paths, yamltree
@@ -56,6 +57,11 @@ class Team(Struct, frozen=True):
     @property
     def shape(self) -> Shape:
         return _load(self.settings.shape, TEAMS, "team")  # type: ignore[no-any-return]
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds of real time in which it may do nothing: a function may have its own, as `idle_s`."""
+        return float(getattr(self.shape, "idle_s", IDLE_S)) if ":" in self.settings.shape else IDLE_S
 
 
 def name_of(team: str) -> str:

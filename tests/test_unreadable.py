@@ -93,6 +93,7 @@ UNREADABLE: dict[str, tuple[str, Change | bytes]] = {
     "a time that is null": ("chat", lambda data: data.update(t=None)),
     "a number of a run that is none": ("chat", lambda data: data.update(run="x")),
     "2^70 as the number of a run": ("chat", lambda data: data.update(run=2**70)),
+    "2^31 as the number of a run": ("chat", lambda data: data.update(run=2**31)),
     "deep arguments": ("execute_tool", field("arguments", json.loads('{"a":' * 900 + "1" + "}" * 900))),
     "an absurd last event": ("run_finished", usage("input_tokens", 2**80)),
     "a line in another form": ("message", lambda data: data.update(separators=(", ", ": "))),

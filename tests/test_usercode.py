@@ -15,7 +15,11 @@ from typing import Any
 
 import pytest
 
+from agents import table
+from experiments import plan as plans
 from experiments.plan import Plan
+from experiments.running import watching
+from experiments.running.trial import Bench, run_trial
 from tasks import graders
 from tasks import scenario as scenarios
 from tasks.case import Case
@@ -28,7 +32,8 @@ from tools.tool import Effect, Tool, ToolOutput, World, from_function, tool
 from tools.usercode import Failed
 from traces import clock
 from traces.errors import ScenarioError
-from traces.kernel import Check, Evaluated, RunFinished
+from traces.kernel import Check, Evaluated, LimitHit, RunFinished
+from traces.recorder import Recorder
 
 CLOCKS = pytest.mark.parametrize("virtual", [True, False], ids=["simulated", "real"])
 
@@ -612,3 +617,76 @@ def test_what_tools_graders_and_teams_print_is_not_what_the_command_says(
     code, out, _ = said(capsys, "compare", jobs, *plan)
     assert code == 0
     assert len(json.loads(out)["teams"]) == 2
+
+
+# --- own teams that hang ----------------------------------------------------------------------------------------
+
+
+HANGING = """
+import asyncio, threading, time
+
+def spins(work):
+    while True: pass
+async def sleeps(work): time.sleep(10_000)
+async def turns(work):
+    while True: await asyncio.sleep(0)
+async def dreams(work):
+    while True: await asyncio.sleep(1)
+async def catches(work):
+    while True:
+        try:
+            while True: pass
+        except BaseException: pass
+async def apart(work):
+    async with asyncio.TaskGroup() as group: group.create_task(turns(work)); group.create_task(asyncio.sleep(1))
+sleeps.idle_s = 0.5
+async def leaves_a_thread(work):
+    threading.Thread(target=time.sleep, args=[10_000]).start()
+    return "It is right-1."
+async def waits(work): await asyncio.Event().wait()
+async def patient(work):
+    until = time.monotonic() + 2
+    while time.monotonic() < until: await asyncio.sleep(0)
+    return "It is right-1."
+patient.idle_s = 60
+"""
+
+
+@pytest.mark.parametrize(
+    ("team", "virtual"),
+    [(team, True) for team in ("spins", "turns", "dreams", "catches", "apart", "patient")]
+    + [(team, False) for team in ("spins", "waits", "apart", "patient")],
+)
+def test_a_team_of_ones_own_that_hangs_costs_its_run(
+    team: str, virtual: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"hanging_{team}_{virtual}"
+    (tmp_path / f"{name}.py").write_text(HANGING)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(table, "IDLE_S", 0.4)
+    monkeypatch.setattr(watching, "LOOK_S", 0.1)
+    plan = Plan(str(puzzle(tmp_path / "puzzle")), (f"{name}:{team}", "solo"), model="sim:oracle", trials=1)
+    bench, ended = Bench(plan), []
+    for trial in plans.trials(plan, bench.scenario):
+        recorder = Recorder(trial.run, keep=True)
+        ended.append(clock.run(run_trial(trial, bench, recorder), virtual=virtual))
+        limits = [(event.kind, event.limit) for event in events(recorder) if isinstance(event, LimitHit)]
+        hung = trial.team != "solo" and team != "patient"
+        assert limits == ([("idle", 0.4)] if hung else [])
+    first, other = sorted(ended, key=lambda outcome: outcome.team == "solo")
+    assert (first.status, first.ended_by) == (
+        ("completed", "the team was done") if team == "patient" else ("limited", "idle: 0.4 of 0.4 s")
+    )
+    assert other.success
+
+
+def test_a_worker_goes_on_behind_a_call_that_hangs_and_ends_though_a_thread_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hanging_apart.py").write_text(HANGING)
+    monkeypatch.chdir(tmp_path)
+    teams = "hanging_apart:sleeps,hanging_apart:leaves_a_thread,solo"
+    plan = ["--teams", teams, "--model", "sim:oracle", "--trials", 1, "--workers", 1]
+    assert said(capsys, "compare", puzzle(tmp_path / "puzzle"), *plan)[0] == 0
+    rows = json.loads(said(capsys, "sql", "SELECT ended_by FROM runs ORDER BY team", "--json")[1])
+    assert [row["ended_by"] for row in rows] == ["the team was done", "idle: 0.5 of 0.5 s", "the team was done"]

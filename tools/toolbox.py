@@ -45,7 +45,7 @@ class Toolbox:
         waiting: Waiting | None = None,
     ) -> None:
         self._tools, self._recorder = tools, recorder
-        self._waiting = waiting or Waiting()
+        self.waiting = waiting or Waiting()
         self._gate = gate if past is None else RecalledGate(gate, past, recorder.now)
         maker = Maker(world)
         self._maker = maker if past is None else Remaker(maker, past, recorder.now)
@@ -113,7 +113,7 @@ class Toolbox:
         return ToolResult(text, False, trusted=True)
 
     async def _decide(self, call: ToolCall, ask: Ask, key: str) -> Decision:
-        with self._waiting.asking():
+        with self.waiting.asking():
             decision = await self._gate.decide(ask)
         self._recorder.record(
             ApprovalDecided(ask.agent, call.name, call.id, decision.approver, decision.approved, decision.reason)
@@ -126,7 +126,7 @@ class Toolbox:
     async def _run(self, agent: str, tool: Tool, call: ToolCall, arguments: dict[str, Any], key: str) -> ToolResult:
         loop = asyncio.get_running_loop()
         started = loop.time()
-        with self._waiting.working():
+        with self.waiting.working():
             made = await self._maker.make(agent, tool, call.id, arguments, key)
         self._recorder.record(
             ToolExecuted(

@@ -19,6 +19,11 @@ class Waiting:
     def seconds(self) -> float:
         return self._over + (asyncio.get_running_loop().time() - self._since if self._idle else 0.0)
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a model, a tool or a person is waited for now."""
+        return self._asked > 0 or self._working > 0
+
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Inside, a person is waited for."""

@@ -37,6 +37,8 @@ INTEGER = (1 << 63) - 1
 """The largest whole number, and with a minus the smallest."""
 COUNT = 1 << 40
 """The largest count of anything: tokens of a call, bytes, milliseconds."""
+PLACE = (1 << 31) - 1
+"""The largest number of a run, or of an event in it."""
 LATEST = 253_402_300_799
 """The end of the year 9999, in Unix time."""
 RATIO = 100

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta, Struct
 
-from traces.bounds import COUNT
+from traces.bounds import COUNT, PLACE
 
 NANO = 1_000_000_000
 
 # Numbers beyond these are nobody's: what has one is not read (traces.journal).
 Count = Annotated[int, Meta(ge=0, le=COUNT)]
-Place = Annotated[int, Meta(ge=0, le=(1 << 31) - 1)]
+Place = Annotated[int, Meta(ge=0, le=PLACE)]
 Money = Annotated[int, Meta(ge=0, le=1 << 60)]
 Amount = Annotated[int, Meta(ge=-(1 << 60), le=1 << 60)]
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from traces import journal
+from traces import bounds, journal
 from traces.errors import TraceError
 from traces.journal import Damage
 
@@ -71,7 +71,7 @@ class Unreadable:
     def add(self, line: bytes, fault: str) -> str:
         """Note one; what it is, in words."""
         found = _ABOUT.match(line)
-        if found is None:
+        if found is None or int(found[1]) > bounds.PLACE:  # of a run that there cannot be
             return f"an event that cannot be read ({fault})"
         run, seq = int(found[1]), int(found[2])
         self._faults.setdefault(run, []).append(f"event {seq}: {fault}")

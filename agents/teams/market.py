@@ -119,6 +119,14 @@ class _Trading:
     def _run(self, job: Coroutine[Any, Any, None]) -> None:
         self.running.add(self.group.create_task(job))
 
+    async def _beyond(self, postings: list[Posting]) -> list[list[BidMade]]:
+        """The bids of agents from outside."""
+        if not self.outside.agents:
+            return []
+        calls = [self.outside.bids(p.id, p.goal, p.role, self.trade_rules.call_s, p.failed) for p in postings]
+        with self.floor.work.toolbox.waiting.working():
+            return await asyncio.gather(*calls)
+
     def _terms(self) -> Terms:
         trusted = thompson(self.reputation, self.draw) if self.trade_rules.explore else self.reputation.mean
         reserve = {task.id: float(self.trade_rules.reserve) for task in self.tasks}
@@ -128,8 +136,7 @@ class _Trading:
     async def _call(self, postings: list[Posting]) -> None:
         """Call for bids, and set those to work who are awarded something. What nobody wants is assigned."""
         asked = [bidder.bid(posting) for posting in postings for bidder in self._able(posting)]
-        calls = [self.outside.bids(p.id, p.goal, p.role, self.trade_rules.call_s, p.failed) for p in postings]
-        inside, beyond = await asyncio.gather(asyncio.gather(*asked), asyncio.gather(*calls))
+        inside, beyond = await asyncio.gather(asyncio.gather(*asked), self._beyond(postings))
         bids = [bid for bid in inside if bid is not None]
         bids += [bid for some in beyond for bid in some]
         awards = self.board.trade(bids) if bids else []
@@ -183,7 +190,8 @@ class _Trading:
             return reply.content
         bus.send(poster, text, to=agent, kind="award", trusted=False)
         within_s = within_s or self.trade_rules.outside_s
-        content = await self.outside.work(agent, posting.id, posting.goal, text, within_s)
+        with self.floor.work.toolbox.waiting.working():
+            content = await self.outside.work(agent, posting.id, posting.goal, text, within_s)
         if content is None:
             raise NoReply(f"{agent} did not deliver to {poster} within {within_s:g} s")
         bus.send(agent, content, to=poster, kind="report", trusted=False)

@@ -27,7 +27,7 @@ from agents.table import Team
 from agents.workspace import Workspace
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial, budget_of, draws
-from experiments.running import forked, remembering
+from experiments.running import forked, remembering, watching
 from experiments.running.halting import Halt, Halted
 from experiments.running.totals import Allowed, Charged
 from marketplace.bus import Bus, Interceptor
@@ -43,7 +43,7 @@ from tools.toolbox import Toolbox
 from tools.usercode import words_of
 from traces import clock, home
 from traces.errors import HeadcountError, LimitReached
-from traces.kernel import Budget, Evaluated, Run, RunFinished, RunStarted
+from traces.kernel import Budget, Evaluated, LimitHit, Run, RunFinished, RunStarted
 from traces.past import Past
 from traces.prompts import PromptDelta
 from traces.recorder import Recorder, Unwritable
@@ -153,7 +153,8 @@ async def _run_in(
     meter = Meter(bench.budget, recorder.record)
     work = _workspace(trial, bench, case, world, meter, recorder, past)
     meter.begin()
-    status, ended_by, error = await _do(trial, work, meter)
+    team = bench.teams[trial.team]
+    status, ended_by, error = await _do(trial, team, work, meter, lambda: recorder.events)
     _remember(trial, bench, work)
     waited, seconds = meter.waiting.seconds, round(meter.seconds, 6)
     with closing(world.snapshots.copy(writable=True)) as final:
@@ -350,14 +351,21 @@ def _remember(trial: Trial, bench: Bench, work: Workspace) -> None:
             memory.remember(lines, trial.run, work.case.id, agent.name)
 
 
-async def _do(trial: Trial, work: Workspace, meter: Meter) -> tuple[str, str, str]:
-    """(status, what ended it, error) of the team's work; the best answer so far stays in the workspace."""
+async def _do(
+    trial: Trial, team: Team, work: Workspace, meter: Meter, events: Callable[[], int]
+) -> tuple[str, str, str]:
+    """(status, what ended it, error) of the team's work; the best answer so far stays in the workspace. `events`: how
+    many were recorded so far."""
     try:
-        work.answer = await meter.within(table.engine(trial.engine)().run(trial.team, work))
+        working = meter.within(table.engine(trial.engine)().run(trial.team, work))
+        work.answer = await watching.watched(working, team.idle_s, events, lambda: meter.waiting.under_way)
     except BaseException as raised:
         error = first_of(raised)
         if _from_outside(error):
             raise
+        if isinstance(error, LimitReached) and error.kind == watching.KIND:
+            work.record(LimitHit(error.kind, error.value, error.limit))
+            return "limited", f"{error.kind}: {error.value:g} of {error.limit:g} s", ""
         if isinstance(error, LimitReached):
             return "limited", f"budget: {error}", ""
         if isinstance(error, HeadcountError):

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -27,7 +28,7 @@ from experiments import plan as plans
 from experiments.order import in_order
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
-from experiments.running import forked, left, totals
+from experiments.running import forked, left, totals, watching
 from experiments.running.halting import Halt, Halted
 from experiments.running.rerun import Start
 from experiments.running.stopping import Turn, read_begun
@@ -41,6 +42,7 @@ from traces.recorder import Writer
 SIMULATED_SYNC_S = 1.0
 WAIT_S = 0.01
 GRACE_S = 1.0
+LEAVE_S = 3.0
 SAID = b"!"
 """Before the error that ends a worker, on the pipe to its coordinator."""
 log = logging.getLogger("headcount")
@@ -194,6 +196,8 @@ def main(experiment: str, share: int, of: int, pipe: int) -> None:
     halt = Halt()
     terminated = _halted_by_signals(halt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if watching.SIGNAL is not None:
+        signal.signal(watching.SIGNAL, watching.wake)
     folder = home.find_experiment(experiment)
     plan = structs.replace(plans.read(folder), workers=of)
     scenario = plans.check(plan)
@@ -224,11 +228,34 @@ def main(experiment: str, share: int, of: int, pipe: int) -> None:
         sys.exit(143)
 
 
-if __name__ == "__main__":
-    pipe = own_pipe()
+def ended(experiment: str, share: int, of: int, pipe: int) -> int | str:
+    """Do the share; the exit code, or the error that ended it."""
     try:
-        main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), pipe)
+        main(experiment, share, of, pipe)
+    except SystemExit as leaving:
+        return leaving.code or 0
     except (HeadcountError, OSError) as error:
         with contextlib.suppress(OSError):  # the log may be on the disk that is full
             os.write(pipe, SAID + str(error).encode("utf-8", "replace") + b"\n")
-        sys.exit(str(error))
+        return str(error)
+    return 0
+
+
+def leave_after(seconds: float, code: int | str) -> None:
+    """End the process then, if it has not ended: threads that code of the user's has left are not waited for."""
+
+    def leave() -> None:
+        time.sleep(seconds)
+        os._exit(code if isinstance(code, int) else 1)
+
+    threading.Thread(target=leave, daemon=True, name="leaving").start()
+
+
+if __name__ == "__main__":
+    pipe = own_pipe()
+    code: int | str = 1
+    try:
+        code = ended(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), pipe)
+    finally:
+        leave_after(LEAVE_S, code)
+    sys.exit(code)

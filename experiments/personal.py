@@ -13,7 +13,7 @@ from experiments import plan as plans
 from tasks.scenario import Scenario
 from tools import registry
 from traces.errors import ScenarioError
-from traces.home import ExperimentFolder, write_atomically
+from traces.home import ExperimentFolder, read_json, write_atomically
 from traces.withheld import KINDS, Withheld
 
 FILE = "personal.json"
@@ -73,7 +73,7 @@ def withheld(folder: ExperimentFolder, more: Sequence[str] = ()) -> Withheld:
 
 def _kept(folder: ExperimentFolder) -> Marked:
     file = folder.path / FILE
-    return msgspec.json.decode(file.read_bytes(), type=Marked) if file.is_file() else Marked()
+    return read_json(file, Marked, "a list of what is personal") if file.is_file() else Marked()
 
 
 def _now(folder: ExperimentFolder) -> Marked:

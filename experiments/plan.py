@@ -17,13 +17,16 @@ from tasks import checking
 from tasks import scenario as scenarios
 from tasks.scenario import Scenario
 from tools import approvals
-from traces.errors import HeadcountError, InputError, ScenarioError
+from traces.errors import HeadcountError, InputError, ScenarioError, TraceError
 from traces.home import ExperimentFolder
 from traces.kernel import Budget, Lineage
 
 Approver = Literal["simulated", "person", "terminal", "deny"]
 BASELINE = "solo"
 APPROVERS: tuple[Approver, ...] = get_args(Approver)
+
+MOST_RUNS = 2_000_000
+"""Runs of one experiment: their list is held in memory."""
 
 
 class Plan(Struct, frozen=True, omit_defaults=True):
@@ -69,8 +72,11 @@ class Trial(Struct, frozen=True):
 
 
 def read(folder: ExperimentFolder) -> Plan:
-    """The plan that an experiment was made with."""
-    return msgspec.convert(folder.read_plan()["plan"], Plan)
+    """The plan that an experiment was made with. Raises TraceError where that cannot be read."""
+    try:
+        return msgspec.convert(folder.read_plan().get("plan"), Plan)
+    except msgspec.ValidationError as error:
+        raise TraceError(f"{folder.plan_file}: is not an experiment's plan: {error}") from None
 
 
 def recorded_in(written: Mapping[str, Any]) -> Plan | None:
@@ -210,11 +216,16 @@ def case_ids(plan: Plan, scenario: Scenario) -> list[str]:
 
 
 def trials(plan: Plan, scenario: Scenario) -> list[Trial]:
-    """Every run of the experiment, by number; experiments/order.py says what is done first."""
+    """Every run of the experiment, by number; experiments/order.py says what is done first. Raises InputError where
+    there are more than MOST_RUNS."""
+    cases = case_ids(plan, scenario)
+    runs = plan.trials * len(cases) * len(plan.engines) * len(plan.teams)
+    if runs > MOST_RUNS:
+        raise InputError(f"--trials: {runs:,} runs are more than the {MOST_RUNS:,} of an experiment: give fewer")
     todo = [
         (team, engine, case, trial)
         for trial in range(plan.trials)
-        for case in case_ids(plan, scenario)
+        for case in cases
         for engine in plan.engines
         for team in plan.teams
     ]

@@ -183,3 +183,31 @@ def test_what_could_not_be_read_again_is_not_written(event: Event, tmp_path: Pat
         asyncio.run(main())
     lines = (tmp_path / "journal-0.jsonl").read_bytes().splitlines()
     assert [json.loads(line)["seq"] for line in lines] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (r"\{.*", '{"a":' * 90_000),
+        (r"\{.*", "[]"),
+        (r'"trials": 1', '"trials": "many"'),
+        (r'"trials": 1', '"trials": 1000000000000'),
+        (r'"plan": \{', '"plan": [], "other": {'),
+        (r'"total": 4', '"total": -4'),
+        (r'"total": 4', '"imported": "x"'),
+    ],
+    ids=["deep", "a list", "trials", "trials without end", "no plan", "total", "imported"],
+)
+def test_a_plan_that_cannot_be_read_is_told_and_costs_its_experiment_alone(
+    before: str, after: str, folder: ExperimentFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = re.sub(before, after, folder.plan_file.read_text(), count=1, flags=re.DOTALL)
+    assert text != folder.plan_file.read_text()
+    folder.plan_file.write_text(text)
+    for command in ("verdict", "autopsy", "replay", "verify", "resume", "export", "report", "search", "list"):
+        code, _, error = said(capsys, command, folder.id)
+        assert "Traceback" not in error
+        assert code in (0, 1, 2, 5), (command, error)
+    assert said(capsys, "resume", folder.id)[0] != 0
+    assert folder.id in said(capsys, "list")[1]
+    assert len(Store().sql("SELECT * FROM runs")) == 6

@@ -198,7 +198,7 @@ def _answer_to(place: Path, request: str) -> Answer | None:
 def _read(path: Path, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise TraceError(f"{path}: cannot be read: {error}") from None
 
 

@@ -19,13 +19,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from traces import journal
+from traces import bounds, journal
 from traces.errors import InputError, TraceError, reason
 from traces.journal import Damage
+
+T = TypeVar("T")
 
 
 class NotWritten(TraceError):
@@ -105,13 +107,20 @@ class ExperimentFolder:
         write_atomically(self.plan_file, msgspec.json.format(msgspec.json.encode(plan), indent=2))
 
     def read_plan(self) -> dict[str, Any]:
-        """The plan; raises TraceError if it is missing or is not JSON."""
-        try:
-            return msgspec.json.decode(self.plan_file.read_bytes(), type=dict[str, Any])
-        except OSError as error:
-            raise TraceError(f"{self.plan_file}: cannot be read: {error.strerror}") from None
-        except msgspec.MsgspecError as error:
-            raise TraceError(f"{self.plan_file}: is not an experiment's plan: {error}") from None
+        """The plan; raises TraceError if it is missing or is not an experiment's plan."""
+        plan = read_json(self.plan_file, dict[str, Any], "an experiment's plan")
+        for name in ("plan", "imported"):
+            if not isinstance(plan.get(name) or {}, dict):
+                raise TraceError(f"{self.plan_file}: is not an experiment's plan: {name} is not an object")
+        return plan
+
+    @property
+    def total(self) -> int:
+        """How many runs were planned. Raises TraceError where its plan does not say."""
+        total = self.read_plan().get("total")
+        if not bounds.is_count(total):
+            raise TraceError(f"{self.plan_file}: is not an experiment's plan: it has no total of runs")
+        return total
 
     def write_status(self, status: Status) -> None:
         write_atomically(self.status_file, msgspec.json.encode(status))
@@ -119,8 +128,8 @@ class ExperimentFolder:
     def read_status(self) -> Status | None:
         """The last heartbeat; None if there is none that can be read."""
         try:
-            return msgspec.json.decode(self.status_file.read_bytes(), type=Status)
-        except (OSError, msgspec.MsgspecError):
+            return read_json(self.status_file, Status, "a status")
+        except TraceError:
             return None
 
     def write_damage(self, damaged: list[Damage]) -> None:
@@ -131,8 +140,8 @@ class ExperimentFolder:
     def damage(self) -> tuple[str, ...]:
         """What is damaged in the journals as last seen, and what was cut off them when they were opened again."""
         try:
-            known = msgspec.json.decode(self.damage_file.read_bytes(), type=tuple[str, ...])
-        except (OSError, msgspec.MsgspecError):
+            known = read_json(self.damage_file, tuple[str, ...], "a list of damage")
+        except TraceError:
             known = ()
         cut = (
             f"{kept.name}: {kept.stat().st_size} bytes that were no whole event, cut off their journal"
@@ -145,6 +154,18 @@ class ExperimentFolder:
 
     def stop_requested(self) -> bool:
         return self.stop_file.exists()
+
+
+def read_json(path: Path, kind: type[T], what: str) -> T:
+    """A file that Headcount wrote. Raises TraceError where it cannot be read, or is not `what` any more."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise TraceError(f"{path}: cannot be read: {reason(error)}") from None
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise TraceError(f"{path}: is not {what}: {error}") from None
+    except RecursionError:
+        raise TraceError(f"{path}: is not {what}: nested too deeply") from None
 
 
 def home() -> Path:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from traces import home
+from traces.errors import TraceError
 
 
 class Preferences(Struct, frozen=True, omit_defaults=True):
@@ -24,8 +25,8 @@ class Preferences(Struct, frozen=True, omit_defaults=True):
 def read() -> Preferences:
     """What was set; the defaults where nothing was, or where the file cannot be read."""
     try:
-        return msgspec.json.decode(_file().read_bytes(), type=Preferences)
-    except (OSError, msgspec.MsgspecError):
+        return home.read_json(_file(), Preferences, "settings")
+    except TraceError:
         return Preferences()
 
 

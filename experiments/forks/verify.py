@@ -3,9 +3,11 @@ comes. The regression test for a changed prompt, tool, grader or engine."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from agents.models import catalog
 from agents.models import table as models
@@ -62,6 +64,7 @@ def difference_of(trial: plans.Trial, bench: Bench, start: Start) -> tuple[Diffe
         recorder = start.recorder(trial.run, None, virtual=virtual)
         assert isinstance(recorder, Rerecorder)
         recorders.append(recorder)
+        asyncio.get_running_loop().set_exception_handler(_unless_known)
         await run_trial(trial, bench, recorder, past)
 
     try:
@@ -75,6 +78,12 @@ def difference_of(trial: plans.Trial, bench: Bench, start: Start) -> tuple[Diffe
     if recorder.difference is None and recorder.due is not None:
         recorder.differs(None)
     return recorder.difference, past
+
+
+def _unless_known(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what a task raised that nobody waits for, but for the difference, which is found once and told."""
+    if not isinstance(context.get("exception"), Difference):
+        loop.default_exception_handler(context)
 
 
 @contextmanager

@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from traces import index
-from traces.home import NotWritten, experiment_folder, write_atomically
+from traces.errors import TraceError
+from traces.home import NotWritten, experiment_folder, read_json, write_atomically
 from traces.rows import ExperimentRow
 from traces.store import Store
 
@@ -74,8 +75,8 @@ def _judged(row: ExperimentRow, store: Store, made_from: str) -> Answered:
 
 def _kept(file: Path) -> Answered | None:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Answered)
-    except (OSError, msgspec.MsgspecError):
+        return read_json(file, Answered, "an answer")
+    except TraceError:
         return None
 
 

@@ -168,7 +168,7 @@ def moved(folder: ExperimentFolder, on: str | None = None, workers: int | None =
         workers = plan.workers if on == plan.on else 0
     plan = msgspec.structs.replace(plan, on=on or plan.on, workers=workers)
     _check_place(plan)
-    return msgspec.structs.replace(plan, workers=_workers(plan, int(folder.read_plan()["total"])))
+    return msgspec.structs.replace(plan, workers=_workers(plan, folder.total))
 
 
 def conduct(
@@ -184,7 +184,7 @@ def conduct(
     recorded.
     """
     plan = plan or plans.read(folder)
-    progress = Progress(int(folder.read_plan()["total"]))
+    progress = Progress(folder.total)
     _take_up(folder, progress)
     stop = EarlyStop(plan, scenarios.load(plan.scenario)) if plan.stop_early is not None else None
     used = totals.recorded(folder) if totals.limits(plan.total) else Used()

@@ -12,7 +12,7 @@ from agents.longterm import Fact
 from experiments.plan import Plan, Trial
 from experiments.running.rerun import Start
 from traces import journal
-from traces.home import ExperimentFolder
+from traces.home import ExperimentFolder, read_json
 from traces.kernel import Chat, Lineage, Record
 from traces.past import Amendment
 from traces.prompts import prompt_at
@@ -32,7 +32,7 @@ def keep_recalled(folder: ExperimentFolder, facts: Sequence[Fact]) -> None:
 def recalled(folder: Path) -> list[Fact]:
     """The facts from earlier cases that the forks of an experiment have."""
     file = folder / RECALLED
-    return msgspec.json.decode(file.read_bytes(), type=list[Fact]) if file.is_file() else []
+    return read_json(file, list[Fact], "facts that were recalled") if file.is_file() else []
 
 
 def replaces(fork: Lineage) -> bool:

@@ -14,6 +14,7 @@ HeadcountError                  something a user can act on; the command line pr
 │   └── MalformedOutput         a model's reply could not be read, after its repairs
 ├── TraceError                  a journal or an index cannot be read
 │   ├── Unwritable              an event could not be read again, so it is not written
+│   ├── NotWritten              a file of the home cannot be written
 │   ├── Unreadable              the index is missing, damaged or of another version
 │   └── NotLoaded               the journals of one experiment cannot be loaded into the index
 ├── Difference                  something else happened than was recorded

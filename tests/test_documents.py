@@ -139,6 +139,15 @@ def test_unicode_is_read_in_every_form_of_it(tmp_path: Path, name: str, encoding
     assert not {"\ufeff", "\r", "\x00"} & set(found.text)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["ひらがな だけ の テキスト です", "Цена чая 5", "ราคา 75 บาท ต่อ ถุง", "price: 5"])
+def test_utf_16_without_a_mark_is_told_from_text_with_zeros(tmp_path: Path, text: str, encoding: str) -> None:
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding))
+    (tmp_path / "b.txt").write_bytes(b"A page with\x00 a zero in it, and one more\x00.")
+    read = [document.text for document in documents.read(tmp_path)]
+    assert read == [text, "A page with a zero in it, and one more."]
+
+
 LEGACY = [
     ("cp1252", "Die Rückgabefrist für “Grünen Tee” beträgt 14 Tage – 5 €."),
     ("cp932", "荷物は火曜日に発送します。返品は１４日以内です。"),
@@ -150,6 +159,12 @@ LEGACY = [
     ("euc_jp", "荷物は火曜日に発送します。"),
     ("iso2022_jp", "荷物は火曜日に発送します。"),
     ("tis_620", "สินค้าส่งวันอังคารนี้"),
+    ("cp1252", "Le café coûte 3,50 € à l’entrée. Déjà vu."),
+    ("cp1252", "señor año"),
+    ("iso8859-15", "Größe 5 €"),
+    ("mac_roman", "Ungeöffnete Ware können Sie zurückgeben. Größe: groß."),
+    ("cp866", "Товар можно вернуть в течение 14 дней."),
+    ("iso8859-2", "Zażółć gęślą jaźń w ciągu 14 dni."),
     ("cp1250", "Zažádejte o vrácení peněz do 14 dnů, příliš žluťoučký kůň."),
 ]
 
@@ -181,6 +196,11 @@ PAGES = {
     "<p dir=rtl>يمكن إرجاع المنتج</p>": "يمكن إرجاع المنتج",
     "<b>un<i>closed</b> tags</i> <div>end": "unclosed tags\n\nend",
     "<nav>Only a menu</nav>": "Only a menu",
+    "<title>Never closed<body><p>text": "text",
+    "<body style='display: none'>shown by a script": "shown by a script",
+    "<div hidden>all there is</div>": "all there is",
+    "<input value=filled><input type=hidden value=no>": "filled",
+    "<!doctype html><html xmlns='http://www.w3.org/1999/xhtml'><p><![CDATA[a < b]]></p><title/>": "a < b",
 }
 
 
@@ -216,6 +236,14 @@ DIALECTS = {
     "name,,price,\nTea,,7,\nMate,x,8,\n": ["name: Tea; price: 7", "name: Mate; column_2: x; price: 8"],
     "name,price\nTea\nMate,8,9\n": ["name: Tea", "name: Mate; price: 8; column_3: 9"],
     'name,price\n"Tea,7\nMate,8\n': ['name: "Tea; price: 7', "name: Mate; price: 8"],
+    "| name | price |\n|:-----|---:|\n| Tea | 7 |\n": ["name: Tea; price: 7"],
+    "品名，価格\n煎茶，７５０\n": ["品名: 煎茶; 価格: ７５０"],
+    "name:price\nTea:7\n": ["name: Tea; price: 7"],
+    "time\n12:30\n13:30\n": ["time: 12:30", "time: 13:30"],
+    "Tea;7,50\nMate;5,20\n": ["column_1: Tea; column_2: 7,50", "column_1: Mate; column_2: 5,20"],
+    "id,text\n1,a;b\n2,c;d\n": ["id: 1; text: a;b", "id: 2; text: c;d"],
+    'name,note\n"Tea","a \\"b\\", c"\n': ['name: Tea; note: a "b", c'],
+    'name,place\nTea,"C:\\tea\\"\n': ["name: Tea; place: C:\\tea\\"],
     "question\nWhen, and where?\nWhy?\n": ["question: When, and where?", "question: Why?"],
 }
 

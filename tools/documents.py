@@ -22,6 +22,7 @@ _BETWEEN = re.compile(r"\n{2,}")
 _CITED = re.compile(r"[^\w.-]+")
 _NOT_DOCUMENTS = frozenset(("__MACOSX", "Thumbs.db", "desktop.ini", "Icon\r"))
 _NAMED = 5
+_HINTS = {".pdf": " (a scanned document needs text recognition first)"}
 
 
 class Document(Struct, frozen=True):
@@ -151,7 +152,7 @@ def read_one(path: Path, shown: str = "") -> Document:
     except Exception as error:  # whatever a library meets in a damaged file costs this file alone
         raise ScenarioError(str(path), f"cannot be read: {type(error).__name__}: {error}") from error
     if not text.text.strip():
-        raise ScenarioError(str(path), "holds no text (a scanned document needs text recognition first)")
+        raise ScenarioError(str(path), f"holds no text{_HINTS.get(path.suffix.lower(), '')}")
     lead = len(text.text) - len(text.text.lstrip())
     return Document(
         _source(path.stem),

@@ -14,12 +14,16 @@ from tools.forms.text import Text, decode
 from traces import bounds
 
 SEPARATORS = ",;\t|"
+_RARE = "，；،：:~^¦§"  # where none of those separates anything
 _SAMPLE_ROWS, _SAMPLE_CHARS = 200, 200_000
 _NONE = "\x1f"  # what separates nothing
 _CELLS = 20_000_000
 _NUMBER = re.compile(
     r"[-+]?[€$£¥]?\s?\d[\d.,' ]*(?:[eE][-+]?\d+)?\s?[%€$£¥]?|\d{4}-\d\d?-\d\d?|\d\d?[./]\d\d?[./]\d{2,4}"
 )
+_DECIMAL = re.compile(r"(?<=\d),(?=\d)")
+_ESCAPED = re.compile(r'[^\\",;\t|\n]\\"[^",;\t|\n]')
+"""A quote within a cell as MySQL writes it, which elsewhere is doubled. (A path that ends a cell has one too.)"""
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -42,10 +46,11 @@ def rows(content: bytes) -> Rows:
     text = decode(content)
     told = re.match(r"sep=([^\n]?)\n", text)  # Excel's own line
     body = text[told.end() :] if told else text
-    quoted = body.count('"') % 2 == 0  # else somebody forgot one, and all after it would be one cell
+    quotes = body.count('"') - (body.count('\\"') if _ESCAPED.search(body) else 0)
+    quoted = quotes % 2 == 0  # else somebody forgot one, and all after it would be one cell
     separator = (told[1] or "\t") if told else _separator(body, quoted)
     read = _records(body, separator, quoted, 2 if told else 1)
-    records = [(line, cells) for line, cells in read if any(map(str.strip, cells))]
+    records = [(line, cells) for line, cells in read if any(map(str.strip, cells)) and not _is_rule(cells)]
     return _table([(line, [cell.strip() for cell in cells]) for line, cells in records])
 
 
@@ -69,21 +74,35 @@ def read(content: bytes, name: str) -> Text:
 def _separator(text: str, quoted: bool) -> str:
     """What separates cells: what splits the most rows of a sample into one number of cells above one."""
     sample = text[:_SAMPLE_CHARS]
-    scores = {}
-    for separator in SEPARATORS:
-        records = _records(sample, separator, quoted)[:_SAMPLE_ROWS]
-        widths = [len(cells) for _, cells in records if any(map(str.strip, cells)) and not cells[0].startswith("#")]
-        if len(sample) < len(text) and len(widths) > 1:
-            widths.pop()  # cut by the sample's end
-        width, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
-        first = max(widths[:1], default=1)
-        scores[separator] = (count / max(1, len(widths)) if width > 1 else 0.0, first == width, width)
+    whole = len(sample) == len(text)
+    scores = {separator: _score(sample, separator, quoted, whole) for separator in SEPARATORS}
     best = max(SEPARATORS, key=lambda separator: scores[separator])
     if scores[best][0]:
-        return best
+        return _not_decimal(sample, quoted, whole, scores) if best == "," else best
     head = sample.partition("\n")[0]
     likely = max(SEPARATORS, key=head.count)
-    return likely if likely in head else _NONE
+    if likely in head:
+        return likely
+    return next((rare for rare in _RARE if _score(sample, rare, quoted, whole)[:2] == (1.0, True)), _NONE)
+
+
+def _score(sample: str, separator: str, quoted: bool, whole: bool) -> tuple[float, bool, int]:
+    """The share of rows with the commonest number of cells (0 where that is one), whether the first is among them, and
+    the number. Of a sample that is not the `whole` text, the last row is cut."""
+    records = _records(sample, separator, quoted)[:_SAMPLE_ROWS]
+    widths = [len(cells) for _, cells in records if any(map(str.strip, cells)) and not cells[0].startswith("#")]
+    if not whole and len(widths) > 1:
+        widths.pop()
+    width, count = Counter(widths).most_common(1)[0] if widths else (1, 0)
+    return count / max(1, len(widths)) if width > 1 else 0.0, max(widths[:1], default=1) == width, width
+
+
+def _not_decimal(sample: str, quoted: bool, whole: bool, scores: dict[str, tuple[float, bool, int]]) -> str:
+    """The comma, but for what separates as well where all that commas separate are the digits of numbers."""
+    others = [s for s in ";\t" if scores[s][0] and scores[s][:2] >= scores[","][:2]]
+    if others and not _score(_DECIMAL.sub(".", sample), ",", quoted, whole)[0]:
+        return others[0]
+    return ","
 
 
 def _records(text: str, separator: str, quoted: bool, line: int = 1) -> list[tuple[int, list[str]]]:
@@ -94,6 +113,8 @@ def _records(text: str, separator: str, quoted: bool, line: int = 1) -> list[tup
         delimiter=separator,
         quotechar=quote,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        doublequote=_ESCAPED.search(text) is None,
+        escapechar="\\" if _ESCAPED.search(text) else None,
         skipinitialspace=True,
     )
     found = []
@@ -141,6 +162,11 @@ def _table(records: Sequence[tuple[int, list[str]]]) -> Rows:
         tuple(" ".join(filter(None, cells)) for cells in lead),
         tuple(more),
     )
+
+
+def _is_rule(cells: Sequence[str]) -> bool:
+    """Whether it is the line under the header of a table in Markdown."""
+    return len(cells) > 1 and all(re.fullmatch(r"\s*:?-{2,}:?\s*", cell) for cell in cells if cell.strip())
 
 
 def _width(cells: Sequence[str]) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
-import unicodedata
+from collections import Counter
 
 from msgspec import Struct
+
+from tools.forms import guessing
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -20,6 +22,7 @@ _WIDER = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "gbk": 
 _WIDER |= {"euc_kr": "cp949", "big5": "big5hkscs", "iso8859-9": "cp1254", "tis-620": "cp874"}
 """What names of encodings mean on the web: the larger encoding that programs write under them."""
 _LOOKED_AT = 200_000
+_ZEROS = 0.4  # of the bytes in every other place: UTF-16 in Latin letters has more zeros
 _CONTROLS = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f\x80-\x84\x86-\x9f]")
 
 
@@ -61,7 +64,7 @@ def _decoded(content: bytes, declared: str) -> str:
         text = content.decode(encoding, "replace")
         if text.count("\ufffd") <= len(text) / 100:
             return text
-    return _guessed(content)
+    return guessing.guessed(content)
 
 
 def _is_utf8(content: bytes) -> bool:
@@ -85,8 +88,14 @@ def _wide(content: bytes) -> str:
     if zeros[0] > 0.9 and zeros[1] > 0.9 and zeros[2] > 0.9 and zeros[3] < 0.5:
         return "utf-32-be"
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
-    candidates = ("utf-16-le", "utf-16-be") if odd > even else ("utf-16-be", "utf-16-le")
-    return candidates[0] if max(even, odd) > 3 * min(even, odd) else ""
+    if max(even, odd) < 2 * _ZEROS and content.isascii() and max(_commonest(head[at::2]) for at in (0, 1)) < _ZEROS:
+        return ""  # ASCII with a few zeros in it
+    return ("utf-16-le" if odd > even else "utf-16-be") if max(even, odd) > 3 * min(even, odd) else ""
+
+
+def _commonest(content: bytes) -> float:
+    """The share of the byte that is there most often: in one half of UTF-16, that of the script's block."""
+    return Counter(content).most_common(1)[0][1] / len(content)
 
 
 def _known(name: str) -> str:
@@ -97,25 +106,3 @@ def _known(name: str) -> str:
     if not getattr(codecs.lookup(encoding), "_is_text_encoding", True):
         return ""
     return _WIDER.get(encoding, encoding)
-
-
-def _guessed(content: bytes) -> str:
-    import chardet
-
-    head = content[:_LOOKED_AT]
-    found = chardet.detect(head, encoding_era=chardet.EncodingEra.MODERN_WEB, prefer_superset=True)["encoding"]
-    if found is not None:
-        return content.decode(found, "replace")
-    likely = [content.decode(name, "replace") for name in ("utf-16-le", "utf-16-be")]
-    best = max(likely, key=_readable)
-    if len(content) % 2 or _readable(best) < 0.9:
-        raise ValueError("is not text in any encoding that can be told")
-    return best
-
-
-def _readable(text: str) -> float:
-    """The share of characters that are letters, digits or punctuation of the commonest blocks."""
-    head = text[:2000]
-    good = sum(c < "\u2e80" or "\u3000" <= c <= "\u30ff" or "\uff00" <= c <= "\uffef" for c in head)
-    letters = sum(unicodedata.category(c)[0] in "LNPZS" or c in "\n\t" for c in head)
-    return letters / max(1, len(head)) + good / max(1, len(head)) / 100

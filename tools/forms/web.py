@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 
@@ -18,13 +19,13 @@ _INVISIBLE = frozenset((
     "map", "param", "source", "track", "colgroup", "col",
 ))  # fmt: skip
 _ASIDE = frozenset(("nav", "noscript"))
-"""Read only where a page has nothing else: menus, and what is for browsers without scripts."""
+"""Read only where a page has nothing else, as is what styles hide: menus, and what is for browsers without scripts."""
 _BLOCKS = frozenset((
     "address", "article", "aside", "blockquote", "body", "center", "dd", "details", "dialog", "dir", "div", "dl",
     "dt", "fieldset", "figcaption", "figure", "footer", "form", "frameset", "h1", "h2", "h3", "h4", "h5", "h6",
-    "header", "hgroup", "hr", "html", "legend", "li", "main", "menu", "nav", "noframes", "ol", "optgroup", "option",
-    "p", "pre", "search", "section", "select", "summary", "table", "caption", "tbody", "thead", "tfoot", "tr", "td",
-    "th", "textarea", "ul",
+    "header", "hgroup", "hr", "html", "legend", "li", "main", "marquee", "menu", "nav", "noframes", "ol", "optgroup",
+    "option", "p", "pre", "search", "section", "select", "summary", "table", "caption", "tbody", "thead", "tfoot", "tr",
+    "td", "th", "textarea", "ul",
 ))  # fmt: skip
 _APART = frozenset(("button", "label", "input", "img", "output", "meter", "progress"))
 _HIDDEN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
@@ -41,10 +42,27 @@ def read(content: bytes, name: str) -> Text:
     text = decode(content, (match[1] or match[2]).decode() if match else "")
     if "xhtml" in text[:2000].lower() or name.lower().endswith(".xhtml"):
         text = _CLOSED.sub(r"<\1\2></\1>", text)
+        text = _without_cdata(text)
+    text = _with_closed_title(text)
     page = _parsed(text, aside=False)
     if not page.blocks:
         page = _parsed(text, aside=True)
     return Text(" ".join("".join(page.title).split()), page.text())
+
+
+def _without_cdata(text: str) -> str:
+    """XHTML with its literal parts as other text."""
+    first, *others = text.split("<![CDATA[")
+    parts = [part.partition("]]>") for part in others]
+    return "".join([first, *(f"{html.escape(literal)}{rest}" for literal, _, rest in parts)])
+
+
+def _with_closed_title(text: str) -> str:
+    """A title that is never closed would hold the whole page: it ends at the next tag."""
+    title = re.search(r"<title\b[^<>]*>[^<]*", text, re.IGNORECASE)
+    if title is None or re.search("</title", text[title.end() :], re.IGNORECASE):
+        return text
+    return f"{text[: title.end()]}</title>{text[title.end() :]}"
 
 
 def _parsed(text: str, *, aside: bool) -> _Page:
@@ -97,7 +115,8 @@ class _Page:
             self._skipped += 1
             return
         if tag == "title":
-            self._in_title = not self.title and not self.blocks
+            self._in_title = not self.title and not self.blocks and not any(self._line)
+            self._line.append(" ")
         elif tag == "br":
             self._line.append("\n")
         elif tag in _BLOCKS:
@@ -106,7 +125,7 @@ class _Page:
             self._in_ruby = tag == "rt"
             self._ruby = self._ruby or []
         elif tag in _APART:
-            self._line.append(" ")
+            self._line.append(f" {_value(attributes)} " if tag == "input" else " ")
 
     def end(self, tag: str) -> None:
         if self._skipped:
@@ -144,7 +163,9 @@ class _Page:
     def _invisible(self, tag: str, attributes: Mapping[str, str]) -> bool:
         if tag in _INVISIBLE or (tag in _ASIDE and not self._aside):
             return True
-        if "hidden" in attributes and attributes["hidden"].lower() != "until-found" and tag not in ("html", "body"):
+        if self._aside or tag in ("html", "body"):
+            return False
+        if "hidden" in attributes and attributes["hidden"].lower() != "until-found":
             return True
         return bool(_HIDDEN.search(attributes.get("style", "")))
 
@@ -228,6 +249,12 @@ class _Page:
             self._tables[-1].begun = []
             self._end_row()
             self._tables[-1].row = [[]]
+
+
+def _value(field: Mapping[str, str]) -> str:
+    """What a form's field shows."""
+    shown = field.get("type", "text").lower() not in ("hidden", "checkbox", "radio", "password", "image", "file")
+    return field.get("value", "") if shown else ""
 
 
 def _fill(row: list[list[str]], reaching: dict[int, tuple[int, list[str]]]) -> None:

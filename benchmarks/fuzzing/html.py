@@ -40,8 +40,9 @@ ATTRIBUTES = ("", " class=x", " id='a b'", ' title="a &gt; b"', " style='color: 
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-be")
 PIECES = (
     "<", ">", "</", "<!--", "-->", "<![CDATA[", "]]>", "<!", "<?", "&", "&#", "&#x110000;", "&#xD800;", "&amp", '"',
-    "'", "<title>", "</title>", "<textarea>", "<script>", "<svg><title>", "<table>", "<td rowspan=9999>", "<td colspan=-1>",
-    "<tr>", "</table>", "<ruby><rt>", "<rt>", "<select><option>", "<iframe>", "<frameset>", "<plaintext>", "<pre>",
+    "'", "<title>", "</title>", "<textarea>", "<script>", "<svg><title>", "<table>", "<td rowspan=9999>",
+    "<td colspan=-1>", "<tr>", "</table>", "<ruby><rt>", "<rt>", "<select><option>", "<iframe>", "<frameset>",
+    "<plaintext>", "<pre>",
     "<meta charset=utf-7>", "<meta charset='\x00'>", "<base href=//x>", "</body>", "</html>", "<body>", "<li>", "\x00",
 )  # fmt: skip
 
@@ -57,9 +58,9 @@ def prepare() -> Callable[[random.Random], str]:
         if draw.random() < 0.3:
             shown = re.findall(r"w\d+", re.sub(r"<hidden>.*?</hidden>", "", page))
             _write(path, _framed(page, draw), draw.choice(ENCODINGS))
-            if refusal(lambda: _check_words(documents.read_one(path).text, shown), path):
-                assert not shown
-            return "all words"
+            if shown:  # else the hidden ones are read
+                _check_words(documents.read_one(path).text, shown)
+                return "all words"
         path.write_bytes(_damaged(_framed(page, draw), draw))
         return "refused" if refusal(lambda: check_document(documents.read_one(path)), path) else "read"
 

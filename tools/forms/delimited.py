@@ -108,13 +108,14 @@ def _not_decimal(sample: str, quoted: bool, whole: bool, scores: dict[str, tuple
 def _records(text: str, separator: str, quoted: bool, line: int = 1) -> list[tuple[int, list[str]]]:
     """(line that it begins in, cells) of each record; `quoted`: quotes are marks around cells, not characters."""
     quote = '"' if '"' in text or not _single_quoted(text, separator) else "'"
+    escaped = _ESCAPED.search(text) is not None
     reader = csv.reader(
         io.StringIO(text, newline="\n"),
         delimiter=separator,
         quotechar=quote,
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
-        doublequote=_ESCAPED.search(text) is None,
-        escapechar="\\" if _ESCAPED.search(text) else None,
+        doublequote=not escaped,
+        escapechar="\\" if escaped else None,
         skipinitialspace=True,
     )
     found = []

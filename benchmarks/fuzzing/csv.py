@@ -64,11 +64,12 @@ def _table(draw: random.Random) -> tuple[list[list[str]], bytes]:
     rows += [
         [draw.choice(WORDS[:-1]), *(draw.choice(WORDS) for _ in range(width - 1))] for _ in range(draw.randint(1, 9))
     ]
-    out = io.StringIO()
-    quoting = draw.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
-    csv.writer(
-        out, delimiter=draw.choice(",;\t|"), quoting=quoting, lineterminator=draw.choice(["\n", "\r\n"])
-    ).writerows(rows)
+    out, separator = io.StringIO(), draw.choice(",;\t|")
+    ends = draw.choice(["\n", "\r\n"])
+    if draw.random() < 0.5:
+        csv.writer(out, delimiter=separator, lineterminator=ends).writerows(rows)
+    else:
+        csv.writer(out, delimiter=separator, lineterminator=ends, quoting=csv.QUOTE_ALL).writerows(rows)
     return rows, out.getvalue().encode(draw.choice(ENCODINGS))
 
 

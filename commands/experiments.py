@@ -129,7 +129,7 @@ def run(
     )
     folder, progress = _run_plan(plan, quiet=json)
     report.show_run(folder.id, progress.outcomes[0], json=json)
-    _fail_if(progress.outcomes[0].status == "failed")
+    fail_if(progress.outcomes[0].status == "failed")
 
 
 @cli.command(hidden=True)
@@ -142,8 +142,8 @@ def work(experiment: str, on: Annotated[str | None, typer.Option()] = None) -> N
     conduct(folder, plan=moved(folder, on))
 
 
-def _fail_if(broken: bool) -> None:
-    """End with ModelError's code where no run got to its end."""
+def fail_if(broken: bool) -> None:
+    """End with ModelError's code."""
     if broken:
         raise SystemExit(ModelError.exit_code)
 
@@ -183,7 +183,7 @@ def watched(folder: ExperimentFolder, plan: Plan, conduct: Conduct, *, quiet: bo
 
 
 def show(folder: ExperimentFolder, progress: Progress, plan: Plan, *, json: bool) -> None:
-    """Print what came out of an experiment; ends with an error's code where no run got to its end."""
+    """Print what came out of an experiment; ends with an error's code where nothing was measured."""
     from agents.models import table as models
     from experiments.terminal import report
 
@@ -196,4 +196,4 @@ def show(folder: ExperimentFolder, progress: Progress, plan: Plan, *, json: bool
         print(report.as_json(result))
     else:
         report.show(result, plan)
-    _fail_if(result.failed == len(progress.outcomes))
+    fail_if(result.verdict_kind == "nothing_measured")

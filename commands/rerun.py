@@ -30,6 +30,9 @@ def resume(
     workers: Annotated[
         int | None, typer.Option(help="How many workers; 0 picks (default: as planned; in another place 0).")
     ] = None,
+    retry_broken: Annotated[
+        bool, typer.Option("--retry-broken", help="Also do runs that broke off with an error again, from there.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Go on with an experiment that was stopped or killed. Nothing that was recorded is done again."""
@@ -39,7 +42,7 @@ def resume(
 
     folder = home.find_experiment(experiment)
     plan = plans.read(folder)
-    go_on = partial(resume, on=on, workers=workers)
+    go_on = partial(resume, on=on, workers=workers, retry_broken=retry_broken)
     show(folder, watched(folder, plan, go_on, quiet=json), plan, json=json)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from commands.experiments import fail_if
 from commands.options import Json
 from traces.errors import InputError
 
@@ -36,6 +38,7 @@ def verdict(
         return
     found = judging.again(experiment, margin, Limits(max_cost, max_latency, min_success))
     judging_report.show(found, json=json)
+    fail_if(found.verdict.kind == "nothing_measured")
 
 
 @cli.command()
@@ -46,5 +49,8 @@ def report(
     """Write the comparison as one HTML file. It loads nothing and can be mailed."""
     from experiments.terminal import judging_report
 
-    judging_report.write_page(experiment, into)
+    found = judging_report.write_page(experiment, into)
     print(f"{into}: the comparison as one file")
+    if found.verdict.kind == "nothing_measured":
+        print(f"headcount: {found.verdict.text} {found.verdict.reason}", file=sys.stderr)
+        fail_if(True)

@@ -101,3 +101,8 @@ def ordinal(n: int) -> str:
     """1st, 2nd, 3rd, 4th, ..."""
     endings = {1: "st", 2: "nd", 3: "rd"}
     return f"{n:,}{'th' if n % 100 in (11, 12, 13) else endings.get(n % 10, 'th')}"
+
+
+def answered(runs: int, lost: int) -> str:
+    """`18`, or `18 of 20` where two of them gave no answer."""
+    return f"{runs:,} of {runs + lost:,}" if lost else f"{runs:,}"

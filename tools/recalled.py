@@ -13,7 +13,7 @@ from tools.making import Made, Maker, made_of
 from tools.policy import Ask, Decides, Decision
 from tools.tool import Tool, World
 from tools.usercode import Failed
-from traces.kernel import ApprovalDecided, Record, ToolExecuted
+from traces.kernel import ApprovalDecided, EffectIntended, Record, ToolExecuted
 from traces.past import Past
 
 IN_DOUBT = (
@@ -37,6 +37,12 @@ class Remaker:
             await self._past.present()
             if intended is not None and not tool.simulated:
                 return await self._settled(agent, tool, call_id, arguments, intended.key)
+            earlier = None if tool.repeats else self._past.made(tool.name, arguments)
+            if isinstance(earlier, EffectIntended):
+                return await self._settled(agent, tool, call_id, arguments, earlier.key)
+            if earlier is not None:
+                _write(self._maker.world, earlier.writes)
+                return _recorded(earlier)
             return await self._maker.make(agent, tool, call_id, arguments, key)
         if self._past.virtual:
             await self._past.pause(tool.latency_s, record.t, self._now())

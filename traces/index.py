@@ -31,7 +31,7 @@ from traces.stretches import Piece, fault, lines_of, pieces, plain, survey
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VERSION = 6
+VERSION = 7
 PATIENCE_S = 30.0
 ROOM = 4 << 20  # bytes: a disk with fewer is full
 SLICE = 256 << 20  # bytes of journal that are sorted at once
@@ -419,8 +419,10 @@ SELECT $experiment, run, run_->>'$.scenario', run_->>'$.case', run_->>'$.team', 
     (run_->>'$.trial')::INTEGER, TRY_CAST(run_->>'$.seed' AS HUGEINT), (run_->>'$.simulated')::BOOLEAN,
     run_->>'$.clock', coalesce(run_->>'$.difficulty', ''), coalesce((run_->'$.features')::VARCHAR[], []),
     coalesce(last->>'$.status', 'interrupted'), coalesce(last->>'$.ended_by', ''),
-    CASE WHEN coalesce(graded->>'$.error', '') = '' THEN (graded->>'$.success')::BOOLEAN END,
-    CASE WHEN coalesce(graded->>'$.error', '') = '' THEN (graded->>'$.score')::DOUBLE END,
+    CASE WHEN last->>'$.status' IN ('completed', 'limited') AND coalesce(graded->>'$.error', '') = ''
+        THEN (graded->>'$.success')::BOOLEAN END,
+    CASE WHEN last->>'$.status' IN ('completed', 'limited') AND coalesce(graded->>'$.error', '') = ''
+        THEN (graded->>'$.score')::DOUBLE END,
     CASE WHEN last IS NULL THEN coalesce(tokens.input, 0)
         ELSE coalesce((last->>'$.usage.input_tokens')::BIGINT, 0) END,
     CASE WHEN last IS NULL THEN coalesce(tokens.output, 0)

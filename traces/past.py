@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
@@ -49,6 +49,7 @@ class Past:
 
     `changed` is the number of the event that was put in place of what happened: it is served even where the same would
     otherwise be done again. `sealed`: nothing comes after it, so that what is asked for beyond it is never answered.
+    `made`: what an earlier attempt at the run, which broke off, recorded after it.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Past:
         changed: int = -1,
         sealed: bool = False,
         amendment: Amendment | None = None,
+        made: Sequence[Record] = (),
     ) -> None:
         self.virtual, self.changed, self.sealed = virtual, changed, sealed
         self.unmatched: list[tuple[str, str, tuple[ChatMessage, ...]]] = []  # model calls that are not recorded
@@ -71,6 +73,7 @@ class Past:
         self._said: dict[str, deque[Record]] = defaultdict(deque)
         self._answered: dict[str, deque[tuple[str, str, float]]] = defaultdict(deque)
         self._who = ""
+        self._made = [r.event for r in made if isinstance(r.event, EffectIntended | ToolExecuted)]
         self._take_calls(records)
         for record in records:
             self._take(record)
@@ -125,6 +128,16 @@ class Past:
     def intended(self, agent: str, tool: str, call_id: str) -> EffectIntended | None:
         """Whether the effect of this tool call was about to be made."""
         return _next(self._intended[agent, tool, call_id])
+
+    def made(self, tool: str, arguments: dict[str, Any]) -> EffectIntended | ToolExecuted | None:
+        """What became of this very effect in the attempt that broke off: it came off, or was about to be made."""
+        alike = [e for e in self._made if e.tool == tool and e.arguments == arguments]
+        intended = next((event for event in alike if isinstance(event, EffectIntended)), None)
+        if intended is None:
+            return None
+        done = next((e for e in alike if isinstance(e, ToolExecuted) and e.call_id == intended.call_id), None)
+        self._made = [event for event in self._made if event is not intended and event is not done]
+        return done or intended
 
     def decided(self, agent: str, tool: str) -> Record | None:
         """The `ApprovalDecided` of the agent's next call of this tool."""

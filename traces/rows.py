@@ -29,11 +29,16 @@ class ExperimentRow(Struct, frozen=True):
     damage: tuple[str, ...] = ()
 
 
+ANSWERED = ("completed", "limited")
+"""The statuses of runs that gave an answer: what any other was graded says nothing about its team."""
+
+
 class RunRow(Struct, frozen=True):
     """One run and its outcome. `status` is completed, limited or failed as the run's last event says, interrupted
-    without one, or running while its experiment runs; `success` and `score` are None until it was graded. `parent_...`
-    and `changes` (a JSON object) say where a fork comes from. `tokens_origin` says who counted the tokens,
-    `waited_s` how long the run only waited for a person, which is not in `latency_s`."""
+    without one, or running while its experiment runs; `success` and `score` are None until it was graded, and of a run
+    that gave no answer (it broke off). `parent_...` and `changes` (a JSON object) say where a fork comes from.
+    `tokens_origin` says who counted the tokens, `waited_s` how long the run only waited for a person, which is not in
+    `latency_s`."""
 
     experiment: str
     run: int
@@ -115,6 +120,7 @@ def run_row(
     hold only for a run that has no last event; `unfinished` is the status that such a run has, `unreadable` what of it
     cannot be read."""
     used = finished.usage if finished else usage
+    graded = graded if finished is not None and finished.status in ANSWERED else None
     parent = run.parent
     return RunRow(
         experiment=experiment,

@@ -190,10 +190,10 @@ class Store:
             yield from found.items()
 
     def team_rows(self, experiment: str) -> list[RunRow]:
-        """Every run that has ended, by number, for statistics; `answer` and `error` are left empty."""
+        """Every run that has ended, by number, for statistics; `answer` is left empty."""
         if self._is_live(experiment):
             return self.live_rows(experiment)
-        return self._run_rows(experiment, "experiment = ? ORDER BY run", [experiment], without=("answer", "error"))
+        return self._run_rows(experiment, "experiment = ? ORDER BY run", [experiment], without=("answer",))
 
     def live_rows(self, experiment: str, *, finished_only: bool = True) -> list[RunRow]:
         """The runs so far, straight from the journals; each call reads only what is new since the last."""

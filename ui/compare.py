@@ -6,8 +6,9 @@ import streamlit as st
 
 from experiments import words
 from experiments.judging.recommending import Limits, recommend
+from experiments.judging.verdict import UNJUDGED
 from traces.rows import ExperimentRow
-from ui import compare_charts, compare_runs, compare_tables, home, shared
+from ui import broken, compare_charts, compare_runs, compare_tables, home, shared
 from ui.compared import Compared, compared
 
 
@@ -25,6 +26,10 @@ def page() -> None:
         shared.link("live", "Watch it", experiment=row.id)
         return
     _verdict(row, found)
+    broken.offer(row, found.verdict.lost)
+    if not found.summaries:
+        compare_runs.show(row)
+        return
     _recommendation(found)
     left, right = st.columns(2)
     with left:
@@ -56,17 +61,14 @@ def _verdict(row: ExperimentRow, found: Compared) -> None:
             shared.badge(shared.is_simulated(row))
             shared.state_badge(row.state)
             st.caption(f"{len(found.outcomes):,} of {row.total:,} runs", width="content")
-        st.header(shared.plain(verdict.text), anchor=False)
+        if verdict.kind in UNJUDGED:
+            st.error(shared.plain(verdict.text))
+        else:
+            st.header(shared.plain(verdict.text), anchor=False)
         for part in verdict.reason.split("; "):
             st.write(shared.plain(part))
     if row.state in shared.UNDER_WAY:
         st.warning("It still runs: these figures are of the runs so far.")
-    failed = sum(o.status == "failed" for o in found.outcomes)
-    if failed:
-        st.warning(
-            f"{failed:,} of {len(found.outcomes):,} runs broke off with an error and count as failures; "
-            "the table of runs below finds them (how it ended: broke off)."
-        )
 
 
 @shared.fragment

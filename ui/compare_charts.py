@@ -11,6 +11,7 @@ import streamlit as st
 from experiments import words
 from experiments.failures.autopsy import short
 from experiments.judging.details import kinds_of
+from experiments.judging.missing import answered
 from experiments.judging.statistics import success_interval
 from experiments.judging.verdict import groups
 from experiments.outcome import Outcome, named
@@ -150,7 +151,7 @@ def by_class(found: Compared) -> None:
             "said": said,
         }
         for name, fits in kinds_of(found.outcomes)
-        for group in groups(found.outcomes).values()
+        for group in groups(answered(found.outcomes)).values()
         if (chosen := [o for o in group if fits(o)])
         for rate, said in [_in_words(chosen)]
     ]

@@ -69,7 +69,7 @@ def show(row: ExperimentRow) -> None:
                 "team": named(r.team, r.engine),
                 "case": r.case_id,
                 "trial": r.trial,
-                "outcome": {True: "success", False: "failure", None: "not graded"}[r.success],
+                "outcome": shared.outcome(r),
                 "score": "" if r.score is None else f"{r.score:.2f}",
                 "ended": shared.status(r.status),
                 "tokens": words.tokens(r.tokens, r.tokens_origin),

@@ -6,7 +6,9 @@ import streamlit as st
 
 from experiments import words
 from experiments.judging import details, judging, ungraded
+from experiments.judging.judged import is_foreign
 from experiments.judging.measures import TeamMeasures
+from experiments.judging.missing import answered
 from experiments.judging.verdict import groups
 from experiments.outcome import Outcome, named
 from traces import home
@@ -22,7 +24,7 @@ def teams(found: Compared) -> None:
         [
             {
                 "team": s.name,
-                "runs": f"{s.trials:,}",
+                "runs": words.answered(s.trials, s.lost),
                 "success": f"{s.success:.1%}",
                 "95 % interval": f"{s.ci_low:.1%} to {s.ci_high:.1%}",
                 "tokens / run": words.tokens(s.tokens, s.tokens_origin),
@@ -37,13 +39,17 @@ def teams(found: Compared) -> None:
             }
             for s in found.summaries
         ],
-        caption=f"Every team in figures (tokens, cost and latency {clock})",
+        caption=f"Every team in figures (tokens, cost and latency {clock}{_only(found)})",
     )
+
+
+def _only(found: Compared) -> str:
+    return "; of the runs that gave an answer" if found.verdict.lost else ""
 
 
 def ungraded_teams(row: ExperimentRow) -> bool:
     """What can be told where no run was graded; False where none is over."""
-    found = ungraded.teams(shared.store().team_rows(row.id))
+    found = ungraded.teams(shared.store().team_rows(row.id), foreign=is_foreign(row.plan))
     if found:
         st.header(ungraded.TEXT, anchor=False)
         shared.table(ungraded.table(found), caption="Every team in figures (means per run)")
@@ -104,7 +110,7 @@ def overhead(found: Compared) -> None:
     """What working together takes (Kim et al. 2025): model calls beyond one agent's, messages for each call, and
     successes for each 1,000 tokens."""
     st.header("What working together takes", anchor=False)
-    by_team = {group[0].name: group for group in groups(found.outcomes).values()}
+    by_team = {group[0].name: group for group in groups(answered(found.outcomes)).values()}
     alone = next((_calls(group) for group in by_team.values() if group[0].team == "solo"), None)
     shared.table(
         [

@@ -6,7 +6,7 @@ import streamlit as st
 from msgspec import Struct
 
 from experiments.judging.details import Endings, endings
-from experiments.judging.judged import verdict_on
+from experiments.judging.judged import outcomes_in, verdict_on
 from experiments.judging.verdict import TeamSummary, Verdict, summarise
 from experiments.outcome import Outcome
 from traces import home
@@ -29,7 +29,7 @@ class Compared(Struct, frozen=True):
 
 
 def compared(row: ExperimentRow) -> Compared | None:
-    """None where no run has been graded yet."""
+    """None where no run is over yet, and of traces of another framework where none was graded."""
     return _judged(str(home.home()), row.id, row.state, row.done, row.updated, row)
 
 
@@ -39,8 +39,10 @@ def _judged(
 ) -> Compared | None:
     """`base`, `state`, `done` and `updated` make an experiment be judged anew when it has changed."""
     rows = shared.store().team_rows(experiment)
-    outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
+    outcomes = outcomes_in(_row.plan, rows)
     if not outcomes:
         return None
     simulated = shared.is_simulated(_row)
-    return Compared(outcomes, verdict_on(_row.plan, outcomes), summarise(outcomes), simulated, endings(rows))
+    verdict = verdict_on(_row.plan, outcomes)
+    summaries = summarise(outcomes) if verdict.kind != "nothing_measured" else []
+    return Compared(outcomes, verdict, summaries, simulated, endings(rows))

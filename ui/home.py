@@ -6,6 +6,7 @@ import streamlit as st
 
 from experiments import words
 from experiments.judging import answers
+from experiments.judging.verdict import UNJUDGED
 from traces.rows import ExperimentRow
 from ui import inbox, opening, shared
 
@@ -16,6 +17,8 @@ KINDS = {
     "team_worth_it": ("team worth it", "green"),
     "depends_on_case": ("depends on the case", "violet"),
     "not_enough_trials": ("too few trials", "orange"),
+    "nothing_measured": ("nothing measured", "red"),
+    "runs_broke_off": ("no verdict: runs broke off", "red"),
 }
 
 
@@ -97,4 +100,7 @@ def _answer(row: ExperimentRow) -> None:
         if found.kind in KINDS:
             word, colour = KINDS[found.kind]
             st.badge(word, color=colour)  # type: ignore[arg-type]
-        st.text(found.text)
+        if found.kind in UNJUDGED:
+            st.error(shared.plain(" ".join(filter(None, (found.text, found.reason)))))
+        else:
+            st.text(found.text)

@@ -10,8 +10,10 @@ import streamlit as st
 
 from experiments import plan as plans
 from experiments import words
-from experiments.judging import answers
+from experiments.judging import answers, missing
+from experiments.judging.judged import outcomes_in
 from experiments.judging.statistics import success_interval
+from experiments.judging.verdict import UNJUDGED
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.reading.steps import headline
@@ -21,13 +23,12 @@ from traces.errors import HeadcountError
 from traces.home import experiment_folder
 from traces.kernel import AnswerHandedIn, Budget, MessageSent, least_certain
 from traces.rows import ExperimentRow, RunRow
-from ui import inbox, shared
+from ui import broken, inbox, shared
 
 ABREAST = 3
 NEWEST = 8
 MESSAGES = 6
 LOOK_BACK = 200
-ENDED = ("completed", "limited", "failed")
 RESUMABLE = ("stopped", "interrupted", "failed")
 OVER = {
     "finished": "Finished.",
@@ -50,16 +51,21 @@ def _watch(experiment: str) -> None:
     row = shared.store().experiment(experiment)
     running = row.state in shared.UNDER_WAY
     store = shared.store()
-    rows = store.live_rows(experiment) if running else [r for r in store.team_rows(experiment) if r.status in ENDED]
+    rows = store.live_rows(experiment) if running else store.team_rows(experiment)
     shared.heading(row)
+    outcomes = outcomes_in(row.plan, rows)
+    lost = missing.losses(outcomes)
     if not running:
-        (st.success if row.state == "finished" else st.error)(_ended(row))
-    done = max(row.done, len(rows)) if row.total else len(rows)
+        _ended(row)
+    elif broke_off := missing.in_total(lost):
+        st.error(shared.plain(f"{broke_off} so far. The first error: {missing.first_error(outcomes)}"))
+    done = max(row.done, len(rows)) if row.total and not running else row.done or len(rows)
     st.progress(min(1.0, done / row.total) if row.total else 0.0, text=_progress(row, done, running))
     inbox.notice(experiment)
     plan = _plan(row)
     _actions(row, plan, running)
-    outcomes = [outcome for outcome in map(Outcome.of_row, rows) if outcome is not None]
+    if not running:
+        broken.offer(row, lost)
     _teams(outcomes, row, plan, running)
     _spent(rows, row, plan, running)
     _newest_messages(row, rows, running)
@@ -67,11 +73,13 @@ def _watch(experiment: str) -> None:
     _follow_the_end(row, running)
 
 
-def _ended(row: ExperimentRow) -> str:
-    """How it ended, and what came out."""
+def _ended(row: ExperimentRow) -> None:
+    """How it ended, and what came out: in red where it did not come to its end, or too many runs gave no answer."""
     found = answers.answer(row, shared.store())
-    said = (OVER.get(row.state, row.state), shared.plain(row.message), shared.plain(found.text) if found.kind else "")
-    return " ".join(filter(None, said))
+    text = found.text if found.kind not in UNJUDGED else f"{found.text} {found.reason}"
+    said = (OVER.get(row.state, row.state), shared.plain(row.message), shared.plain(text) if found.kind else "")
+    good = row.state == "finished" and found.kind not in UNJUDGED
+    (st.success if good else st.error)(" ".join(filter(None, said)))
 
 
 def _progress(row: ExperimentRow, done: int, running: bool) -> str:
@@ -106,19 +114,22 @@ def _teams(outcomes: list[Outcome], row: ExperimentRow, plan: Plan | None, runni
 
 
 def _team(team: str, outcomes: list[Outcome], each: int, passed: float | None) -> None:
-    n, won = len(outcomes), sum(o.success for o in outcomes)
-    interval = success_interval(outcomes)
-    _figure(
-        st,
-        team,
-        f"{interval.value:.0%} succeed",
-        f"95 % interval {100 * interval.low:.0f} to {100 * interval.high:.0f} %",
-    )
+    known = missing.answered(outcomes)
+    n, won = len(outcomes), sum(o.success for o in known)
+    if known:
+        interval = success_interval(known)
+        rate, note = f"{interval.value:.0%} succeed", f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %"
+        _figure(st, team, rate, f"95 % interval {note}")
+    else:
+        _figure(st, team, "no answer yet" if passed else "no answer", "every run so far broke off")
     left = f" · about {words.about(passed / n * (each - n))} left" if passed and each > n else ""
     st.progress(min(1.0, n / each) if each else 0.0, text=f"{n:,} of {each or n:,} runs, {won:,} succeeded{left}")
     ways = Counter(o.status for o in outcomes)
-    if ways["failed"] or ways["limited"]:
-        st.caption(f"{ways['failed']:,} broke off with an error · {ways['limited']:,} were ended by a limit")
+    lost = n - len(known)
+    if lost:
+        st.markdown(f":red[{lost:,} of {n:,} broke off: no answers, and no failures]")
+    if ways["limited"]:
+        st.caption(f"{ways['limited']:,} were ended by a limit")
 
 
 def _spent(rows: list[RunRow], row: ExperimentRow, plan: Plan | None, running: bool) -> None:
@@ -190,7 +201,7 @@ def _newest_runs(experiment: str, rows: list[RunRow]) -> None:
                     "run": r.run,
                     "team": r.team,
                     "case": r.case_id,
-                    "outcome": "success" if r.success else "failure",
+                    "outcome": shared.outcome(r),
                     "tokens": words.tokens(r.tokens, r.tokens_origin),
                     "cost": words.money(r.cost_usd),
                     "latency": words.seconds(r.latency_s),

@@ -77,8 +77,9 @@ def _browser_part(loaded: Loaded) -> bool:
 
 
 def _summary(experiment: ExperimentRow, row: RunRow) -> None:
-    outcome = {True: "success", False: "failure", None: "not graded"}[row.success]
-    colour = {True: "green", False: "red", None: "gray"}[row.success]
+    outcome = shared.outcome(row)
+    broke_off = row.status in ("failed", "interrupted")
+    colour = {True: "green", False: "red", None: "red" if broke_off else "gray"}[row.success]
     with st.container(horizontal=True, vertical_alignment="center"):
         shared.badge(row.simulated)
         st.badge(outcome, color=colour)  # type: ignore[arg-type]
@@ -91,7 +92,7 @@ def _summary(experiment: ExperimentRow, row: RunRow) -> None:
             st.button("Read on", help="The run goes on; show what has been recorded since.")
         shared.link("compare", "Compare", experiment=experiment.id)
     if row.status in ("failed", "interrupted") and row.error:
-        st.warning("It broke off: " + shared.plain(row.error))
+        st.error("It broke off, so it is no answer of its team: " + shared.plain(row.error))
 
 
 def _cost(row: RunRow) -> str:

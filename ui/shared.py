@@ -14,7 +14,7 @@ import streamlit as st
 from experiments import words
 from traces import home
 from traces.errors import HeadcountError
-from traces.rows import ExperimentRow, RunRow
+from traces.rows import ANSWERED, ExperimentRow, RunRow
 from traces.store import Store
 
 # The menu's pages by their address; app.py fills it.
@@ -142,8 +142,9 @@ def status(name: str) -> str:
 
 
 def outcome(row: RunRow) -> str:
-    """How a run came out; where it was not graded, how far it is."""
-    return {True: "success", False: "failure", None: status(row.status)}[row.success]
+    """How a run came out; where it gave no answer, or is not graded, how it ended or how far it is."""
+    unknown = "not graded" if row.status in ANSWERED else status(row.status)
+    return {True: "success", False: "failure", None: unknown}[row.success]
 
 
 # --- experiments ------------------------------------------------------------------------------------------------

@@ -206,7 +206,7 @@ def _past(scenario: str, model: str, baseline: str, store: Store) -> dict[str, S
     found: dict[str, Spread] = {}
     alike = (row for row in store.experiments() if row.scenario == scenario and _like(row.plan, model))
     for row in islice(alike, LOOKED_AT):
-        outcomes = [o for o in map(Outcome.of_row, store.team_rows(row.id)) if o is not None]
+        outcomes = list(map(Outcome.of_row, store.team_rows(row.id)))
         for team, one in _between_teams(outcomes, baseline).items():
             if team not in found or one.pairs > found[team].pairs:
                 found[team] = one
@@ -220,7 +220,7 @@ def _like(written: Mapping[str, Any], model: str) -> bool:
 def _between_teams(outcomes: Sequence[Outcome], baseline: str) -> dict[str, Spread]:
     by_team: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.engine == outcomes[0].engine:
+        if outcome.engine == outcomes[0].engine and not outcome.lost:
             by_team.setdefault(outcome.team, []).append(outcome)
     base = by_team.pop(baseline, [])
     spreads = {team: powers.spread(case_differences(group, base).values()) for team, group in by_team.items()}

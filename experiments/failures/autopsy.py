@@ -107,14 +107,18 @@ def short(label: str) -> str:
 
 
 def autopsy(records: Sequence[Record], index: Index) -> Autopsy | None:
-    """Of a run from its records, in order; None unless it was graded a failure."""
+    """Of a run from its records, in order; None unless it was graded a failure, or broke off: of such a run nobody is
+    blamed, and `ended` says what broke it off."""
     graded = [r.event for r in records if isinstance(r.event, Evaluated)]
-    if not graded or graded[-1].success or graded[-1].error:
+    broke_off = _ended(records).startswith("failed")
+    if not broke_off and (not graded or graded[-1].success or graded[-1].error):
         return None
-    found = find(records, index)
-    decisive = _decisive(found, index)
     run = next((r.event.run for r in records if isinstance(r.event, RunStarted)), None)
     about = (run.team, run.engine, run.case) if run is not None else ("", "", index.case.id)
+    if broke_off:
+        return Autopsy(records[0].run, *about, None, (), (), _ended(records))
+    found = find(records, index)
+    decisive = _decisive(found, index)
     chain = _chain(decisive, found, records, index) if decisive is not None else ()
     return Autopsy(records[0].run, *about, decisive, found.errors, chain, _ended(records))
 

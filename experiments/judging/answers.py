@@ -24,6 +24,7 @@ FILE = "verdict.json"
 _JUDGES = (
     "judging/answers.py",
     "judging/judged.py",
+    "judging/missing.py",
     "judging/verdict.py",
     "judging/statistics.py",
     "judging/sequential.py",
@@ -57,20 +58,23 @@ def answer(row: ExperimentRow, store: Store) -> Answered:
 
 
 def _judged(row: ExperimentRow, store: Store, made_from: str) -> Answered:
-    from experiments.judging.judged import verdict_on
-    from experiments.outcome import Outcome
+    from experiments.judging.judged import outcomes_in, verdict_on
+    from experiments.judging.missing import answered, in_total, losses
 
     rows = store.team_rows(row.id)
-    outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
+    outcomes = outcomes_in(row.plan, rows)
     if not outcomes:
         text = "Success is unknown: no run was graded." if rows else "No run was finished."
         return Answered("", text, "", 0, made_from)
     if fork := (row.plan.get("plan") or {}).get("fork"):
-        won = sum(outcome.success for outcome in outcomes)
+        known = answered(outcomes)
+        won = sum(outcome.success for outcome in known)
         text = f"Forked from run {fork['run']} of {fork['experiment']} at step {fork['step']}: "
-        return Answered("fork", f"{text}{won:,} of {len(outcomes):,} succeeded.", "", len(outcomes), made_from)
+        broke_off = f"; {lost}" if (lost := in_total(losses(outcomes))) else ""
+        text = f"{text}{won:,} of {len(known):,} succeeded{broke_off}."
+        return Answered("fork" if known else "nothing_measured", text, "", len(outcomes), made_from)
     verdict = verdict_on(row.plan, outcomes)
-    return Answered(verdict.kind, verdict.text, verdict.reason, len(outcomes), made_from)
+    return Answered(verdict.kind, verdict.text, verdict.reason, len(answered(outcomes)), made_from)
 
 
 def _kept(file: Path) -> Answered | None:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from experiments import plan as plans
 from experiments import words
+from experiments.judging.missing import answered
 from experiments.judging.statistics import Difference, paired_difference
 from experiments.judging.verdict import groups
 from experiments.outcome import Outcome, ending, named
@@ -44,8 +45,8 @@ class Endings(Struct, frozen=True):
 
 
 class Times(Struct, frozen=True):
-    """Seconds a run took: on its own clock (simulated for a simulated model), and here, by the clock on the wall (from
-    a run's first event to its last; None where that is not known)."""
+    """Seconds a run that gave an answer took: on its own clock (simulated for a simulated model), and here, by the
+    clock on the wall (from a run's first event to its last; None where that is not known)."""
 
     team: str
     p50: float
@@ -67,7 +68,7 @@ class Details(Struct, frozen=True):
 def of(
     folder: ExperimentFolder, store: Store, rows: Sequence[RunRow], outcomes: Sequence[Outcome], baseline: str
 ) -> Details:
-    """Of an experiment's runs (`rows`), and of those that were graded (`outcomes`)."""
+    """Of an experiment's runs (`rows`), and of what they came to (`outcomes`)."""
     return Details(
         budget_of(folder),
         any(outcome.simulated for outcome in outcomes),
@@ -109,8 +110,10 @@ def kinds(outcomes: Sequence[Outcome], baseline: str) -> list[OnKind]:
             if chosen:
                 against = paired_difference(chosen, alone) if key != base and alone else None
                 against = against if against is not None and against.cases >= FEWEST else None
-                rate = sum(o.success for o in chosen) / len(chosen)
-                found.append(OnKind(kind, named(*key), len(chosen), rate, against))
+                known = answered(chosen)
+                if known:
+                    rate = sum(o.success for o in known) / len(known)
+                    found.append(OnKind(kind, named(*key), len(known), rate, against))
     return found
 
 
@@ -146,7 +149,7 @@ def endings(rows: Sequence[RunRow]) -> list[Endings]:
 
 def times(outcomes: Sequence[Outcome], walls: dict[int, float]) -> list[Times]:
     found = []
-    for key, group in groups(outcomes).items():
+    for key, group in groups(answered(outcomes)).items():
         own = np.percentile([o.latency_s for o in group], (50, 95))
         known = [walls[o.run] for o in group if o.run in walls]
         wall = np.percentile(known, (50, 95)) if known else (None, None)

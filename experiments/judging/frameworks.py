@@ -7,6 +7,7 @@ from statistics import median
 
 from msgspec import Struct
 
+from experiments.judging.missing import answered
 from experiments.judging.statistics import Difference, paired_difference
 from experiments.judging.verdict import groups
 from experiments.outcome import Outcome
@@ -34,11 +35,16 @@ def compare(outcomes: Sequence[Outcome]) -> list[Framework]:
     return [
         _against(by_group[team, engine], by_group[team, NATIVE])
         for team, engine in by_group
-        if engine != NATIVE and (team, NATIVE) in by_group
+        if engine != NATIVE
+        and (team, NATIVE) in by_group
+        and answered(by_group[team, engine])
+        and answered(by_group[team, NATIVE])
     ]
 
 
 def _against(framework: Sequence[Outcome], native: Sequence[Outcome]) -> Framework:
+    both = framework, native
+    framework, native = answered(framework), answered(native)
     calls, tokens = _ratio(framework, native, "calls"), _ratio(framework, native, "tokens")
     return Framework(
         framework[0].team,
@@ -47,7 +53,7 @@ def _against(framework: Sequence[Outcome], native: Sequence[Outcome]) -> Framewo
         tokens,
         tokens / calls if calls else 0.0,
         1000 * (_wall_per_call(framework) - _wall_per_call(native)) if framework[0].simulated else None,
-        paired_difference(framework, native),
+        paired_difference(*both),
     )
 
 

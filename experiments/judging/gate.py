@@ -2,7 +2,11 @@
 
 A success rate, and being not worse than another team, are judged by their 95 % intervals: met where the whole interval
 is on the right side, missed where all of it is on the wrong side, else undecided. Sums, means, percentiles and counts
-are judged by what they were in these runs.
+are judged by what they were in the runs that gave an answer.
+
+Runs that broke off are missing data: an interval reaches from the end at which they are failures to that at which they
+are successes. Where a team gave no answer at all, nothing was measured and the check fails; where it lost more than a
+tenth of its runs, it fails by a criterion of its own.
 """
 
 from __future__ import annotations
@@ -13,13 +17,17 @@ from typing import Literal
 from msgspec import Struct
 
 from experiments import words
+from experiments.judging import missing
 from experiments.judging.gatefile import Accept, GateFile
-from experiments.judging.statistics import paired_difference
+from experiments.judging.judged import with_cut_off
+from experiments.judging.missing import Lost
+from experiments.judging.statistics import paired_difference, success_bounds
 from experiments.judging.verdict import TeamSummary, groups, summarise
 from experiments.outcome import Outcome
 from traces.store import Store
 
 State = Literal["met", "missed", "undecided"]
+BROKE_OFF = "runs that broke off"
 
 
 class Criterion(Struct, frozen=True):
@@ -33,6 +41,9 @@ class Criterion(Struct, frozen=True):
 
 
 class Checked(Struct, frozen=True):
+    """`kind` is `measured`, or `nothing_measured`: then there are no criteria, and `why` says what broke the runs off.
+    `lost`: every team's runs, with those that gave no answer, where any did not."""
+
     experiment: str
     command: str
     simulated: bool
@@ -40,6 +51,9 @@ class Checked(Struct, frozen=True):
     criteria: tuple[Criterion, ...]
     runs: int
     wall_s: float = 0.0
+    kind: Literal["measured", "nothing_measured"] = "measured"
+    why: str = ""
+    lost: tuple[Lost, ...] = ()
 
 
 class Acts(Struct, frozen=True):
@@ -49,11 +63,19 @@ class Acts(Struct, frozen=True):
     called: dict[tuple[str, str], dict[str, int]]
 
 
-def check(file: GateFile, experiment: str, command: str, outcomes: Sequence[Outcome], store: Store) -> Checked:
+def check(file: GateFile, experiment: str, command: str, done: Sequence[Outcome], store: Store) -> Checked:
+    """`done`: the runs that came to an end; those that were cut off on the way are looked up."""
+    outcomes = with_cut_off({}, done, store.team_rows(experiment))
+    lost = missing.losses(outcomes)
+    lost = lost if any(one.lost for one in lost) else ()
+    simulated = any(o.simulated for o in outcomes)
+    if not outcomes or missing.nothing_measured(lost):
+        why = missing.short(missing.first_error(outcomes)) or "no run came to an end"
+        return Checked(experiment, command, simulated, False, (), len(outcomes), 0.0, "nothing_measured", why, lost)
     criteria = tuple(judged(file, outcomes, acts(experiment, store)))
     bad = ("missed", "undecided") if file.undecided == "fail" else ("missed",)
-    passed = bool(outcomes) and not any(criterion.state in bad for criterion in criteria)
-    return Checked(experiment, command, any(o.simulated for o in outcomes), passed, criteria, len(outcomes))
+    passed = not any(criterion.state in bad for criterion in criteria)
+    return Checked(experiment, command, simulated, passed, criteria, len(outcomes), lost=lost)
 
 
 def acts(experiment: str, store: Store) -> Acts:
@@ -79,16 +101,25 @@ def judged(file: GateFile, outcomes: Sequence[Outcome], did: Acts) -> Iterator[C
     """Every criterion of the file, for every team (on each engine) that it is about."""
     by_group = groups(outcomes)
     for summary in summarise(outcomes):
+        group = by_group[summary.team, summary.engine]
         for accept in file.accept:
             if accept.team in (None, summary.team):
-                yield from _of_team(accept, summary, did)
+                yield from _of_team(accept, summary, group, did)
                 yield from _against(accept, summary, by_group)
+        if summary.failed > missing.MOST:
+            yield Criterion(summary.name, BROKE_OFF, f"at most {missing.MOST:.0%}", _share(summary), "missed")
 
 
-def _of_team(accept: Accept, team: TeamSummary, did: Acts) -> Iterator[Criterion]:
+def _share(team: TeamSummary) -> str:
+    return f"{team.failed:.1%} ({team.lost:,} of {team.lost + team.trials:,})"
+
+
+def _of_team(accept: Accept, team: TeamSummary, group: list[Outcome], did: Acts) -> Iterator[Criterion]:
     if accept.success is not None:
-        found = f"{team.success:.1%} ({100 * team.ci_low:.1f} to {100 * team.ci_high:.1f} %)"
-        state = _by_interval(team.ci_low >= accept.success, team.ci_high < accept.success)
+        low, high = success_bounds(group)
+        found = f"{team.success:.1%} ({100 * low:.1f} to {100 * high:.1f} %)"
+        found += f", {team.lost:,} broke off" if team.lost else ""
+        state = _by_interval(low >= accept.success, high < accept.success)
         yield Criterion(team.name, "success", f"at least {accept.success:.1%}", found, state)
     limits = (
         ("cost per run", accept.cost_usd, team.cost_usd, words.money),
@@ -101,7 +132,7 @@ def _of_team(accept: Accept, team: TeamSummary, did: Acts) -> Iterator[Criterion
             yield Criterion(team.name, name, f"at most {shown(limit)}", found, _at_most(value, limit))
     counts = (
         ("refused actions", accept.refused_actions, did.refused.get((team.team, team.engine), 0)),
-        ("runs that broke off", accept.failed, round(team.failed * team.trials)),
+        (BROKE_OFF, accept.failed, team.lost),
     )
     for name, most, number in counts:
         if most is not None:

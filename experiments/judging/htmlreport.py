@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from experiments import words
+from experiments.judging import missing
 from experiments.judging.details import OnKind
 from experiments.judging.judging import Judgement
-from experiments.judging.verdict import TeamSummary
+from experiments.judging.verdict import UNJUDGED, TeamSummary
 from experiments.outcome import Outcome, named
 from experiments.plan import Plan, recorded_in
 from traces.rows import ExperimentRow
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 COLUMNS = ("run", "team", "engine", "model", "case", "trial", "success", "score", "status", "tokens", "cost_usd")
-MORE = ("latency_s", "messages", "calls", "difficulty", "features", "simulated")
+MORE = ("latency_s", "messages", "calls", "difficulty", "features", "simulated", "error")
 
 
 def page(row: ExperimentRow, found: Judgement) -> str:
@@ -38,6 +39,10 @@ def page(row: ExperimentRow, found: Judgement) -> str:
             detail=found.details,
             kinds=_by_kind(found),
             runs=sum(team.trials for team in found.teams),
+            answered=words.answered,
+            lost=missing.by_team(found.verdict.lost),
+            in_total=missing.in_total(found.verdict.lost),
+            unjudged=UNJUDGED,
             costs=_costs(found.teams),
             named=named,
             money=words.money,
@@ -76,12 +81,13 @@ def _versions() -> dict[str, str]:
 
 
 def csv(outcomes: Sequence[Outcome]) -> str:
-    """One line a run; an unknown cost is empty."""
+    """One line a run; an unknown cost is empty, and so are success and score of a run that gave no answer."""
     text = io.StringIO()
     writer = csvfile.writer(text)
     writer.writerow([*COLUMNS, *MORE])
     for outcome in outcomes:
-        writer.writerow([_cell(getattr(outcome, name)) for name in (*COLUMNS, *MORE)])
+        unknown = ("success", "score") if outcome.lost else ()
+        writer.writerow(["" if name in unknown else _cell(getattr(outcome, name)) for name in (*COLUMNS, *MORE)])
     return text.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import structs
@@ -10,8 +10,9 @@ from msgspec import structs
 from experiments.judging import beside
 from experiments.judging.verdict import MARGIN, Verdict, judge
 from experiments.order import looked_at
-from experiments.outcome import Outcome
+from experiments.outcome import Outcome, outcomes_of
 from experiments.plan import BASELINE, recorded_in
+from traces.rows import RunRow
 
 
 def verdict_on(
@@ -24,6 +25,22 @@ def verdict_on(
     verdict = judge(outcomes, baseline, margin or margin_of(recorded), order)
     said = (verdict.reason, beside.in_words(outcomes), beside.waiting_in_words(outcomes))
     return structs.replace(verdict, reason=" ".join(filter(None, said)))
+
+
+def outcomes_in(recorded: Mapping[str, Any], rows: Iterable[RunRow]) -> list[Outcome]:
+    """What an experiment's runs that are over came to, those that gave no answer included."""
+    return outcomes_of(rows, foreign=is_foreign(recorded))
+
+
+def with_cut_off(recorded: Mapping[str, Any], done: Sequence[Outcome], rows: Iterable[RunRow]) -> list[Outcome]:
+    """The runs that came to an end, as their workers said, with those of `rows` that were cut off on the way."""
+    known = {outcome.run for outcome in done}
+    return [*done, *(one for one in outcomes_in(recorded, rows) if one.run not in known)]
+
+
+def is_foreign(recorded: Mapping[str, Any]) -> bool:
+    """Whether its runs are traces of another framework, which nobody need have graded."""
+    return (recorded.get("imported") or {}).get("kind") == "otlp"
 
 
 def margin_of(recorded: Mapping[str, Any]) -> float:

@@ -10,11 +10,17 @@ from agents.models.simulated.index import index_of
 from experiments import plan as plans
 from experiments.judging import details
 from experiments.judging.details import Details
-from experiments.judging.judged import margin_of, verdict_on
+from experiments.judging.judged import margin_of, outcomes_in, verdict_on
 from experiments.judging.measures import RunMeasures, TeamMeasures, of_run, of_teams
+from experiments.judging.missing import answered, bounded
 from experiments.judging.recommending import Advice, Limits, recommend
-from experiments.judging.sequential import confidence_sequence
-from experiments.judging.statistics import case_differences, equivalent, mcnemar, pass_hat_k
+from experiments.judging.statistics import (
+    case_differences,
+    difference_at_any_time,
+    equivalent,
+    mcnemar,
+    pass_hat_k,
+)
 from experiments.judging.verdict import Compared, TeamSummary, Verdict, groups, summarise
 from experiments.outcome import Outcome
 from experiments.plan import BASELINE
@@ -42,7 +48,7 @@ class Pair(Struct, frozen=True):
 
 class Judgement(Struct, frozen=True):
     """`consistency`: per team, pass^1, pass^2, ... up to the trials of a case; `measures`: how each works together.
-    `ungraded` runs are left out: whether they succeeded is unknown."""
+    `ungraded` runs of another framework are left out: whether they succeeded is unknown."""
 
     experiment: str
     margin: float
@@ -66,12 +72,14 @@ def again(
         raise InputError(f"--margin: {margin:g} should be between 0 and 1, such as 0.05 for 5 points")
     folder, store = home.find_experiment(experiment), Store()
     rows = store.team_rows(folder.id)
-    outcomes = [o for o in map(Outcome.of_row, rows) if o is not None]
+    recorded = folder.read_plan()
+    outcomes = outcomes_in(recorded, rows)
     if not outcomes:
         raise InputError(f"experiment {folder.id} has no graded run yet")
-    recorded = folder.read_plan()
     margin = margin or margin_of(recorded)
-    verdict, teams = verdict_on(recorded, outcomes, margin, baseline), summarise(outcomes)
+    known = answered(outcomes)
+    verdict = verdict_on(recorded, outcomes, margin, baseline)
+    teams = summarise(outcomes) if verdict.kind != "nothing_measured" else []
     return Judgement(
         folder.id,
         margin,
@@ -79,8 +87,8 @@ def again(
         verdict,
         teams,
         _pairs(verdict, outcomes, baseline, margin),
-        {group[0].name: _consistency(group) for group in groups(outcomes).values()},
-        list(of_teams(_measured(folder, store, outcomes), baseline).values()),
+        {group[0].name: _consistency(group) for group in groups(known).values()},
+        list(of_teams(_measured(folder, store, known), baseline).values()),
         recommend(verdict, teams, limits, baseline),
         details.of(folder, store, rows, outcomes, baseline),
         len(rows) - len(outcomes),
@@ -104,14 +112,13 @@ def _base(by_group: dict[tuple[str, str], list[Outcome]], compared: Compared, ba
 def _pair(compared: Compared, team: list[Outcome], base: list[Outcome], margin: float) -> Pair:
     by_case = case_differences(team, base)
     once = all(len(found) == 1 for found in by_case.values())
-    means = [sum(found) / len(found) for found in by_case.values()]
-    trials = sum(map(len, by_case.values())) / len(by_case)
+    looked = difference_at_any_time(team, base, list(bounded(team, base).low))
     return Pair(
         compared.team,
         compared.engine,
         equivalent(compared.difference, margin),
         mcnemar(team, base) if once else None,
-        confidence_sequence(means, trials),
+        (looked.low, looked.high) if looked else (-1.0, 1.0),
     )
 
 

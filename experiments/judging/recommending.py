@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from experiments import words
-from experiments.judging.verdict import TeamSummary, Verdict
+from experiments.judging.verdict import UNJUDGED, TeamSummary, Verdict
 from experiments.outcome import named
 
 
@@ -30,16 +30,14 @@ class Advice(Struct, frozen=True):
 def recommend(verdict: Verdict, teams: Sequence[TeamSummary], limits: Limits, baseline: str = "solo") -> Advice:
     """The simplest team that fits and that nothing beats beyond doubt: one agent, unless a team that fits too is
     better beyond doubt (Holm-adjusted p < 0.05, interval above 0); where one agent does not fit, the cheapest of
-    those that do."""
+    those that do. None where too many runs gave no answer for a verdict."""
+    if verdict.kind in UNJUDGED:
+        return Advice("", verdict.text, {})
     excluded = {team.name: why for team in teams if (why := _out(team, limits))}
     fit = [team for team in teams if team.name not in excluded]
     if not fit:
         return Advice("", "No team keeps to these limits. Loosen one, or try another model.", excluded)
-    better = {
-        named(c.team, c.engine): c.difference.value
-        for c in verdict.differences
-        if c.difference.low > 0 and c.p_adjusted < 0.05
-    }
+    better = {named(c.team, c.engine): c.difference.value for c in verdict.differences if c.better}
     winners = [team for team in fit if team.name in better]
     alone = next((team for team in fit if team.team == baseline), None)
     if winners:

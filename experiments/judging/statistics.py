@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
 from msgspec import Struct
 
+from experiments.judging.missing import Bounds, answered, bounded, filled
 from experiments.outcome import Outcome
 
 LEVEL = 0.95
 RESAMPLES = 20_000
+Diffs = dict[str, list[int]]
 
 
 class Interval(Struct, frozen=True):
@@ -26,7 +28,10 @@ class Interval(Struct, frozen=True):
 
 class Difference(Struct, frozen=True):
     """How much more often A succeeds than B on the same cases and seeds (A minus B, from -1 to 1). `p` is that of no
-    difference; `cases` and `pairs` are what it rests on."""
+    difference; `cases` and `pairs` are what it rests on.
+
+    Where `lost` of the trials gave no answer (missing.py), `low`, `high` and `p` hold whatever they would have been;
+    `value` is of the `pairs` that both answered."""
 
     value: float
     low: float
@@ -34,16 +39,19 @@ class Difference(Struct, frozen=True):
     p: float
     cases: int
     pairs: int
+    lost: int = 0
 
 
 def success_interval(outcomes: Sequence[Outcome]) -> Interval:
-    """The success rate with a Wilson interval for the effective number of trials.
+    """The success rate of the runs that gave an answer, of which there must be one, with a Wilson interval for the
+    effective number of trials.
 
     With several trials of each case that number is n / design effect, adjusted for few clusters by
     (z / t)² with (cases - 1) degrees of freedom: Korn & Graubard 1998, "Confidence intervals for proportions with
     small expected number of positive counts estimated from survey data", Survey Methodology 24, with Wilson's interval
     as Dean & Pagano 2015 recommend. Where all trials agree, the cases count, not the trials.
     """
+    outcomes = answered(outcomes)
     cases = _by_case(outcomes)
     n, m = len(outcomes), len(cases)
     rate = sum(o.success for o in outcomes) / n
@@ -70,15 +78,21 @@ def wilson(rate: float, n: float) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def success_bounds(outcomes: Sequence[Outcome]) -> tuple[float, float]:
+    """The ends of the success rate's interval, whatever the runs that gave no answer would have been."""
+    return success_interval(filled(outcomes, False)).low, success_interval(filled(outcomes, True)).high
+
+
 def paired_difference(a: Sequence[Outcome], b: Sequence[Outcome], level: float = LEVEL) -> Difference | None:
     """A's success minus B's over the trials that both did (same case, same trial). None where there are none.
 
     The interval is Student's over the cases' mean differences; where no case shows any difference it is the rule of
     three over the cases (Hanley & Lippman-Hand 1983). `p` is that of the sign-flip permutation test over cases.
     """
-    diffs = case_differences(a, b)
-    if not diffs:
-        return None
+    return between_bounds(bounded(a, b), lambda diffs: _tested(diffs, level))
+
+
+def _tested(diffs: Diffs, level: float) -> Difference:
     interval, units = _mean(diffs, level)
     p = (1.0 if interval.value == 0 else 2.0 ** (1 - len(units))) if float(np.ptp(units)) == 0 else _sign_flip(units)
     return Difference(
@@ -86,13 +100,31 @@ def paired_difference(a: Sequence[Outcome], b: Sequence[Outcome], level: float =
     )
 
 
+def between_bounds(found: Bounds, rule: Callable[[Diffs], Difference]) -> Difference | None:
+    """What any `rule` over cases' differences comes to where trials are lost: its interval from the low end of what can
+    be to the high end, and its p at the end that is nearer to no difference (1 where that lies between them). None
+    where no trial was begun by both."""
+    if not found.lost:
+        return rule(found.answered) if found.answered else None
+    low, high = rule(found.low), rule(found.high)
+    p = low.p if low.value > 0 else high.p if high.value < 0 else 1.0
+    pairs = sum(map(len, found.answered.values()))
+    value = rule(found.answered).value if pairs else (low.value + high.value) / 2
+    value = min(max(value, low.low), high.high)  # pairs of which one half is known say something too
+    return Difference(value, low.low, high.high, p, low.cases, pairs, found.lost)
+
+
 def difference_interval(a: Sequence[Outcome], b: Sequence[Outcome], level: float = LEVEL) -> Interval | None:
     """The interval of `paired_difference` alone, which takes no permutations."""
-    diffs = case_differences(a, b)
-    return _mean(diffs, level)[0] if diffs else None
+    found = bounded(a, b)
+    if not found.low:
+        return None
+    (low, _), (high, _) = _mean(found.low, level), _mean(found.high, level)
+    value = _mean(found.answered, level)[0].value if found.answered else (low.value + high.value) / 2
+    return Interval(value, low.low, high.high)
 
 
-def _mean(diffs: dict[str, list[int]], level: float) -> tuple[Interval, np.ndarray]:
+def _mean(diffs: Diffs, level: float) -> tuple[Interval, np.ndarray]:
     """The mean over cases with its interval, and what it rests on: the cases' means, or a single case's trials."""
     units = np.array([np.mean(d) for d in diffs.values()])
     value = float(units.mean())
@@ -111,26 +143,22 @@ def difference_at_any_time(
 ) -> Difference | None:
     """A's success minus B's for an experiment that was looked at after each case of `order`: interval and `p` hold
     whenever it stopped (experiments/judging/sequential.py). None where no case was done by both."""
+    return between_bounds(bounded(a, b), lambda diffs: _at_any_time(diffs, order, level))
+
+
+def _at_any_time(diffs: Diffs, order: Sequence[str], level: float) -> Difference:
     from experiments.judging.sequential import confidence_sequence, p_value
 
-    by_case = case_differences(a, b)
-    means = [sum(by_case[case]) / len(by_case[case]) for case in order if case in by_case]
-    if not means:
-        return None
-    pairs = sum(map(len, by_case.values()))
+    means = [sum(diffs[case]) / len(diffs[case]) for case in order if case in diffs]
+    pairs = sum(map(len, diffs.values()))
     trials = pairs / len(means)
     low, high = confidence_sequence(means, trials, level)
     return Difference(sum(means) / len(means), low, high, p_value(means, trials), len(means), pairs)
 
 
-def case_differences(a: Sequence[Outcome], b: Sequence[Outcome]) -> dict[str, list[int]]:
-    """Case → the differences of its trials, in order."""
-    other = {(o.case, o.trial): o.success for o in b}
-    diffs: dict[str, list[int]] = defaultdict(list)
-    for o in sorted(a, key=lambda o: (o.case, o.trial)):
-        if (o.case, o.trial) in other:
-            diffs[o.case].append(int(o.success) - int(other[o.case, o.trial]))
-    return diffs
+def case_differences(a: Sequence[Outcome], b: Sequence[Outcome]) -> Diffs:
+    """Case → the differences of its trials that both answered, in order."""
+    return bounded(a, b).answered
 
 
 def mcnemar(a: Sequence[Outcome], b: Sequence[Outcome]) -> float | None:
@@ -148,7 +176,10 @@ def mcnemar(a: Sequence[Outcome], b: Sequence[Outcome]) -> float | None:
 
 def equivalent(difference: Difference, margin: float, alpha: float = 1 - LEVEL) -> bool:
     """Whether the two are as good as each other up to `margin`, by two one-sided tests (Schuirmann 1987): the interval
-    at 1 - 2 alpha lies within it. Uses the interval's own scale, Student's with (cases - 1) degrees of freedom."""
+    at 1 - 2 alpha lies within it. Uses the interval's own scale, Student's with (cases - 1) degrees of freedom; where
+    trials are lost, the interval between the bounds as it is."""
+    if difference.lost:
+        return -margin < difference.low and difference.high < margin
     m = difference.cases if difference.cases > 1 else difference.pairs
     if m < 2:
         return False
@@ -159,9 +190,10 @@ def equivalent(difference: Difference, margin: float, alpha: float = 1 - LEVEL) 
 
 def pass_hat_k(outcomes: Sequence[Outcome], k: int) -> float | None:
     """pass^k: the chance that k trials of a case all succeed, the mean over cases of C(c, k) / C(n, k) with c
-    successes in n trials (Yao et al. 2024, tau-bench, section 4). None where a case has fewer than k trials."""
-    cases = _by_case(outcomes).values()
-    if not outcomes or any(len(won) < k for won in cases):
+    successes in n trials that gave an answer (Yao et al. 2024, tau-bench, section 4). None where a case has fewer than
+    k of them."""
+    cases = _by_case(answered(outcomes)).values()
+    if not cases or any(len(won) < k for won in cases):
         return None
     return float(np.mean([math.comb(sum(won), k) / math.comb(len(won), k) for won in cases]))
 

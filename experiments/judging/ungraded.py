@@ -38,9 +38,10 @@ class UngradedTeam(Struct, frozen=True):
         return named(self.team, self.engine)
 
 
-def teams(rows: Sequence[RunRow]) -> list[UngradedTeam]:
-    """Each team's runs; none where any run was graded, since then there is a verdict on those."""
-    if any(row.success is not None for row in rows):
+def teams(rows: Sequence[RunRow], *, foreign: bool) -> list[UngradedTeam]:
+    """Each team's runs, of traces of another framework; none where any run was graded, since then there is a verdict
+    on those. A run of ours that has no grade is lost (missing.py)."""
+    if not foreign or any(row.success is not None for row in rows):
         return []
     found: dict[tuple[str, str], list[RunRow]] = defaultdict(list)
     for row in rows:

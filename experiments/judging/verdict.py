@@ -6,9 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
+from experiments.judging import missing
+from experiments.judging.missing import Lost, answered
 from experiments.judging.statistics import (
     Difference,
     cases_needed,
@@ -20,14 +23,26 @@ from experiments.judging.statistics import (
 from experiments.outcome import Outcome, named
 from traces.kernel import Origin, least_certain
 
-Kind = Literal["one_is_enough", "team_worth_it", "depends_on_case", "not_enough_trials", "no_comparison"]
+Kind = Literal[
+    "one_is_enough",
+    "team_worth_it",
+    "depends_on_case",
+    "not_enough_trials",
+    "no_comparison",
+    "nothing_measured",
+    "runs_broke_off",
+]
+UNJUDGED = ("nothing_measured", "runs_broke_off")
+"""Kinds of verdict that say that there is none, because too many runs gave no answer."""
+DECIDED = ("one_is_enough", "team_worth_it", "depends_on_case")
 ALPHA = 0.05
 MARGIN = 0.05  # a difference that does not matter, where the user sets none
 
 
 class TeamSummary(Struct, frozen=True):
-    """One team on one engine. `tokens`, `cost_usd`, `latency_s` and `messages` are means per run; `cost_usd` is None
-    where a price is unknown; `limited` is the share of runs that a limit ended."""
+    """One team on one engine. All but `lost` and `failed` is of the `trials` that gave an answer: `tokens`, `cost_usd`,
+    `latency_s` and `messages` are means per run; `cost_usd` is None where a price is unknown; `limited` is the share of
+    runs that a limit ended. `lost` counts the runs that gave none (they broke off), `failed` is their share of all."""
 
     team: str
     engine: str
@@ -46,6 +61,7 @@ class TeamSummary(Struct, frozen=True):
     failed: float
     tokens_origin: Origin = "measured"
     waited_s: float = 0.0
+    lost: int = 0
 
     @property
     def name(self) -> str:
@@ -60,14 +76,22 @@ class Compared(Struct, frozen=True):
     difference: Difference
     p_adjusted: float
 
+    @property
+    def better(self) -> bool:
+        """Beyond doubt, whatever its lost runs and the baseline's would have been."""
+        return self.difference.low > 0 and self.p_adjusted < ALPHA
+
 
 class Verdict(Struct, frozen=True):
-    """`text` is the answer in one sentence, `reason` what it rests on."""
+    """`text` is the answer in one sentence, `reason` what it rests on. `lost`: every team's runs with those that gave
+    no answer and what broke them off; empty where all runs gave one. `first_error`: the first of those errors."""
 
     kind: Kind
     text: str
     reason: str
     differences: tuple[Compared, ...] = ()
+    lost: tuple[Lost, ...] = ()
+    first_error: str = ""
 
 
 def groups(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], list[Outcome]]:
@@ -79,11 +103,14 @@ def groups(outcomes: Sequence[Outcome]) -> dict[tuple[str, str], list[Outcome]]:
 
 
 def summarise(outcomes: Sequence[Outcome]) -> list[TeamSummary]:
-    return [_summary(group) for group in groups(outcomes).values()]
+    """Every team that gave an answer in a run."""
+    return [_summary(group) for group in groups(outcomes).values() if answered(group)]
 
 
-def _summary(outcomes: Sequence[Outcome]) -> TeamSummary:
+def _summary(begun: Sequence[Outcome]) -> TeamSummary:
+    outcomes = answered(begun)
     first, n = outcomes[0], len(outcomes)
+    lost = len(begun) - n
     interval = success_interval(outcomes)
     costs = [o.cost_usd for o in outcomes if o.cost_usd is not None]
     cost = sum(costs) / n if len(costs) == n else None
@@ -103,9 +130,10 @@ def _summary(outcomes: Sequence[Outcome]) -> TeamSummary:
         messages=sum(o.messages for o in outcomes) / n,
         cost_per_success_usd=cost * n / won if cost is not None and won else None,
         limited=sum(o.status == "limited" for o in outcomes) / n,
-        failed=sum(o.status == "failed" for o in outcomes) / n,
         tokens_origin=least_certain(o.tokens_origin for o in outcomes),
         waited_s=sum(o.waited_s for o in outcomes) / n,
+        failed=lost / len(begun),
+        lost=lost,
     )
 
 
@@ -118,7 +146,71 @@ def judge(
     A team is worth it when its success is higher beyond doubt (Holm-adjusted p < 0.05 and an interval above 0). One
     agent is enough when no team can be better by more than `margin` (non-inferiority). Else it depends on the case,
     where classes of cases differ beyond doubt; else there were not enough trials.
+
+    Runs that gave no answer are missing data (missing.py): what is said holds whatever they would have been. Where a
+    team gave no answer at all nothing is said, and where one lost more than a tenth of its runs there is no verdict.
     """
+    lost = missing.losses(outcomes)
+    if not any(one.lost for one in lost):
+        return _judge(outcomes, baseline, margin, order)
+    first = missing.first_error(outcomes)
+    if missing.nothing_measured(lost):
+        return Verdict("nothing_measured", _nothing(lost), f"The first error: {missing.short(first)}", (), lost, first)
+    if missing.too_many(lost):
+        found = _judge(outcomes, baseline, margin, order)
+        text, reason = _broke_off(lost), "; ".join(missing.by_team(lost))
+        return Verdict("runs_broke_off", text, f"{reason}.", found.differences, lost, first)
+    found = _judge(outcomes, baseline, margin, order)
+    reason = f"{_sentence(found.reason)}{missing.in_total(lost)}: {'; '.join(missing.by_team(lost))}."
+    if found.kind in DECIDED:
+        text = f"{found.text} That holds whatever the {_count(lost)} would have answered."
+        return msgspec.structs.replace(found, text=text, reason=reason, lost=lost, first_error=first)
+    if found.kind == "not_enough_trials":
+        left_out = _judge(answered(outcomes), baseline, margin, order)
+        text = _open(left_out, lost)
+        return msgspec.structs.replace(found, text=text, reason=reason, lost=lost, first_error=first)
+    return msgspec.structs.replace(found, reason=reason, lost=lost, first_error=first)
+
+
+def _nothing(lost: Sequence[Lost]) -> str:
+    if all(one.lost == one.runs for one in lost):
+        return f"Nothing was measured: {_all_of(sum(one.runs for one in lost))} broke off."
+    none = ", ".join(one.name for one in lost if one.lost == one.runs)
+    return f"Nothing was measured: no run of {none} gave an answer; {missing.in_total(lost)}."
+
+
+def _all_of(runs: int) -> str:
+    return "the only run" if runs == 1 else f"all {runs:,} runs"
+
+
+def _broke_off(lost: Sequence[Lost]) -> str:
+    worst = ", ".join(f"{one.share:.0%} of {one.name}'s" for one in missing.too_many(lost))
+    return (
+        f"No verdict: {missing.in_total(lost)}, {worst}. Above {missing.MOST:.0%} of any team's runs, what is left "
+        "says too little: do them again (resume with --retry-broken)."
+    )
+
+
+def _count(lost: Sequence[Lost]) -> str:
+    number = sum(one.lost for one in lost)
+    return "run that broke off" if number == 1 else f"{number:,} runs that broke off"
+
+
+def _open(left_out: Verdict, lost: Sequence[Lost]) -> str:
+    """Where the bounds leave it open: what the other runs alone would say."""
+    number = _count(lost)
+    if left_out.kind in DECIDED:
+        said = left_out.text[0].lower() + left_out.text[1:]
+        alike = "is like the others" if number.startswith("run") else "are like the others"
+        return f"Not beyond doubt, since {missing.in_total(lost)}. If the {number} {alike}: {said}"
+    return f"{left_out.text.rstrip('.')}; the {number} would tell more if done again."
+
+
+def _sentence(text: str) -> str:
+    return f"{text} " if text else ""
+
+
+def _judge(outcomes: Sequence[Outcome], baseline: str, margin: float, order: Sequence[str] | None) -> Verdict:
     by_group = groups(outcomes)
     base = next((key for key in by_group if key[0] == baseline), None)
     others = [key for key in by_group if key != base]
@@ -174,7 +266,7 @@ def _decide(
 ) -> Verdict:
     solo = summaries[base]
     simulated = by_group[base][0].simulated
-    better = [c for c in compared if c.difference.low > 0 and c.p_adjusted < ALPHA]
+    better = [c for c in compared if c.better]
     reason = "; ".join(_in_words(c, summaries[c.team, c.engine], solo) for c in compared)
     reason = f"{reason}. Paired over {compared[0].difference.cases} cases{_mark(simulated)}."
     if better:

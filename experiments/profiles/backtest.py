@@ -11,6 +11,7 @@ from msgspec import Struct
 from agents import table
 from agents.models.simulated.profile import Profile
 from experiments import plan
+from experiments.judging.missing import answered
 from experiments.judging.statistics import Interval, success_interval
 from experiments.outcome import Outcome
 from experiments.profiles import calibration
@@ -22,7 +23,7 @@ from traces.store import Store
 
 
 class Measured(Struct, frozen=True):
-    """Means over runs; `success` with its interval, `latency_s` the median."""
+    """Means over runs that gave an answer; `success` with its interval, `latency_s` the median."""
 
     success: Interval
     tokens: float
@@ -62,7 +63,7 @@ def backtest(
     fitted = calibration.calibrate([found], base, "calibrated", runs)
     actual: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
     for row in store.team_rows(folder.id):
-        if (outcome := Outcome.of_row(row)) is not None:
+        if not (outcome := Outcome.of_row(row)).lost:
             actual[outcome.group].append(outcome)
     if len(actual) < 2:
         raise InputError(f"experiment {folder.id} has only {found.team}: there is no team to predict")
@@ -71,7 +72,7 @@ def backtest(
     for (team, engine), seen in sorted(actual.items(), key=lambda item: item[0][0] == found.team):
         cases = sorted({outcome.case for outcome in seen})
         made = [o for _, o in calibration.simulate(fitted.profile, scenario, cases, teams[team], engine, runs)]
-        predictions.append(Prediction(team, engine, _measured(made), _measured(seen), team != found.team))
+        predictions.append(Prediction(team, engine, _measured(answered(made)), _measured(seen), team != found.team))
     return fitted, predictions
 
 

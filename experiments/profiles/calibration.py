@@ -86,7 +86,10 @@ def evidence(store: Store, experiment: str, scenario: Scenario) -> Evidence:
     firsts = {row.team: row for row in reversed(rows)}
     alone = [row.run for row in firsts.values() if _agents(store.events(experiment, row.run)) == 1]
     if not alone:
-        raise InputError(f"experiment {experiment} has no finished run with a single agent: include the team solo")
+        raise InputError(
+            f"experiment {experiment} has no run of a single agent that gave an answer: include the team solo, and do "
+            "runs that broke off again (headcount resume --retry-broken)"
+        )
     by_run = {row.run: row for row in rows}
     team = by_run[min(alone)].team
     found = Evidence(scenario, team, [], [], [])
@@ -169,7 +172,8 @@ def _simulate(profile: Profile, found: Sequence[Evidence], runs: int) -> tuple[l
         for recorder, outcome in simulate(
             profile, part.scenario, part.cases, part.team, "native", max(1, round(share * runs))
         ):
-            add(made, outcome.case, recorder.records, outcome.success)
+            if not outcome.lost:
+                add(made, outcome.case, recorder.records, outcome.success)
         readings += made.readings
         success += share * sum(made.successes) / len(made.successes)
     return readings, success

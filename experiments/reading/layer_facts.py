@@ -120,9 +120,10 @@ STEPS = {
     "product": [
         (
             "a run that failed its grader",
-            "type = 'evaluation' AND NOT (body->>'$.success')::BOOLEAN AND (body->>'$.error') IS NULL",
+            "type = 'evaluation' AND run IN (SELECT run FROM runs WHERE {where} AND NOT success)",
             "run",
-        )
+        ),
+        ("a run that broke off", "type = 'run_finished' AND body->>'$.status' = 'failed'", "run"),
     ],
 }
 

@@ -72,7 +72,8 @@ class OnRay:
         past = {run: start.written.lines for run, start in starts.items() if start.written is not None}
         with _reached(self._folder.id):
             over = remembering.lines(self._plan, self._folder.path, share)
-            job = Job(share, [trial.run for trial in todo], past, over, self._begun)
+            made = {run: list(start.made) for run, start in starts.items() if start.made}
+            job = Job(share, [trial.run for trial in todo], past, over, self._begun, made)
             actor = self._actor.remote(self._kit, msgspec.msgpack.encode(job), self._purse)
             self._actors.append(actor)
             journal = journal_for(self._plan, self._folder.journal_file(share))

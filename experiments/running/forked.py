@@ -66,7 +66,7 @@ def start(fork: Lineage, past: Sequence[Record], begun: Start) -> Start:
     own = past[: shared(fork)]
     expected = begun.expected if len(begun.expected) > len(own) else own
     changed = fork.step if replaces(fork) else -1
-    return Start(expected, begun.written, changed, begun.sealed, amendment)
+    return Start(expected, begun.written, changed, begun.sealed, amendment, begun.made)
 
 
 def _amendment(fork: Lineage, past: Sequence[Record]) -> Amendment | None:

@@ -8,6 +8,7 @@ import time
 
 from experiments.plan import Plan
 from experiments.running import resume as resuming
+from experiments.running import retry
 from experiments.running.conduct import prepare
 from headcount import place
 from traces import home
@@ -35,11 +36,14 @@ def go(folder: ExperimentFolder, on: str | None = None) -> str:
     return folder.id
 
 
-def resume(experiment: str, on: str | None = None, patience_s: float = 20.0) -> None:
-    """Go on with an experiment that was stopped or lost, where it was planned or `on` another place. Returns when it
-    runs again, or after `patience_s`. Raises InputError, and starts nothing, where it cannot go on."""
+def resume(experiment: str, on: str | None = None, patience_s: float = 20.0, *, retry_broken: bool = False) -> None:
+    """Go on with an experiment that was stopped or lost, where it was planned or `on` another place; with
+    `retry_broken` runs that broke off are done again. Returns when it runs again, or after `patience_s`. Raises
+    InputError, and starts nothing, where it cannot go on."""
     folder = home.find_experiment(experiment)
     resuming.check(folder, on)
+    if retry_broken:
+        retry.request(folder)
     folder.stop_file.unlink(missing_ok=True)
     before = folder.read_status()
     go(folder, on)

@@ -42,13 +42,14 @@ class Kit(msgspec.Struct, frozen=True):
 
 class Job(msgspec.Struct, frozen=True):
     """A worker's share: the runs to do, the journals' lines of those that were begun, those of runs that are `over` of
-    which teams remember something, and how many cases may be begun."""
+    which teams remember something, and how many cases may be begun. `made`: effects of attempts that broke off."""
 
     share: int
     runs: list[int]
     past: dict[int, list[bytes]]
     over: list[bytes]
     begun: int = 0
+    made: dict[int, list[Record]] = {}
 
 
 class News(NamedTuple):
@@ -120,7 +121,10 @@ class Node:
         self._begun = share.begun
         idle = threading.Event()
         self._outbox = Outbox(hurry=idle)
-        starts = {run: Start.at_the_end_of(Committed(run, partial(list, lines))) for run, lines in share.past.items()}
+        starts = {
+            run: replace(Start.at_the_end_of(Committed(run, partial(list, lines))), made=share.made.get(run, []))
+            for run, lines in share.past.items()
+        }
         trials = _trials(plan, share.runs)
         begun = (lambda: self._begun, idle)
         self._share = Share(plan, share.share, trials, starts, folder, self._outbox, *begun, purse)

@@ -7,6 +7,7 @@ from pathlib import Path
 from agents import table
 from experiments import plan as plans
 from experiments.plan import Plan
+from experiments.running import retry
 from tasks import scenario as scenarios
 from traces.committed import Committed, committed
 from traces.home import ExperimentFolder
@@ -24,5 +25,10 @@ def over(plan: Plan, folder: Path | None, team: str, share: int) -> list[Committ
         return []
     trials = plans.dealt(plans.trials(plan, scenarios.load(plan.scenario)), share, max(1, plan.workers))
     mine = {trial.run for trial in trials if trial.team == team}
-    found = [run for run in committed(ExperimentFolder(folder).journals()) if run.number in mine and run.outcome]
+    attempts = retry.read(ExperimentFolder(folder))
+    found = [
+        run
+        for run in committed(ExperimentFolder(folder).journals())
+        if run.number in mine and run.outcome and not retry.is_due(run, attempts)
+    ]
     return sorted(found, key=lambda run: run.records[-1].wall)

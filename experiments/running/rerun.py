@@ -15,13 +15,15 @@ from traces.rerecorder import Rerecorder
 @dataclass(frozen=True)
 class Start:
     """`expected` must happen first, served from the record; what is `written` of it stands in the journal already.
-    `changed` is the number of an event that was put in place of what happened. `sealed`: nothing comes after it."""
+    `changed` is the number of an event that was put in place of what happened. `sealed`: nothing comes after it.
+    `made`: effects of an attempt that broke off, recorded after that: none is made a second time."""
 
     expected: Sequence[Record] = ()
     written: Committed | None = None
     changed: int = -1
     sealed: bool = False
     amendment: Amendment | None = None
+    made: Sequence[Record] = ()
 
     @classmethod
     def at_the_end_of(cls, run: Committed) -> Start:
@@ -35,7 +37,14 @@ class Start:
     def past(self, *, virtual: bool) -> Past | None:
         if not self.expected:
             return None
-        return Past(self.expected, virtual=virtual, changed=self.changed, sealed=self.sealed, amendment=self.amendment)
+        return Past(
+            self.expected,
+            virtual=virtual,
+            changed=self.changed,
+            sealed=self.sealed,
+            amendment=self.amendment,
+            made=self.made,
+        )
 
     def recorder(self, run: int, journal: Writer | None, *, virtual: bool) -> Recorder:
         if not self.expected:

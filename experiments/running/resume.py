@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from experiments import plan as plans
 from experiments.plan import Plan
+from experiments.running import retry
 from experiments.running.conduct import Progress, conduct, moved
 from traces import home
 from traces.committed import committed
@@ -19,13 +20,17 @@ def resume(
     watch: Callable[[Progress], object] = lambda progress: None,
     on: str | None = None,
     workers: int | None = None,
+    retry_broken: bool = False,
 ) -> Progress:
     """Do what is left of the experiment, where it was planned, or `on` another place, by so many workers; that changes
     nothing in what comes. Runs that are over are not done again, and of those that were under way neither a recorded
-    model call nor a recorded outside effect is.
+    model call nor a recorded outside effect is. With `retry_broken` runs that broke off are done again from the call
+    that failed (running/retry.py).
 
     Raises InputError where it still runs or its scenario's files have changed; otherwise as `conduct` does."""
     plan = check(folder, on, workers)
+    if retry_broken:
+        retry.request(folder)
     folder.stop_file.unlink(missing_ok=True)
     return conduct(folder, watch, plan)
 

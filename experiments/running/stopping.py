@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from experiments import order
 from experiments import plan as plans
-from experiments.judging.verdict import judge
+from experiments.judging.verdict import UNJUDGED, judge
 from experiments.outcome import Outcome
 from experiments.plan import Plan, Trial
 from tasks.scenario import Scenario
@@ -50,8 +50,10 @@ class EarlyStop:
 
 
 def settled(outcomes: Sequence[Outcome], cases: Sequence[str], margin: float) -> bool:
-    """Whether every team is better than one agent beyond doubt, or cannot be better by more than the margin."""
-    compared = judge(outcomes, margin=margin, order=cases).differences
+    """Whether every team is better than one agent beyond doubt, or cannot be better by more than the margin: whatever
+    runs that broke off would have answered, and never where too many did."""
+    found = judge(outcomes, margin=margin, order=cases)
+    compared = found.differences if found.kind not in UNJUDGED else ()
     return bool(compared) and all(c.difference.low > 0 or c.difference.high < margin for c in compared)
 
 

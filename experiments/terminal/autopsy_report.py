@@ -12,6 +12,8 @@ from rich.text import Text
 from experiments.failures import autopsy as autopsies
 from experiments.failures.autopsy import Autopsy, TeamFailures, short, title
 from experiments.failures.autopsy_score import Score, Share, score
+from experiments.judging import missing
+from experiments.outcome import Outcome
 from experiments.terminal import printing
 from experiments.terminal.report import as_json
 from traces import home
@@ -47,7 +49,13 @@ def _as_data(one: Autopsy) -> dict[str, Any]:
 
 def _print_run(one: Autopsy, experiment: str) -> None:
     console = printing.console(highlight=False)
-    console.print(f"run {one.run} of {experiment}: {one.team} on {one.case}, failed\n", markup=False)
+    broke_off = one.ended.startswith("failed")
+    how = "broke off" if broke_off else "failed"
+    console.print(f"run {one.run} of {experiment}: {one.team} on {one.case}, {how}\n", markup=False)
+    if broke_off:
+        console.print(f"The run broke off: {one.ended.partition(': ')[2]}", markup=False)
+        console.print("It gave no answer, so no agent is to blame, and no verdict counts it as a failure.")
+        return
     if one.ended:
         console.print(f"It ended before its team was done: {one.ended}", markup=False)
     if one.decisive is None:
@@ -75,6 +83,9 @@ def show_experiment(experiment: str, *, json: bool) -> None:
     if json:
         print(as_json({"experiment": folder.id, "teams": teams, "runs": [_as_data(one) for one in found]}))
         return
+    lost = missing.losses(map(Outcome.of_row, store.team_rows(folder.id)))
+    if broke_off := missing.in_total(lost):
+        print(f"{broke_off} and are not explained here, since they gave no answer: {'; '.join(missing.by_team(lost))}")
     if not found:
         print(f"no run of {folder.id} was graded a failure: there is nothing to explain")
         return

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from experiments.judging import missing
+from experiments.judging.missing import answered
 from experiments.outcome import Outcome
 from experiments.terminal.report import as_json
 from traces.store import Store
@@ -24,22 +26,29 @@ class Forked(Struct, frozen=True):
     low: float
     high: float
     simulated: bool
+    lost: int = 0
 
 
 def compare(experiment: str, parent: str, run: int, outcomes: Sequence[Outcome]) -> Forked:
     """The forks against their parent. They are draws of one case from one step on, so independent of each other."""
     from scipy.stats import binomtest
 
-    won = sum(outcome.success for outcome in outcomes)
-    low, high = binomtest(won, len(outcomes)).proportion_ci(method="wilson")
+    known = answered(outcomes)
+    won = sum(outcome.success for outcome in known)
+    low, high = binomtest(won, len(known)).proportion_ci(method="wilson") if known else (0.0, 1.0)
     row = Store().run(parent, run)
-    return Forked(experiment, parent, run, row.success, len(outcomes), won, float(low), float(high), row.simulated)
+    lost, simulated = len(outcomes) - len(known), row.simulated
+    return Forked(experiment, parent, run, row.success, len(known), won, float(low), float(high), simulated, lost)
 
 
 def show(experiment: str, parent: str, run: int, outcomes: Sequence[Outcome], *, json: bool) -> None:
     found = compare(experiment, parent, run, outcomes)
     if json:
         print(as_json(found))
+        return
+    if found.lost:
+        print(f"{found.lost} of {found.forks + found.lost} forks broke off: {missing.first_error(outcomes)}")
+    if not found.forks:
         return
     was = {True: "succeeded", False: "failed", None: "was not graded"}[found.parent_success]
     kind = " (simulated)" if found.simulated else ""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import platform
+import re
 from importlib import metadata
 from xml.etree import ElementTree as ET
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
+from experiments.judging import missing
 from experiments.judging.gate import Checked, Criterion
 from experiments.terminal import printing
 from experiments.terminal.report import as_json
@@ -26,11 +29,19 @@ def show(checked: Checked, *, json: bool) -> None:
         table.add_column(name)
     for one in checked.criteria:
         table.add_row(one.team, one.name, one.wanted, one.found, MARKS[one.state])
-    console.print(table)
+    if checked.kind == "nothing_measured":
+        console.print(f"[bold red]{escape(headline(checked))}[/bold red]", highlight=False)
+        console.print(f"[red]{escape(_why(checked))}[/red]", highlight=False)
+    else:
+        console.print(table)
+    for line in missing.by_team(checked.lost):
+        console.print(f"broke off: {line}", markup=False, highlight=False)
 
 
 def headline(checked: Checked) -> str:
     mark = " (simulated)" if checked.simulated else ""
+    if checked.kind == "nothing_measured":
+        return f"Check failed: nothing was measured, {checked.runs:,} runs{mark}"
     bad = sum(one.state == "missed" for one in checked.criteria)
     open_ = sum(one.state == "undecided" for one in checked.criteria)
     parts = [f"{bad} missed"] if bad else []
@@ -39,12 +50,20 @@ def headline(checked: Checked) -> str:
     return f"Check {'passed' if checked.passed else 'failed'}{how}, {checked.runs:,} runs{mark}"
 
 
+def _why(checked: Checked) -> str:
+    return f"The first error: {checked.why}"
+
+
 def markdown(checked: Checked) -> str:
     """The summary, and how to look closer."""
     lines = [f"### {headline(checked)}", "", "| team | criterion | wanted | found | met |", "|---|---|---|---|---|"]
     for one in checked.criteria:
         cells = (one.team, one.name, one.wanted, one.found, MARKS[one.state])
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    if checked.kind == "nothing_measured":
+        lines = [*lines[:2], _plain(_why(checked))]
+    for line in missing.by_team(checked.lost):
+        lines += ["", f"Broke off: {_plain(line)}"]
     lines += ["", f"Experiment `{checked.experiment}`, made with `{checked.command}`.", ""]
     return "\n".join(lines)
 
@@ -52,7 +71,7 @@ def markdown(checked: Checked) -> str:
 def junit(checked: Checked) -> bytes:
     """JUnit XML, as the common CI systems read it: a test case for each criterion. A missed one is a failure; an
     undecided one is a failure where the check does not pass with it, else it is skipped."""
-    cases = checked.criteria
+    cases = checked.criteria or (_nothing(checked),)
     failed = [one for one in cases if _fails(one, checked)]
     skipped = [one for one in cases if one.state == "undecided" and one not in failed]
     counts = {"tests": len(cases), "failures": len(failed), "skipped": len(skipped), "errors": 0}
@@ -72,6 +91,16 @@ def junit(checked: Checked) -> bytes:
             ET.SubElement(case, "skipped", {"message": f"not enough trials: {one.found}"})
     ET.indent(root)
     return bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+
+
+def _nothing(checked: Checked) -> Criterion:
+    """What stands for all criteria where nothing was measured."""
+    return Criterion("all teams", "an answer was measured", "from every team", _why(checked), "missed")
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown takes for text."""
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", text)
 
 
 def _fails(one: Criterion, checked: Checked) -> bool:

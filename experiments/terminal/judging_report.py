@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from experiments import words
 from experiments.judging import htmlreport, ungraded
+from experiments.judging.judged import is_foreign
 from experiments.judging.judging import Judgement, Pair, again
+from experiments.judging.verdict import UNJUDGED
 from experiments.outcome import named
 from experiments.terminal import printing, report
 from traces import home
@@ -22,12 +25,19 @@ def show(found: Judgement, *, json: bool) -> None:
     if json:
         print(report.as_json(found))
         return
+    verdict = found.verdict
+    if verdict.kind == "nothing_measured":
+        report.show_nothing(found.experiment, verdict.text, verdict.reason, verdict.lost)
+        return
     console = printing.console()
     mark = "simulated" if found.simulated else "measured"
-    console.print(f"[bold]{found.verdict.text}[/bold]", highlight=False)
-    console.print(found.verdict.reason, highlight=False)
+    colour = "bold red" if verdict.kind in UNJUDGED else "bold"
+    console.print(f"[{colour}]{escape(verdict.text)}[/{colour}]", highlight=False)
+    console.print(verdict.reason, highlight=False, markup=False)
+    if verdict.lost:
+        console.print(report.again(found.experiment), highlight=False)
     if found.ungraded:
-        graded = sum(team.trials for team in found.teams)
+        graded = sum(team.trials + team.lost for team in found.teams)
         console.print(f"{found.ungraded:,} of {graded + found.ungraded:,} runs were not graded, and are left out.")
     console.print(_teams(found, mark))
     if found.pairs:
@@ -44,7 +54,8 @@ def show(found: Judgement, *, json: bool) -> None:
 
 def show_ungraded(experiment: str, *, json: bool) -> bool:
     """What can be told of an experiment in which no run was graded; False where one was, or none is over."""
-    found = ungraded.teams(Store().team_rows(home.find_experiment(experiment).id))
+    folder = home.find_experiment(experiment)
+    found = ungraded.teams(Store().team_rows(folder.id), foreign=is_foreign(folder.read_plan()))
     if not found:
         return False
     if json:
@@ -68,12 +79,14 @@ def _teams(found: Judgement, mark: str) -> Table:
         consistent = found.consistency[team.name]
         table.add_row(
             team.name,
-            f"{team.trials:,}",
+            words.answered(team.trials, team.lost),
             f"{team.success:.1%}",
             f"{team.ci_low:.1%} to {team.ci_high:.1%}",
             f"{consistent[-1]:.1%} (pass^{len(consistent)})" if consistent else "-",
             words.money(team.cost_per_success_usd),
         )
+    if any(team.lost for team in found.teams):
+        table.caption = "of the runs that gave an answer; those that broke off are no failures"
     return table
 
 
@@ -162,8 +175,10 @@ def _table(title: str, first: str, *names: str) -> Table:
     return table
 
 
-def write_page(experiment: str, into: Path) -> None:
-    """The comparison as one HTML file. Raises InputError where there is nothing to compare or the file cannot be."""
+def write_page(experiment: str, into: Path) -> Judgement:
+    """The comparison as one HTML file; what it says. Raises InputError where there is nothing to compare or the file
+    cannot be written."""
     folder = home.find_experiment(experiment)
-    page = htmlreport.page(Store().experiment(folder.id), again(folder.id))
-    report.write(into, page.encode(), "--into")
+    found = again(folder.id)
+    report.write(into, htmlreport.page(Store().experiment(folder.id), found).encode(), "--into")
+    return found

@@ -10,14 +10,16 @@ from typing import Any
 import msgspec
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from experiments import damage, words
-from experiments.judging import frameworks
+from experiments.judging import frameworks, missing
 from experiments.judging.frameworks import Framework
-from experiments.judging.judged import verdict_on
-from experiments.judging.verdict import Compared, TeamSummary, summarise
+from experiments.judging.judged import verdict_on, with_cut_off
+from experiments.judging.missing import Lost
+from experiments.judging.verdict import UNJUDGED, Compared, TeamSummary, summarise
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.reading.steps import describe, headline
@@ -40,16 +42,20 @@ def progress_bar(folder: ExperimentFolder) -> Iterator[Callable[[conduct.Progres
         def watch(progress: conduct.Progress) -> None:
             tally: dict[str, list[bool]] = {}
             for outcome in progress.outcomes:
-                tally.setdefault(outcome.name, []).append(outcome.success)
+                if not outcome.lost:
+                    tally.setdefault(outcome.name, []).append(outcome.success)
             so_far = ", ".join(f"{team} {sum(won)}/{len(won)}" for team, won in sorted(tally.items()))
+            lost = sum(outcome.lost for outcome in progress.outcomes)
+            so_far = f"{so_far} [red]{lost:,} broke off[/red]" if lost else so_far
             bar.update(task, total=progress.total, completed=progress.done, description=so_far or "starting")
 
         yield watch
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What `headcount compare` answers. `tokens`, `cost_usd`, `latency_s` and `messages` of a team are means per run;
-    `failed` counts runs that broke off with an error; `digest` is of all events apart from wall times."""
+    """What `headcount compare` answers. `tokens`, `cost_usd`, `latency_s` and `messages` of a team are means per run
+    that gave an answer; `failed` counts runs that broke off, `lost` says of which teams and why; `digest` is of all
+    events apart from wall times. Where `verdict_kind` is nothing_measured there are no teams."""
 
     experiment: str
     digest: str
@@ -62,10 +68,15 @@ class Result(msgspec.Struct, frozen=True):
     frameworks: list[Framework]
     failed: int
     first_error: str
+    lost: tuple[Lost, ...] = ()
 
 
-def result(folder: ExperimentFolder, outcomes: Sequence[Outcome], digest: str, simulated: bool) -> Result:
-    experiment, judged = folder.id, verdict_on(folder.read_plan(), outcomes)
+def result(folder: ExperimentFolder, done: Sequence[Outcome], digest: str, simulated: bool) -> Result:
+    """`done`: the runs that came to an end; those that were cut off on the way are looked up."""
+    experiment, recorded = folder.id, folder.read_plan()
+    outcomes = with_cut_off(recorded, done, Store().team_rows(experiment))
+    judged = verdict_on(recorded, outcomes)
+    measured = judged.kind != "nothing_measured"
     return Result(
         experiment,
         digest,
@@ -73,17 +84,13 @@ def result(folder: ExperimentFolder, outcomes: Sequence[Outcome], digest: str, s
         judged.kind,
         judged.reason,
         simulated,
-        summarise(outcomes),
+        summarise(outcomes) if measured else [],
         judged.differences,
-        frameworks.compare(outcomes),
-        sum(outcome.status == "failed" for outcome in outcomes),
-        _first_error(experiment, outcomes),
+        frameworks.compare(outcomes) if measured else [],
+        sum(outcome.lost for outcome in outcomes),
+        judged.first_error,
+        judged.lost,
     )
-
-
-def _first_error(experiment: str, outcomes: Sequence[Outcome]) -> str:
-    failed = min((outcome.run for outcome in outcomes if outcome.status == "failed"), default=None)
-    return "" if failed is None else Store().run(experiment, failed).error
 
 
 def write(path: Path, data: bytes, option: str) -> None:
@@ -99,18 +106,22 @@ def as_json(value: Any) -> str:
 def show(found: Result, plan: Plan) -> None:
     """The comparison table, the verdict, and where to go from here."""
     console = printing.console()
+    if found.verdict_kind == "nothing_measured":
+        show_nothing(found.experiment, found.verdict, found.reason, found.lost)
+        return
     console.print(_teams_table(found, plan))
-    console.print(f"\n[bold]{found.verdict}[/bold]", highlight=False)
+    colour = "bold red" if found.verdict_kind in UNJUDGED else "bold"
+    console.print(f"\n[{colour}]{escape(found.verdict)}[/{colour}]", highlight=False)
     if found.reason:
-        console.print(found.reason, highlight=False)
+        console.print(found.reason, highlight=False, markup=False)
     if found.frameworks:
         console.print("\nWhat the framework costs:")
     for framework in found.frameworks:
         console.print(frameworks.in_words(framework), highlight=False)
     if found.failed:
-        total = sum(team.trials for team in found.teams)
-        console.print(f"\n{found.failed:,} of {total:,} runs broke off with an error. The first:", highlight=False)
+        console.print(f"\n[red]{missing.in_total(found.lost)}.[/red] The first error:", highlight=False)
         console.print(found.first_error, markup=False, highlight=False)
+        console.print(again(found.experiment), highlight=False)
     console.print(
         f"\nEvery message is open to replay: headcount replay {found.experiment} 0"
         "\nIn the app (compare, replay, launch):  make app, or: headcount app",
@@ -140,7 +151,7 @@ def _teams_table(found: Result, plan: Plan) -> Table:
     for team in found.teams:
         table.add_row(
             team.name,
-            f"{team.trials:,}",
+            words.answered(team.trials, team.lost),
             f"{team.success:.1%}",
             f"{100 * team.ci_low:.0f} to {100 * team.ci_high:.0f} %",
             words.tokens(team.tokens, team.tokens_origin),
@@ -148,8 +159,25 @@ def _teams_table(found: Result, plan: Plan) -> Table:
             f"{team.latency_s:.1f} s",
             f"{team.messages:.1f}",
         )
-    table.caption = "tokens, cost, latency and messages: mean per run"
+    lost = any(team.lost for team in found.teams)
+    only = "; success and means are of the runs that gave an answer" if lost else ""
+    table.caption = f"tokens, cost, latency and messages: mean per run{only}"
     return table
+
+
+def show_nothing(experiment: str, text: str, reason: str, lost: Sequence[Lost]) -> None:
+    """That nothing was measured, why, and what to do."""
+    console = printing.console()
+    console.print(f"[bold red]{escape(text)}[/bold red]", highlight=False)
+    console.print(f"[red]{escape(reason)}[/red]", highlight=False)
+    for line in missing.by_team(lost):
+        console.print(f"  {line}", markup=False, highlight=False)
+    console.print(f"\n{again(experiment)}", highlight=False)
+
+
+def again(experiment: str) -> str:
+    """How runs that broke off are done again."""
+    return f"When the cause is mended: headcount resume {experiment} --retry-broken"
 
 
 def show_run(experiment: str, outcome: Outcome, *, json: bool) -> None:

@@ -1,0 +1,157 @@
+"""Runs that gave no answer are missing data, not failures: worst-case bounds over whatever they would have been.
+
+A run that broke off (a network, a server, an error of the framework), that was cut off with its worker, or whose
+grader failed, says nothing about its team. Its success is unknown, so a difference between two teams has a low end (the
+lost runs of A counted as failures, those of B as successes) and a high end (the reverse): Horowitz & Manski 1995,
+"Identification and robustness with contaminated and corrupted data", Econometrica 63; Manski 2003, "Partial
+Identification of Probability Distributions". What is claimed must hold at the end that speaks against it. A run that a
+limit ended is an answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from experiments.outcome import Outcome, named
+
+MOST = 0.10
+"""With a greater share of any team's runs lost there is no verdict."""
+KINDS_SHOWN = 3
+_VARIES = re.compile(r"\b[0-9a-fA-F]{8,}\b|\d+")
+_LONGEST = 240
+
+
+class Lost(Struct, frozen=True):
+    """A team's runs that gave no answer: `lost` of `runs`, by what broke them off, the most frequent first."""
+
+    team: str
+    engine: str
+    runs: int
+    lost: int
+    errors: dict[str, int]
+
+    @property
+    def name(self) -> str:
+        return named(self.team, self.engine)
+
+    @property
+    def share(self) -> float:
+        return self.lost / self.runs
+
+
+class Bounds(Struct, frozen=True):
+    """Case → A's success minus B's in each trial that both began, at the low and at the high end; `answered` has the
+    trials alone that both answered. `lost` counts the trials that one of them did not."""
+
+    low: dict[str, list[int]]
+    high: dict[str, list[int]]
+    answered: dict[str, list[int]]
+    lost: int
+
+
+def answered(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """The runs that gave an answer, right or wrong."""
+    return [outcome for outcome in outcomes if not outcome.lost]
+
+
+def filled(outcomes: Iterable[Outcome], success: bool) -> list[Outcome]:
+    """All runs, with what is missing taken for a success or for a failure: one end of what can be."""
+    return [
+        msgspec.structs.replace(outcome, status="completed", success=success) if outcome.lost else outcome
+        for outcome in outcomes
+    ]
+
+
+def bounded(a: Sequence[Outcome], b: Sequence[Outcome]) -> Bounds:
+    """A minus B over the trials that both began, whatever the lost runs would have been."""
+    other = {(o.case, o.trial): o for o in b}
+    low, high, known = (defaultdict[str, list[int]](list) for _ in range(3))
+    lost = 0
+    for one in sorted(a, key=lambda o: (o.case, o.trial)):
+        against = other.get((one.case, one.trial))
+        if against is None:
+            continue
+        low[one.case].append(_least(one) - _most(against))
+        high[one.case].append(_most(one) - _least(against))
+        if one.lost or against.lost:
+            lost += 1
+        else:
+            known[one.case].append(int(one.success) - int(against.success))
+    return Bounds(dict(low), dict(high), dict(known), lost)
+
+
+def _least(outcome: Outcome) -> int:
+    return int(outcome.success and not outcome.lost)
+
+
+def _most(outcome: Outcome) -> int:
+    return int(outcome.success or outcome.lost)
+
+
+def losses(outcomes: Iterable[Outcome]) -> tuple[Lost, ...]:
+    """Of every team on every engine, in the order of their first runs; those that lost none too."""
+    groups: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
+    for outcome in sorted(outcomes, key=lambda o: o.run):
+        groups[outcome.group].append(outcome)
+    return tuple(_losses(group) for group in groups.values())
+
+
+def _losses(group: Sequence[Outcome]) -> Lost:
+    first = group[0]
+    missing = [outcome for outcome in group if outcome.lost]
+    return Lost(first.team, first.engine, len(group), len(missing), _kinds(outcome.why_lost for outcome in missing))
+
+
+def _kinds(errors: Iterable[str]) -> dict[str, int]:
+    """Errors that differ in numbers alone are one kind, in the words of its first."""
+    words: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for error in errors:
+        kind = _VARIES.sub("#", error)
+        words.setdefault(kind, error)
+        counts[kind] += 1
+    return {words[kind]: count for kind, count in counts.most_common()}
+
+
+def first_error(outcomes: Iterable[Outcome]) -> str:
+    """What broke off the first run that did; empty where none did."""
+    first = min((outcome for outcome in outcomes if outcome.lost), key=lambda o: o.run, default=None)
+    return "" if first is None else first.why_lost
+
+
+def nothing_measured(lost: Sequence[Lost]) -> bool:
+    """Whether some contestant has no run that gave an answer."""
+    return any(one.lost == one.runs for one in lost)
+
+
+def too_many(lost: Sequence[Lost]) -> list[Lost]:
+    """The teams that lost so many runs that no verdict would rest on anything."""
+    return [one for one in lost if one.share > MOST]
+
+
+def in_total(lost: Sequence[Lost]) -> str:
+    """`3 of 20 runs broke off`; empty where none did."""
+    number, runs = sum(one.lost for one in lost), sum(one.runs for one in lost)
+    return f"{number:,} of {runs:,} runs broke off" if number else ""
+
+
+def by_team(lost: Sequence[Lost]) -> list[str]:
+    """A line for each team that lost runs: how many, and why, with counts."""
+    return [f"{one.name}: {one.lost:,} of {one.runs:,} ({_errors(one.errors)})" for one in lost if one.lost]
+
+
+def _errors(errors: dict[str, int]) -> str:
+    shown = [f"{count:,} x {short(error)}" for error, count in list(errors.items())[:KINDS_SHOWN]]
+    others = sum(list(errors.values())[KINDS_SHOWN:])
+    return "; ".join(shown + ([f"{others:,} x other errors"] if others else []))
+
+
+def short(error: str) -> str:
+    """An error on one line, of bounded length."""
+    line = "".join(c for c in " ".join(error.split()) if c.isprintable())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."

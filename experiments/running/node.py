@@ -9,6 +9,7 @@ import tempfile
 import threading
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from experiments.running.worker import Done
 from tasks import scenario as scenarios
 from traces.committed import Committed
 from traces.home import ExperimentFolder
+from traces.kernel import Record
 
 MOST_WAITING = 1000
 

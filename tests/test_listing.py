@@ -16,7 +16,7 @@ from traces.errors import InputError
 CASE = """
 title: A question
 request: What is it?
-plan: [{id: look, goal: Look, role: generalist}]
+plan: [{id: look, goal: Look, role: researcher}]
 answer: It is.
 expect: [{grader: mentions, all: [It is]}]
 """
@@ -24,7 +24,7 @@ SCENARIO = """
 title: Many cases
 story: There are many.
 goal: Answer.
-roles: {generalist: {}}
+roles: {researcher: {}}
 """
 
 

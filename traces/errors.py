@@ -16,8 +16,7 @@ HeadcountError                  something a user can act on; the command line pr
 │   ├── Unwritable              an event could not be read again, so it is not written
 │   ├── NotWritten              a file of the home cannot be written
 │   ├── Unreadable              the index is missing, damaged or of another version
-│   ├── NotLoaded               the journals of one experiment cannot be loaded into the index
-│   └── NotWritten              a file could not be written
+│   └── NotLoaded               the journals of one experiment cannot be loaded into the index
 ├── Difference                  something else happened than was recorded
 ├── Undelivered                 a message to one agent could not be delivered; it is kept as a dead letter
 │   └── Blocked                 an interceptor did not let it pass

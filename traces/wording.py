@@ -67,6 +67,7 @@ def _digit(letter: str) -> str:
 
 
 _LETTERS: tuple[Step, ...] = (
+    _step(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))", ""),  # 1 250 with a space that keeps it together
     _step(rf"[{_IGNORED}]+", ""),
     _step(
         "(?<![０-９])，|，(?![０-９])", ", "
@@ -207,7 +208,8 @@ def _before(text: str) -> str:
     if text[:1] in _NUMERALS:
         return rf"(?<![{_NUMERALS}])" if text else ""
     if _NUMBER.match(text):
-        return rf"(?<!{_WORD}|\.|\d,|\d[{_MULTIPLES}])"
+        minus = r"|(?<![^\s(])-" if text[0].isdecimal() else ""
+        return rf"(?<!{_WORD}|\.|\d[,:]|\d[{_MULTIPLES}]{minus})"
     return rf"(?<!{_WORD}|\.)" if _SPACED.match(text) else ""
 
 
@@ -217,5 +219,5 @@ def _behind(text: str) -> str:
     if _JOIN.match(text[-1:]):
         return r"(?!\p{M})"
     if text[-1:].isdecimal():
-        return rf"(?!{_WORD}|[.,]\d|\p{{No}}|[{_MULTIPLES}])"
+        return rf"(?!{_WORD}|[.,]\d|:\d\d(?!\d)|\p{{No}}|[{_MULTIPLES}])"
     return rf"(?!{_WORD}|[.,]\d)" if _SPACED.match(text[-1:]) else ""

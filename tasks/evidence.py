@@ -56,14 +56,14 @@ class Evidence(Struct, frozen=True):
 
 
 def in_tables(text: str, question: str, tables: Sequence[Table]) -> tuple[Step | None, list[Place]]:
-    """The query that finds a cell with this text by another cell of its row that the question names, and the cells
-    that have it, that one first."""
+    """The query that finds a cell with this text, whole cells first, by another cell of its row that the question
+    names, and the cells that have it, that one first."""
     step: Step | None = None
     places: list[Place] = []
     for table in tables:
         for row, column in table.cells(text):
             place = Place(table.file or table.name, f"line {table.line(row)}, column {column}", table.shown(row))
-            found = table.query(row, column, question) if step is None else None
+            found = table.query(row, column, question, text) if step is None else None
             step = step or found
             places = [place, *places] if found else [*places, place]
     return step, places

@@ -40,14 +40,15 @@ class Table(Struct, frozen=True):
         )
 
     def cells(self, text: str) -> list[tuple[int, str]]:
-        """The cells that say this and nothing else: (row, column)."""
+        """The cells that say this, those that say nothing else first: (row, column)."""
         wanted = wording.plain(text)
-        return [
-            (number, column)
+        found = [
+            (wording.plain(cell) != wanted, number, column)
             for number, row in enumerate(self.rows)
             for column, cell in row.items()
-            if cell and wording.plain(cell) == wanted
+            if cell and wording.says(cell, text)
         ]
+        return [(number, column) for _, number, column in sorted(found, key=lambda one: one[0])]
 
     def line(self, row: int) -> int:
         """The line of the file that a row begins in."""
@@ -57,14 +58,18 @@ class Table(Struct, frozen=True):
         """A row with its columns' names."""
         return "; ".join(f"{column}: {cell}" for column, cell in self.rows[row].items() if cell)
 
-    def query(self, number: int, column: str, question: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The fact and the query that finds a cell by another one of its row that the question names; None where it
-        names none, or where the query would find other values too."""
+    def query(self, number: int, column: str, question: str, text: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The fact, what a cell says of `text`, and the query that finds the cell by another one of its row that the
+        question names; None where it names none, or where the query would find other values too."""
         row = self.rows[number]
+        start, end = wording.find(row[column], text)[0]
+        before, value, after = row[column][:start], row[column][start:end], row[column][end:]
+        whole = rf"{re.escape(column)}=(.+?)(?: \| |$|\n)"
+        within = rf"{re.escape(column)}={re.escape(before)}(.+?){re.escape(after)}(?: \| |$|\n)"
         for key in self._keys(row, column, question):
             if {other[column] for other in self.rows if other[key] == row[key]} == {row[column]}:
                 sql = f"SELECT {_name(column)} FROM {_name(self.name)} WHERE {_name(key)} = {_text(row[key])}"
-                fact = {"value": row[column], "pattern": rf"{re.escape(column)}=(.+?)(?: \| |$|\n)"}
+                fact = {"value": value, "pattern": within if before or after else whole}
                 return fact, {"tool": "query_database", "args": {"sql": sql.replace("{", "{{").replace("}", "}}")}}
         return None
 

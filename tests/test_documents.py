@@ -259,6 +259,13 @@ def test_a_cell_may_be_long(tmp_path: Path) -> None:
     assert len(documents.read_one(tmp_path / "a.csv").text) > 300_000
 
 
+def test_many_columns_may_have_one_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{'a,' * 30_000}a_2\n{'1,' * 30_000}2\n")
+    names = documents.read_table(tmp_path / "a.csv").names
+    assert len(set(names)) == 30_001
+    assert [names[0], names[1], names[-1]] == ["a", "a_3", "a_2"]
+
+
 def test_a_cell_too_many_in_a_table_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("question,answer\nWhy?,So.\nHow?,Well, so.\n")
     with pytest.raises(ScenarioError, match=r"a\.csv:3: the row has more cells than the header: 'so\.'"):

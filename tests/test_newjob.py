@@ -56,6 +56,41 @@ def test_what_a_user_has_becomes_cases_that_the_oracle_solves(
     assert made.cases[2].features == ("parallel",)
 
 
+def test_a_cell_that_says_more_is_looked_up_for_what_the_answer_says(given_files: Path) -> None:
+    (given_files / "teas.csv").write_text('name,price\nSencha,"from 7,50 EUR"\nAssam,5.20 EUR\n7.50 blend,9\n')
+    (given_files / "questions.csv").write_text("question,answer,must_say\nPrice of Sencha?,It is 7.50 EUR.,7.50 EUR\n")
+    new(given_files, "--table", str(given_files / "teas.csv"))
+    (case,) = scenarios.load(str(given_files / "tea")).cases
+    assert [(step.tool, step.facts["fact_1"].value) for step in case.plan[0].steps] == [("query_database", "7,50 EUR")]
+
+
+def test_a_japanese_and_a_thai_job_are_made_of_old_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for code, wide, document, table, questions in (
+        (
+            "cp932",
+            "cp932",
+            "未開封の商品は１４日以内に返品できます。2026年に６件の返品がありました。",
+            "名前,価格,産地\n煎茶,750,静岡\n急須,２０００,常滑\n",
+            "いつまで返品できますか,14日以内です,14日以内\n煎茶の産地と価格は,静岡産で750円です,静岡|７５０\n返品は何件ですか,6件,6件\n",
+        ),
+        (
+            "cp874",
+            "utf-16",
+            "สินค้าที่ยังไม่แกะคืนได้ภายใน ๑๔ วัน",
+            "ชื่อ;ราคา\nเซนฉะ;๗๕\nกาน้ำชา;๒๐๐\n",
+            "คืนสินค้าได้ภายในกี่วัน,ภายใน 14 วัน,14 วัน\nเซนฉะราคาเท่าไร,75 บาท,75\n",
+        ),
+    ):
+        files = tmp_path / code
+        (files / "docs").mkdir(parents=True)
+        (files / "docs" / "a.txt").write_bytes(document.encode(code))
+        (files / "teas.csv").write_bytes(table.encode(wide))
+        (files / "questions.csv").write_bytes(f"question,answer,must_say\n{questions}".encode(wide))
+        new(files, "--table", str(files / "teas.csv"))
+        count = questions.count("\n")
+        assert f"the oracle solves {count} of {count}" in capsys.readouterr().out
+
+
 def test_each_place_is_shown_and_a_no_leaves_nothing_behind(
     given_files: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

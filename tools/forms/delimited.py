@@ -190,13 +190,14 @@ def _is_data(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
 
 def _names(header: Sequence[str]) -> list[str]:
     """A name for each column, each once."""
-    taken = {" ".join(cell.split()) for cell in header}
+    given = [" ".join(cell.split()) for cell in header]
+    taken = set(given)
     found: dict[str, int] = {}
-    for number, cell in enumerate(header, 1):
-        plain = " ".join(cell.split())
-        name, again = plain or f"column_{number}", 1
+    times: Counter[str] = Counter()
+    for number, plain in enumerate(given, 1):
+        wanted = name = plain or f"column_{number}"
         while name in found or (name in taken and name != plain):
-            again += 1
-            name = f"{plain or f'column_{number}'}_{again}"
+            times[wanted] += 1
+            name = f"{wanted}_{times[wanted] + 1}"
         found[name] = number
     return list(found)

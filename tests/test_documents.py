@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import docx
 import pytest
@@ -117,7 +118,16 @@ def test_one_bad_file_costs_itself_and_machinery_is_passed_over(tmp_path: Path) 
     write(tmp_path)
     (tmp_path / "torn.pdf").write_bytes(b"%PDF-1.4 torn")
     (tmp_path / "photo.png").write_bytes(b"")
-    for name in ("~$e.docx", ".~lock.e.docx#", ".DS_Store", ".hidden.md", "Thumbs.db", "__MACOSX/._a.md"):
+    for name in (
+        "~$e.docx",
+        ".~lock.e.docx#",
+        ".DS_Store",
+        ".hidden.md",
+        "a.md~",
+        "b.lock",
+        "Thumbs.db",
+        "__MACOSX/._a.md",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"machinery")
     (tmp_path / "round").symlink_to(tmp_path, target_is_directory=True)
@@ -289,6 +299,8 @@ def test_all_of_a_word_document_is_read(tmp_path: Path) -> None:
         f"<w:ins {w}><w:r><w:t>14</w:t></w:r></w:ins>",
         f"<w:r {w}><w:t xml:space='preserve'> days</w:t></w:r>",
         f"<w:r {w}><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r>",
+        f"<w:r {w}><w:ruby><w:rt><w:r><w:t>かん</w:t></w:r></w:rt>"
+        "<w:rubyBase><w:r><w:t>漢</w:t></w:r></w:rubyBase></w:ruby></w:r>",
         f"<w:r {w}><w:pict><w:txbxContent><w:p><w:r><w:t>in a box</w:t></w:r></w:p></w:txbxContent></w:pict></w:r>",
     ):
         changed.append(parse_xml(xml))
@@ -299,7 +311,20 @@ def test_all_of_a_word_document_is_read(tmp_path: Path) -> None:
     document.save(str(tmp_path / "a.docx"))
     expected = ["Tea shop", "in a control", "## Returns", "Sencha | 7.50\nSencha | 8.00\nnested"]
     text = documents.read_one(tmp_path / "a.docx").text.replace(" | nested", "nested")
-    assert text.split("\n\n") == [*expected, "within 14 days", "in a box", "confidential"]
+    assert text.split("\n\n") == [*expected, "within 14 days漢(かん)", "in a box", "confidential"]
+    _make_strict(tmp_path / "a.docx", tmp_path / "strict.docx")
+    assert documents.read_one(tmp_path / "strict.docx").text.replace(" | nested", "nested") == text
+
+
+def _make_strict(given: Path, to: Path) -> None:
+    """The file as Word saves it as a Strict Open XML Document."""
+    usual, strict = b"http://schemas.openxmlformats.org/", b"http://purl.oclc.org/ooxml/"
+    with ZipFile(given) as packed, ZipFile(to, "w") as changed:
+        for name in packed.namelist():
+            part = packed.read(name)
+            for kind in (b"officeDocument/2006/relationships", b"wordprocessingml/2006/main"):
+                part = part.replace(usual + kind, strict + kind.replace(b"/2006", b""))
+            changed.writestr(name, part)
 
 
 def test_a_page_without_text_is_named(tmp_path: Path) -> None:

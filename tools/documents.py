@@ -21,6 +21,7 @@ _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _BETWEEN = re.compile(r"\n{2,}")
 _CITED = re.compile(r"[^\w.-]+")
 _NOT_DOCUMENTS = frozenset(("__MACOSX", "Thumbs.db", "desktop.ini", "Icon\r"))
+_NOT_ENDS = ("~", "#", ".tmp", ".lock", ".lck", ".swp", ".part", ".crdownload")
 _NAMED = 5
 _HINTS = {".pdf": " (a scanned document needs text recognition first)"}
 
@@ -108,7 +109,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _is_machinery(name: str) -> bool:
-    return name.startswith((".", "~$")) or name in _NOT_DOCUMENTS
+    return name.startswith((".", "~$")) or name.endswith(_NOT_ENDS) or name in _NOT_DOCUMENTS
 
 
 def _shown(path: Path) -> str:

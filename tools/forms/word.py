@@ -18,6 +18,17 @@ _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallba
 _GONE = frozenset((f"{_W}del", f"{_W}moveFrom", f"{_W}instrText", f"{_W}delText", _FALLBACK, f"{_W}sectPr"))
 _MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
 _SIGNS = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+_STRICT = (
+    (
+        b"http://purl.oclc.org/ooxml/officeDocument/relationships",
+        b"http://schemas.openxmlformats.org/officeDocument/2006/relationships",
+    ),
+    (
+        b"http://purl.oclc.org/ooxml/wordprocessingml/main",
+        b"http://schemas.openxmlformats.org/wordprocessingml/2006/main",
+    ),
+    (b"http://purl.oclc.org/ooxml/officeDocument/math", b"http://schemas.openxmlformats.org/officeDocument/2006/math"),
+)
 _PARTS = (("header", f"{_W}hdr"), ("footer", f"{_W}ftr"))
 
 
@@ -34,7 +45,7 @@ def read(content: bytes, name: str) -> Text:
 
     try:
         _check_size(content)
-        document = docx.Document(io.BytesIO(content))
+        document = docx.Document(io.BytesIO(_transitional(content)))
     except bounds.OutOfBounds:
         raise
     except Exception as error:  # whatever the library meets in a damaged file
@@ -55,6 +66,21 @@ def _check_size(content: bytes) -> None:
         size = sum(info.file_size for info in packed.infolist())
     if size > max(bounds.SMALL, min(bounds.SIZE, bounds.RATIO * len(content))):
         raise bounds.OutOfBounds(f"is {size:,} bytes large once unpacked, from {len(content):,}: too much to read")
+
+
+def _transitional(content: bytes) -> bytes:
+    """The file under the names that Word uses by default, where it has those of ISO's strict form."""
+    with zipfile.ZipFile(io.BytesIO(content)) as packed:
+        if _STRICT[0][0] not in packed.read("_rels/.rels"):
+            return content
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as changed:
+            for name in packed.namelist():
+                part = packed.read(name)
+                for strict, usual in _STRICT if name.endswith((".xml", ".rels")) else ():
+                    part = part.replace(strict, usual)
+                changed.writestr(name, part)
+    return out.getvalue()
 
 
 def _roots(document: Any, kind: str) -> Iterator[Any]:
@@ -110,6 +136,12 @@ def _pieces(element: Any, styles: _Styles, boxes: list[Any], notes: list[str]) -
             yield child.text or ""
         elif tag in _SIGNS:
             yield _SIGNS[tag]
+        elif tag == f"{_W}ruby":
+            base, reading = (
+                "".join(p for part in child.iterfind(f"{_W}{name}") for p in _pieces(part, styles, boxes, notes))
+                for name in ("rubyBase", "rt")
+            )
+            yield f"{base}({reading})" if reading else base
         elif tag == f"{_W}txbxContent":
             boxes.append(child)
         elif tag in (f"{_W}footnoteReference", f"{_W}endnoteReference"):

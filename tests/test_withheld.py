@@ -113,6 +113,19 @@ def test_named_patterns() -> None:
     assert text == "to [email #1] or [phone #1], [iban #1], [card #1]"
 
 
+def test_scripts_without_spaces_are_no_part_of_what_is_withheld() -> None:
+    out = Withheld({"name": ["Tanaka", "山田Taro", "Kim"]}, KINDS)
+    key = "sk-proj-abcdefghijklmnop1234"
+    text = out.text(
+        f"担当はTanakaさん、山田Taro氏、Kim은。電話+81 90 1234 5678へ。番号4111111111111111です。キー{key} を"
+    )
+    for part in ("Tanaka", "Taro", "Kim", "5678", "4111", key):
+        assert part not in text, text
+    assert out.text("Tanakaya, Kimchi, Größe") == "Tanakaya, Kimchi, Größe"
+    event = ToolExecuted("ann", "read", "c", "read", {}, True, "Tanakaさん")
+    assert "Tanaka" not in out.event(_json(event)).decode()
+
+
 def test_what_makes_an_event_readable_stays_whatever_is_marked() -> None:
     out = Withheld({"odd": ["user", "chat", "completed", "ann"]})
     event = Chat("ann", "act", "m", 0, (ChatMessage("user", "the user ann"),), "chat", Usage())

@@ -17,12 +17,19 @@ import msgspec
 from traces.kernel import Event
 
 SECRET = "[withheld: secret]"
-_START = r"(?:(?<!\w)|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{4}))"  # of a word, also right after an escape of JSON's
+_JOINED = (
+    "\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3105-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7ff\uf900-\ufaff\uff66-\uffdc\U00020000-\U000323af"
+)
+"""Characters of scripts that set no spaces between words: "Tanaka" is a word in "Tanakaさん"."""
+_LETTER = rf"[^\W{_JOINED}]"
+_BEGIN, _END = r"(?<![A-Za-z0-9_])", r"(?![A-Za-z0-9_])"
+_START = rf"(?:{_BEGIN}|(?<=\\[nrtbf])|(?<=\\u[0-9a-fA-F]{{4}}))"  # also right after an escape of JSON's
 _SECRET_FIELD = r"[\w-]*(?:api[_-]?key|password|passwd|client[_-]?secret|access[_-]?token|authorization)"
 SECRETS = re.compile(
     rf"{_START}(?:"
     r"(?:sk|pk|rk|gsk|xai|hf|r8|npm|pypi)[-_][\w*-]{8,}"  # keys of model providers, payment services, registries
-    r"|AIza[\w-]{10,}|ya29\.[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # Google, AWS
+    r"|AIza[\w-]{10,}|ya29\.[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}(?![A-Za-z0-9_])"  # Google, AWS
     r"|(?:gh[pousr]_|github_pat_|glpat-)\w[\w-]{10,}|xox[a-z]-[\w-]{8,}"  # GitHub, GitLab, Slack
     r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"  # JSON web tokens
     r"|Bearer\s+[^\s\"'\\]+)"
@@ -38,15 +45,16 @@ _HINT = re.compile(
 """In lower case, without which no text has anything like a key: a quick look spares the long one."""
 KINDS = {
     "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
-    "iban": r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?\b",
-    "card": r"\b(?:\d[ -]?){13,18}\d\b",
-    "phone": r"(?<!\w)\+\d[\d ()/.-]{6,}\d",
+    "iban": rf"{_BEGIN}[A-Z]{{2}}\d{{2}}(?: ?[A-Z0-9]{{4}}){{2,7}}(?: ?[A-Z0-9]{{1,4}})?{_END}",
+    "card": rf"{_BEGIN}(?:\d[ -]?){{13,18}}\d{_END}",
+    "phone": rf"{_BEGIN}\+\d[\d ()/.-]{{6,}}\d",
 }
 """Patterns that have a name: what is personal wherever it stands, once a scenario says so."""
 
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD")
 _FIELD = re.compile(_SECRET_FIELD, re.IGNORECASE)
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(rf"{_LETTER}+|[{_JOINED}]+")
+_JOINS = re.compile(f"[{_JOINED}]")
 _ESCAPED = re.compile(r"\\[\\ubf]")  # JSON within JSON, among others
 _TAGS = frozenset(str(kind.__struct_config__.tag) for kind in Event.__args__)
 _FIXED = _TAGS | {"system", "user", "assistant", "tool", "completed", "limited", "failed", "virtual", "real"}
@@ -155,7 +163,9 @@ class Withheld:
             first = _WORD.search(form)
             if first is not None:
                 pattern = r"(?:\s|\\+[nrt])+".join(re.escape(part) for part in form.split())
-                self._words[first[0].lower()].append((first.start(), re.compile(pattern + r"(?!\w)", re.I), name))
+                self._words[first[0].lower()].append(
+                    (first.start(), re.compile(pattern + rf"(?!{_LETTER})", re.I), name)
+                )
 
     def _found(self, text: str) -> Iterable[tuple[int, int, str]]:
         """Where personal texts stand: start, end, what each is called. A word may begin right after an escape (\\n)."""
@@ -186,7 +196,9 @@ class Withheld:
 
 def _is_word(text: str) -> bool:
     """Whether a text is written with letters that come in words: not that of Chinese, for example."""
-    return any(letter.isascii() or letter.lower() != letter.upper() for letter in text if letter.isalnum())
+    return not _JOINS.search(text) and any(
+        letter.isascii() or letter.lower() != letter.upper() for letter in text if letter.isalnum()
+    )
 
 
 def _forms(value: str) -> list[str]:

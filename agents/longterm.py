@@ -12,9 +12,10 @@ from agents import roles
 from agents.limits import RECALLS
 from tools import retrieval
 from traces.kernel import AgentCreated, Noted, Record
+from traces.wording import SOURCE
 
 _GIVEN = re.compile(r"^(- .+\]) \(run (\d+), (.+), (.+)\)$")
-_SOURCED = re.compile(r"^- ([^\s:]+): (.+?) \[([\w.-]+#\d+)\]$")
+_SOURCED = re.compile(rf"^- ([^\s:]+): (.+?) \[({SOURCE}#\d+)\]$")
 DEPTH = 40
 
 

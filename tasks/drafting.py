@@ -7,12 +7,12 @@ conclusion).
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import regex
 import yaml
 from msgspec import Struct, field, structs
 
@@ -252,7 +252,7 @@ def _write_yaml(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _slug(text: str, number: int) -> str:
-    words = re.findall(r"\w+", wording.folded(text))[:5]
+    words = regex.findall(r"[\w\p{M}]+", wording.folded(text))[:5]
     return f"{number:02d}_{'_'.join(words)}"[:48].rstrip("_")
 
 

@@ -9,6 +9,7 @@ import inspect
 import re
 import reprlib
 import sqlite3
+import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from tools.usercode import Failed
 from traces.clock import is_virtual
 from traces.kernel import Check, Chunk, Evaluated
 from traces.strict import writable
+from traces.wording import SOURCE
 from traces.wording import says as says
 
 Grader = Callable[..., "bool | Check | Awaitable[bool | Check]"]
@@ -36,7 +38,7 @@ FAILED = "the grader failed"
 LONGEST_DETAIL = 2000
 GRACE_S = 5.0
 
-_CITATION = re.compile(r"[\[［【]([\w.-]+[#＃]\d+(?:\s*[,;，；、]\s*[\w.-]+[#＃]\d+)*)[\]］】]")
+_CITATION = re.compile(rf"[\[［【]({SOURCE}[#＃]\d+(?:\s*[,;，；、]\s*{SOURCE}[#＃]\d+)*)[\]］】]")
 _NOT_FOUND = re.compile(
     r"not (?:be )?(?:found|stated|given|disclosed|available|contained|covered|mentioned|answered|in the documents)"
     r"|no (?:information|figure|document|source|mention|data)"
@@ -278,7 +280,7 @@ def _shown(value: Any) -> str:
 def citations(text: str) -> list[str]:
     """The chunk ids cited in a text: [source#3], or several as [a#1, b#2]."""
     cited = [part.strip() for match in _CITATION.finditer(text) for part in re.split(r"[,;，；、]", match.group(1))]
-    return [part.replace("＃", "#") for part in cited]
+    return [unicodedata.normalize("NFC", part).replace("＃", "#") for part in cited]
 
 
 def _any_said(text: str, wanted: Iterable[str]) -> bool:

@@ -11,10 +11,10 @@ from msgspec import Struct
 
 from tasks import templates
 from tasks.case import Fact, Step
-from traces.wording import says
+from traces.wording import SOURCE, says
 
 # A search result is a sequence of blocks, each headed by "[source#position] Title".
-_BLOCK = re.compile(r"^\[([\w.-]+#\d+)\] ", re.MULTILINE)
+_BLOCK = re.compile(rf"^\[({SOURCE}#\d+)\] ", re.MULTILINE)
 
 
 class Known(Struct, frozen=True):

@@ -11,6 +11,8 @@ from docx.oxml import parse_xml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks import graders, reading
+from tasks.case import Fact, Step
 from tools import chunking, documents
 from tools.documents import Document
 from tools.retrieval import Knowledge
@@ -106,6 +108,17 @@ def test_documents_of_one_name_are_cited_by_their_paths(tmp_path: Path) -> None:
         (tmp_path / name).write_text(name)
     sources = {document.path: document.source for document in documents.read(tmp_path)}
     assert sources == {"en/rules.md": "rules", "rules.md": "rules.md", "rules.txt": "rules.txt"}
+
+
+def test_names_in_any_script_are_cited_as_they_are_written(tmp_path: Path) -> None:
+    names = {"การคืนสินค้า.txt": "การคืนสินค้า", "नियम (2).txt": "नियम-2", "U\u0308bersicht.txt": "Übersicht"}
+    for name, source in names.items():
+        (tmp_path / name).write_text(f"{name}: 14 days")
+        assert graders.citations(f"within 14 days [{source}#1].") == [f"{source}#1"]
+        step = Step(id="s", tool="search", facts={"days": Fact(value="14")})
+        assert reading.read(step, f"[{source}#1] Title\n14 days")["days"].source == f"{source}#1"
+    assert {document.source for document in documents.read(tmp_path)} == set(names.values())
+    assert graders.citations("[U\u0308bersicht#1]") == ["Übersicht#1"]
 
 
 def test_a_folder_without_documents_says_which_forms_count(tmp_path: Path) -> None:

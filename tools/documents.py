@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from tools.forms.delimited import Rows
 from tools.forms.text import Text, decode
 from traces import bounds, yamltree
 from traces.errors import InputError, ScenarioError, reason
+from traces.wording import SOURCE_SIGNS
 
 SIZE = 64 << 20
 """Bytes of one document."""
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _BETWEEN = re.compile(r"\n{2,}")
-_CITED = re.compile(r"[^\w.-]+")
+_NOT_CITED = re.compile(f"[^{SOURCE_SIGNS}]+")
 _NOT_DOCUMENTS = frozenset(("__MACOSX", "Thumbs.db", "desktop.ini", "Icon\r"))
 _NOT_ENDS = ("~", "#", ".tmp", ".lock", ".lck", ".swp", ".part", ".crdownload")
 _NAMED = 5
@@ -120,7 +122,7 @@ def _unused(document: Document, found: dict[str, Document]) -> str:
     """What the document is cited as: where another is called so, by its whole path."""
     if document.source not in found:
         return document.source
-    whole = _CITED.sub("-", document.path).strip("-")
+    whole = _source(document.path)
     return next(name for n in range(1, 1 << 20) if (name := whole if n == 1 else f"{whole}-{n}") not in found)
 
 
@@ -132,7 +134,7 @@ def sources(folder: Path) -> set[str]:
 
 
 def _source(name: str) -> str:
-    return _CITED.sub("-", name).strip("-") or "document"
+    return _NOT_CITED.sub("-", unicodedata.normalize("NFC", name)).strip("-") or "document"
 
 
 def read_one(path: Path, shown: str = "") -> Document:

@@ -14,6 +14,13 @@ from itertools import pairwise
 import regex
 
 Span = tuple[int, int]
+_MARKS_OF_LETTERS = (
+    "\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0980-\u0df3"
+    "\u0e31-\u0e4e\u0eb1-\u0ece\u0f18-\u0fbc\u102b-\u103e\u17b4-\u17d3\u3099\u309a"
+)
+SOURCE_SIGNS = rf"\w.\-{_MARKS_OF_LETTERS}"
+SOURCE = f"[{SOURCE_SIGNS}]+"
+"""A document's name in citations, for the standard library: its \\w leaves out the vowels of Thai and Hindi."""
 
 _JOINED = (
     r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}\p{Tai_Le}"

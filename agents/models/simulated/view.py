@@ -12,8 +12,9 @@ from agents import memory
 from agents.models.simulated.index import Index, skill_of
 from tasks.reading import Known
 from traces.kernel import ChatMessage, ToolCall
+from traces.wording import SOURCE
 
-_NOTE = re.compile(r"^- ([^\s:]+): (.+?)(?: \[([\w.-]+#\d+)\])?$", re.MULTILINE)
+_NOTE = re.compile(rf"^- ([^\s:]+): (.+?)(?: \[({SOURCE}#\d+)\])?$", re.MULTILINE)
 _PROBLEM = re.compile(r"^\* ([^\s:]+): ", re.MULTILINE)
 _SUBTASK = re.compile(r"^\[subtask: ([^\s\]]+)\]", re.MULTILINE)
 _HOLDER = re.compile(r"^\[done: ([^\s\]]+)\] by (\S+)$", re.MULTILINE)

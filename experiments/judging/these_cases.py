@@ -1,0 +1,84 @@
+"""For these cases: what would come out if exactly they were done again and again. Only the trials are random.
+
+The stratified t interval, with the cases as strata (Cochran 1977, "Sampling Techniques", section 5.4). Its variance has
+a floor, the rule of three over trials (Hanley & Lippman-Hand 1983): where nothing ever differed, something still might.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+FLOOR = 2.34
+"""(3 / 1.96)^2: with this variance the interval's end is where the rule of three has it."""
+
+
+class Case(Struct, frozen=True):
+    """A case's trials that both did: the success of the team and of the baseline, trial by trial (1 or 0)."""
+
+    team: Sequence[int]
+    base: Sequence[int]
+
+    @property
+    def mean(self) -> float:
+        return (sum(self.team) - sum(self.base)) / len(self.team)
+
+
+class Estimate(Struct, frozen=True):
+    """The mean difference over these cases, its standard error and the degrees of freedom of Student's t."""
+
+    value: float
+    error: float
+    freedom: int
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        half = self.error * _student(self.freedom, (1 + level) / 2)
+        return max(-1.0, self.value - half), min(1.0, self.value + half)
+
+    @property
+    def p(self) -> float:
+        """Two-sided, of no difference."""
+        from scipy.special import stdtr
+
+        return float(2 * stdtr(self.freedom, -abs(self.value) / self.error))
+
+
+def estimate(cases: Sequence[Case]) -> Estimate | None:
+    """From each case's trials. With one trial of each, the spread over the cases stands in for that of the trials, and
+    is more. None without any case, or with one trial in all."""
+    m, trials = len(cases), [len(case.team) for case in cases]
+    if m == 0 or sum(trials) < 2:
+        return None
+    value = float(np.mean([case.mean for case in cases]))
+    floor = FLOOR / float(np.mean(trials)) ** 2
+    if max(trials) == 1:
+        variance = m * float(np.var([case.mean for case in cases], ddof=1))
+        return Estimate(value, math.sqrt(max(variance, floor)) / m, m - 1)
+    pooled = float(np.mean([_within(case) for case in cases if len(case.team) > 1]))
+    each = [(_within(case) if len(case.team) > 1 else pooled) / len(case.team) for case in cases]
+    freedom = 2 * sum(n - 1 for n in trials)
+    return Estimate(value, math.sqrt(max(sum(each), floor)) / m, freedom)
+
+
+def fewest_runs_for_enough(margin: float) -> int:
+    """How many trials of all cases together "no team is better by `margin`" takes, if nothing ever differs."""
+    runs = 2
+    while _student(runs, 0.975) * math.sqrt(FLOOR) / runs >= margin:
+        runs += 1
+    return runs
+
+
+def _within(case: Case) -> float:
+    """The variance of one trial's difference: that of the two rates, where the pairs do not depend on one another."""
+    k = len(case.team)
+    rates = [sum(won) / k for won in (case.team, case.base)]
+    return sum(rate * (1 - rate) for rate in rates) * k / (k - 1)
+
+
+def _student(freedom: int, share: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, share))

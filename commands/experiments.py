@@ -14,6 +14,7 @@ from commands.options import (
     ApproverWait,
     Cases,
     Engines,
+    Exhaustive,
     Json,
     MaxCalls,
     MaxCost,
@@ -61,6 +62,7 @@ def compare(
         float | None,
         typer.Option(help="Stop once every team is better beyond doubt, or not by more than this (0.05 is 5 points)."),
     ] = None,
+    exhaustive: Exhaustive = False,
     workers: Annotated[int, typer.Option(help="How many workers; 0 picks.")] = 0,
     on: Annotated[str, typer.Option(help="Where they work: processes, here, ray, or ray://HOST:PORT.")] = "processes",
     approver: Approver = "simulated",
@@ -87,6 +89,7 @@ def compare(
         approver=options.approver(approver),
         approver_wait_s=approver_wait,
         stop_early=stop_early,
+        exhaustive=exhaustive,
     )
     show(*_run_plan(plan, quiet=json), plan, json=json)
 

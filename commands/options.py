@@ -32,6 +32,9 @@ Approver = Annotated[
         help="Who decides on outside effects that the rules leave open: simulated, person (in the app), terminal, deny."
     ),
 ]
+Exhaustive = Annotated[
+    bool, typer.Option("--exhaustive", help="These cases are all there are: the verdict is about them alone.")
+]
 ApproverWait = Annotated[float, typer.Option(help="Seconds that a person has for an answer; then it is a no.")]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from commands import options
-from commands.options import ApiBase, Cases, Engines, Json, Model, Scenario, Seed
+from commands.options import ApiBase, Cases, Engines, Exhaustive, Json, Model, Scenario, Seed
 
 cli = typer.Typer()
 
@@ -27,6 +27,7 @@ def plan(
         int, typer.Option(help="Simulated runs that are made to plan by where no run of this job and model is known.")
     ] = 400,
     seed: Seed = 1,
+    exhaustive: Exhaustive = False,
     json: Json = False,
 ) -> None:
     """Say how many trials it takes, and what they will cost. For a difference of the size that matters."""
@@ -44,5 +45,6 @@ def plan(
         cases=options.cases(cases),
         trials=trials,
         seed=seed,
+        exhaustive=exhaustive,
     )
     planning_report.show(planning.design(wanted, planning.Question(difference, power), Store(), pilot), json=json)

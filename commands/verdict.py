@@ -22,6 +22,13 @@ def verdict(
     max_cost: Annotated[float | None, typer.Option(help="Dollars per run, at most.")] = None,
     max_latency: Annotated[float | None, typer.Option(help="Seconds per run, at most.")] = None,
     min_success: Annotated[float, typer.Option(help="Share of runs that must succeed, at least.")] = 0.0,
+    exhaustive: Annotated[
+        bool | None,
+        typer.Option(
+            "--exhaustive/--sample",
+            help="These cases are all there are, or a sample of others like them (default: as it was run).",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Judge an experiment again, under your margin and limits. With everything that the verdict rests on."""
@@ -36,7 +43,7 @@ def verdict(
         raise InputError(f"--min-success: {min_success:g} should be between 0 and 1, such as 0.9")
     if judging_report.show_ungraded(experiment, json=json):
         return
-    found = judging.again(experiment, margin, Limits(max_cost, max_latency, min_success))
+    found = judging.again(experiment, margin, Limits(max_cost, max_latency, min_success), exhaustive=exhaustive)
     judging_report.show(found, json=json)
     fail_if(found.verdict.kind == "nothing_measured")
 

@@ -37,7 +37,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     that the scenario's rules leave open: the scenario's simulated approver, a person (in the app), a person (in this
     terminal, or the app), or deny: nobody. What no person answers within `approver_wait_s` seconds is refused. `fork`:
     its runs are forks of one run. `stop_early`: it ends once every team is better than one agent beyond doubt or cannot
-    be better by more than this (0.05 is 5 points), looked at after each whole case; None: all runs are done."""
+    be better by more than this (0.05 is 5 points), looked at after each whole case; None: all runs are done.
+    `exhaustive`: its cases are all there are, so that the verdict is about them alone."""
 
     scenario: str
     teams: tuple[str, ...] = ("solo", "supervisor", "market")
@@ -55,6 +56,7 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     approver_wait_s: float = approvals.WAIT_S
     fork: Lineage | None = None
     stop_early: float | None = None
+    exhaustive: bool = False
 
     @property
     def asks_a_person(self) -> bool:
@@ -172,6 +174,10 @@ def _check_stopping(plan: Plan) -> None:
         raise InputError(f"--stop-early: {plan.stop_early:g} should be between 0 and 1, such as 0.05 for 5 points")
     if BASELINE not in map(table.name_of, plan.teams) or len(plan.teams) < 2:
         raise InputError(f"--stop-early: there is nothing to decide: give {BASELINE} and at least one other team")
+    if plan.exhaustive:
+        raise InputError(
+            "--stop-early answers for cases like these, of which it does only some: leave out --exhaustive, or it"
+        )
 
 
 def _check_teams(plan: Plan) -> None:
@@ -293,4 +299,6 @@ def command_line(plan: Plan) -> str:
     for option, value, unless in options:
         if value is not None and value != unless:
             words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    if plan.exhaustive:
+        words.append("--exhaustive")
     return shlex.join(words)

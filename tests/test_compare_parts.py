@@ -14,9 +14,11 @@ from agents.models import table as models
 from experiments import words
 from experiments.design import expecting
 from experiments.judging import answers, htmlreport, judging
+from experiments.judging.answering import Compared
 from experiments.judging.recommending import Limits, recommend
 from experiments.judging.statistics import Difference
-from experiments.judging.verdict import Compared, TeamSummary, Verdict, judge
+from experiments.judging.summaries import TeamSummary
+from experiments.judging.verdict import Verdict, judge
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.reading import layer_facts, layers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.judging.statistics import cases_needed, holm, paired_difference, success_interval
+from experiments.judging.comparing import on_like_these, on_these
+from experiments.judging.flips import sign_flip
+from experiments.judging.statistics import Difference, holm, success_interval
 from experiments.outcome import Outcome
 
 
@@ -70,34 +73,37 @@ def test_intervals_of_clustered_data_cover_the_truth() -> None:
     assert covered >= stats.binom.ppf(0.001, 400, 0.95)
 
 
-def test_no_difference_is_rarely_called_one() -> None:
+@pytest.mark.parametrize("rule", [on_these, on_like_these])
+def test_no_difference_is_rarely_called_one(rule: Callable[..., Difference | None]) -> None:
     rng = random.Random(5)
     false = 0
     for _ in range(200):
         rates = [rng.random() for _ in range(20)]
         a = grid({f"c{i}": [rng.random() < p for _ in range(4)] for i, p in enumerate(rates)}, "a")
         b = grid({f"c{i}": [rng.random() < p for _ in range(4)] for i, p in enumerate(rates)}, "b")
-        difference = paired_difference(a, b)
+        difference = rule(a, b)
         assert difference is not None
         false += difference.p < 0.05
     assert false <= stats.binom.ppf(0.999, 200, 0.05)
 
 
 def test_only_shared_trials_are_paired() -> None:
-    a = [outcome("x", 0, True), outcome("x", 1, True), outcome("y", 0, True)]
-    b = [outcome("x", 0, False), outcome("z", 0, True)]
-    difference = paired_difference(a, b)
+    a = [outcome("x", 0, True), outcome("x", 1, True), outcome("x", 2, True), outcome("y", 0, True)]
+    b = [outcome("x", 0, False), outcome("x", 1, False), outcome("z", 0, True)]
+    difference = on_these(a, b)
     assert difference is not None
-    assert (difference.value, difference.pairs, difference.cases) == (1.0, 1, 1)
-    assert paired_difference(a, [outcome("z", 0, True)]) is None
+    assert (difference.value, difference.pairs, difference.cases) == (1.0, 2, 1)
+    assert on_these(a, [outcome("z", 0, True)]) is None
 
 
-def test_a_clear_difference_is_found() -> None:
+@pytest.mark.parametrize("rule", [on_these, on_like_these])
+def test_a_clear_difference_is_found(rule: Callable[..., Difference | None]) -> None:
     a = grid({f"c{i}": [True, True, i % 4 != 0] for i in range(20)}, "a")
     b = grid({f"c{i}": [i % 3 == 0, False, True] for i in range(20)}, "b")
-    difference = paired_difference(a, b)
+    difference = rule(a, b)
     assert difference is not None
     assert difference.low > 0
+    assert difference.better
     assert difference.p < 0.01
 
 
@@ -107,6 +113,13 @@ def test_a_clear_difference_is_found() -> None:
 )
 def test_holm(given_: list[float], adjusted: list[float]) -> None:
     assert holm(given_) == pytest.approx(adjusted)
+
+
+def test_weighted_holm_spends_each_share_on_its_own() -> None:
+    """Holm 1979, section 4: step by step, p over its weight, times the weights that are left."""
+    found = holm([0.01, 0.004, 0.9], [0.8, 0.1, 0.1])
+    assert found == pytest.approx([0.0125, 0.0125, 0.9])  # 0.01 / 0.8; 0.2 * 0.004 / 0.1 is less
+    assert holm([0.02, 0.03], [0.5, 0.5]) == pytest.approx(holm([0.02, 0.03]))
 
 
 _WON = st.dictionaries(
@@ -119,26 +132,20 @@ _WON = st.dictionaries(
 def test_intervals_stay_in_bounds_and_hold_their_estimate(a: dict[str, list[bool]], b: dict[str, list[bool]]) -> None:
     found = success_interval(grid(a))
     assert 0 <= found.low <= found.value <= found.high <= 1
-    difference = paired_difference(grid(a, "a"), grid(b, "b"))
-    if difference is not None:
-        assert -1 <= difference.low <= difference.value <= difference.high <= 1
-        assert 0 < difference.p <= 1
-        other = paired_difference(grid(b, "b"), grid(a, "a"))
-        assert other is not None
-        assert other.value == pytest.approx(-difference.value)
-        needed = cases_needed(difference, 0.05)
-        assert needed is None or needed >= 0
+    for rule in (on_these, on_like_these):
+        difference, other = rule(grid(a, "a"), grid(b, "b")), rule(grid(b, "b"), grid(a, "a"))
+        if difference is not None:
+            assert -1 <= difference.low <= difference.value <= difference.high <= difference.at_most <= 1
+            assert 0 < difference.p <= 1
+            assert other is not None
+            assert other.value == pytest.approx(-difference.value)
+            assert (other.low, other.high) == pytest.approx((-difference.high, -difference.low), abs=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 9, 14, 15, 40])
 def test_the_p_value_of_sign_flips_is_scipys(count: int) -> None:
-    rng = np.random.default_rng(count)
-    values = rng.choice([-0.4, -0.2, 0.0, 0.2, 0.6], count)
-    a = [outcome(f"c{n}", t, t < 5 * max(v, 0)) for n, v in enumerate(values) for t in range(5)]
-    b = [outcome(f"c{n}", t, t < 5 * max(-v, 0)) for n, v in enumerate(values) for t in range(5)]
-    found = paired_difference(a, b)
-    assert found is not None
+    values = np.random.default_rng(count).choice([-0.4, -0.2, 0.0, 0.2, 0.6], count)
     peer = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=np.inf if count <= 14 else 20_000, vectorized=True
     )
-    assert found.p == pytest.approx(peer.pvalue, abs=1e-9 if count <= 14 else 0.02)
+    assert sign_flip(values) == pytest.approx(peer.pvalue, abs=1e-9 if count <= 14 else 0.02)

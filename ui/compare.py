@@ -65,6 +65,7 @@ def _verdict(row: ExperimentRow, found: Compared) -> None:
             st.error(shared.plain(verdict.text))
         else:
             st.header(shared.plain(verdict.text), anchor=False)
+            st.markdown(f"**{shared.plain(verdict.second)}**" if verdict.second else "")
         for part in verdict.reason.split("; "):
             st.write(shared.plain(part))
     if row.state in shared.UNDER_WAY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
@@ -10,11 +11,12 @@ import streamlit as st
 
 from experiments import words
 from experiments.failures.autopsy import short
+from experiments.judging.answering import Compared as Against
 from experiments.judging.details import kinds_of
 from experiments.judging.missing import answered
 from experiments.judging.statistics import success_interval
-from experiments.judging.verdict import groups
-from experiments.outcome import Outcome, named
+from experiments.judging.summaries import groups
+from experiments.outcome import Outcome
 from traces.errors import InputError
 from traces.rows import ExperimentRow
 from ui import compare_runs, shared, style
@@ -88,55 +90,60 @@ def _beaten(frame: pd.DataFrame, index: int, field: str) -> bool:
 
 
 def differences(found: Compared) -> None:
-    """Each team against the baseline, paired by case and seed."""
+    """Each team against the baseline, paired by case and seed: on these cases, and on cases like these."""
     compared = found.verdict.differences
     if not compared:
         return
     st.header("Against one agent, case by case", anchor=False)
-    frame = pd.DataFrame(
-        [
-            {
-                "team": named(c.team, c.engine),
-                "difference": c.difference.value,
-                "low": c.difference.low,
-                "high": c.difference.high,
-                "p (Holm)": f"{c.p_adjusted:.3f}",
-                "cases": c.difference.cases,
-                "pairs": c.difference.pairs,
-            }
-            for c in compared
-        ]
-    )
+    frame = pd.DataFrame([_against(c) for c in compared])
     y = alt.Y("team:N", title=None, sort=None)
     axis = alt.Axis(labelExpr="format(100 * datum.value, '+~r')")
-    tooltip = ["team", _change("difference"), _change("low"), _change("high"), "p (Holm)", "cases", "pairs"]
+    ranges = [_change(field) for field in ("low", "high", "likely low", "likely high")]
+    tooltip = ["team", _change("difference"), *ranges, "p (Holm)", "p, like these", "cases", "pairs"]
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=style.MUTED, strokeDash=[3, 3]).encode(x="zero:Q")
     colour = alt.Color("team:N", scale=_colours(found), legend=None)
-    rules = (
-        alt.Chart(frame)
-        .mark_rule(strokeWidth=3)
-        .encode(
-            x=alt.X("low:Q", title="success rate minus one agent's, in points", axis=axis),
-            x2="high:Q",
-            y=y,
-            color=colour,
-        )
+    title = "success rate minus one agent's, in points"
+    thick, thin = (
+        alt.Chart(frame[frame[low].notna()])
+        .mark_rule(strokeWidth=width)
+        .encode(x=alt.X(f"{low}:Q", title=title, axis=axis), x2=f"{high}:Q", y=y, color=colour)
+        for low, high, width in (("low", "high", 4), ("likely low", "likely high", 1.5))
     )
     points = (
         alt.Chart(frame)
         .mark_point(filled=True, size=140, opacity=1)
         .encode(x="difference:Q", y=y, color=colour, shape=_shapes(found), tooltip=tooltip)
     )
-    said = "; ".join(
-        f"{named(c.team, c.engine)} {100 * c.difference.value:+.1f} points "
-        f"({100 * c.difference.low:+.1f} to {100 * c.difference.high:+.1f})"
-        for c in compared
-    )
-    _clickable(points, [zero, rules], f"Paired differences in success: {said}", "differences", 50 + 42 * len(frame))
+    said = "; ".join(_in_points(row) for row in frame.to_dict("records"))
+    text = f"Paired differences in success: {said}"
+    _clickable(points, [zero, thin, thick], text, "differences", 50 + 42 * len(frame))
     st.caption(
-        f"{said}. Pairs are runs of the same case and trial; right of 0 the team is better. Intervals at 95 %, with "
-        "cases as clusters."
+        f"{said}. Pairs are runs of the same case and trial; right of 0 the team is better. Thick: the 95 % interval "
+        "for these cases; thin: for cases like these, of which these are a sample."
     )
+
+
+def _against(compared: Against) -> dict[str, Any]:
+    these, like, shown = compared.these, compared.like_these, compared.shown
+    assert shown is not None
+    return {
+        "team": compared.name,
+        "difference": shown.value,
+        "low": these.low if these else None,
+        "high": these.high if these else None,
+        "p (Holm)": f"{these.p_adjusted:.3f}" if these else "-",
+        "likely low": like.low if like else None,
+        "likely high": like.high if like else None,
+        "p, like these": f"{like.p_adjusted:.3f}" if like else "-",
+        "cases": shown.cases,
+        "pairs": shown.pairs,
+    }
+
+
+def _in_points(row: Mapping[Any, Any]) -> str:
+    both = ((row["low"], row["high"], "on these cases"), (row["likely low"], row["likely high"], "on cases like these"))
+    ranges = [f"{100 * low:+.1f} to {100 * high:+.1f} {where}" for low, high, where in both if not pd.isna(low)]
+    return f"{row['team']} {100 * row['difference']:+.1f} points ({', '.join(ranges)})"
 
 
 def by_class(found: Compared) -> None:

@@ -9,7 +9,7 @@ from experiments.judging import details, judging, ungraded
 from experiments.judging.judged import is_foreign
 from experiments.judging.measures import TeamMeasures
 from experiments.judging.missing import answered
-from experiments.judging.verdict import groups
+from experiments.judging.summaries import groups
 from experiments.outcome import Outcome, named
 from traces import home
 from traces.rows import ExperimentRow

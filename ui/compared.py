@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from experiments.judging.details import Endings, endings
 from experiments.judging.judged import outcomes_in, verdict_on
-from experiments.judging.verdict import TeamSummary, Verdict, summarise
+from experiments.judging.summaries import TeamSummary, summarise
+from experiments.judging.verdict import Verdict
 from experiments.outcome import Outcome
 from traces import home
 from traces.rows import ExperimentRow

@@ -16,7 +16,7 @@ KINDS = {
     "one_is_enough": ("one is enough", "blue"),
     "team_worth_it": ("team worth it", "green"),
     "depends_on_case": ("depends on the case", "violet"),
-    "not_enough_trials": ("too few trials", "orange"),
+    "not_enough_trials": ("open", "orange"),
     "nothing_measured": ("nothing measured", "red"),
     "runs_broke_off": ("no verdict: runs broke off", "red"),
 }
@@ -104,3 +104,5 @@ def _answer(row: ExperimentRow) -> None:
             st.error(shared.plain(" ".join(filter(None, (found.text, found.reason)))))
         else:
             st.text(found.text)
+            if found.second:
+                st.caption(shared.plain(found.second))

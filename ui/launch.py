@@ -54,7 +54,7 @@ def _form() -> tuple[Plan, Scenario | None]:
     model, api_base = _model(preferred)
     card = _card(model, api_base)
     st.header("4 · How often, and with what budget", anchor=False)
-    trials, cases, seed = _size(preferred, scenario)
+    trials, cases, seed, exhaustive = _size(preferred, scenario)
     budget = _budget(preferred, scenario, card)
     st.header("5 · Who approves", anchor=False)
     approver, wait_s = _approver(models.simulated(model))
@@ -65,6 +65,7 @@ def _form() -> tuple[Plan, Scenario | None]:
         model=model,
         api_base=api_base,
         cases=cases,
+        exhaustive=exhaustive,
         trials=trials,
         seed=seed,
         budget=budget,
@@ -173,13 +174,17 @@ def _card(model: str, api_base: str | None) -> Card | None:
     return card
 
 
-def _size(preferred: preferences.Preferences, scenario: Scenario | None) -> tuple[int, int | None, int]:
+def _size(preferred: preferences.Preferences, scenario: Scenario | None) -> tuple[int, int | None, int, bool]:
     first, second, third = st.columns(3)
     every = f"all {len(scenario.cases)}" if scenario else "all"
     trials = first.number_input("Trials of each case", 1, 10_000, preferred.trials, help="Each with another seed.")
     cases = second.number_input("Cases", 1, 10_000, None, placeholder=every, help="The first so many; empty is all.")
     seed = third.number_input("Seed", 0, 2**31, 1, help="Equal seeds give equal simulated runs.")
-    return int(trials), int(cases) if cases else None, int(seed)
+    exhaustive = st.checkbox(
+        "These cases are all there are",
+        help="The verdict is then about them alone. Else it is asked for others like them too, which takes more.",
+    )
+    return int(trials), int(cases) if cases else None, int(seed), exhaustive
 
 
 def _budget(preferred: preferences.Preferences, scenario: Scenario | None, card: Card | None) -> Budget:

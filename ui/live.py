@@ -76,7 +76,7 @@ def _watch(experiment: str) -> None:
 def _ended(row: ExperimentRow) -> None:
     """How it ended, and what came out: in red where it did not come to its end, or too many runs gave no answer."""
     found = answers.answer(row, shared.store())
-    text = found.text if found.kind not in UNJUDGED else f"{found.text} {found.reason}"
+    text = " ".join(filter(None, (found.text, found.second if found.kind not in UNJUDGED else found.reason)))
     said = (OVER.get(row.state, row.state), shared.plain(row.message), shared.plain(text) if found.kind else "")
     good = row.state == "finished" and found.kind not in UNJUDGED
     (st.success if good else st.error)(" ".join(filter(None, said)))

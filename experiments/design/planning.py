@@ -17,8 +17,9 @@ from experiments import words
 from experiments.design import expecting
 from experiments.design import power as powers
 from experiments.design.expecting import STAND_IN, Expected
-from experiments.design.power import Advice, Spread
-from experiments.judging.statistics import LEVEL, case_differences
+from experiments.design.power import Advice, Asked, Spread
+from experiments.judging import answering, like_these
+from experiments.judging.statistics import ALPHA, case_differences
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.running.trial import Bench, run_trial
@@ -62,12 +63,14 @@ class Need(Struct, frozen=True):
 
 
 class Design(Struct, frozen=True):
-    """`groups` are compared, one agent among them, on `cases`, each at level `alpha`: 5 % over the comparisons' number
-    (the strictest of Holm's steps). `trials` is what every comparison has enough with (None: none is), `least` and
-    `most` its range, `power` what is expected of so many, which is less than `wanted` where no number of trials is sure
-    to have that. `cases_needed` with the plan's trials would have it too, by `cases_runs` in all. Sums are over all
-    runs with `trials`, with the plan's where there is no such number: `cost_usd` None where a price is unknown,
-    `latency_s` on the runs' own clock, one after the other."""
+    """`groups` are compared, one agent among them, on `cases`, each at level `alpha`: the share of the 5 % that is for
+    teams overall, over the comparisons' number (the strictest of Holm's steps). `about`: the question that is asked.
+    `trials` is what every comparison has enough with (None: none is), `least` and `most` its range, `power` what is
+    expected of so many, which is less than `wanted` where no number of trials is sure to have that; `enough`: how
+    surely a team that is no better is then shown not to be so much better. `cases_needed` with the plan's trials would
+    have it too, by `cases_runs` in all; `least_for_worth`, `least_for_enough`: fewer cases say nothing, whatever comes
+    out. Sums are over all runs with `trials`, with the plan's where there is no such number: `cost_usd` None where a
+    price is unknown, `latency_s` on the runs' own clock, one after the other."""
 
     scenario: str
     model: str
@@ -90,6 +93,10 @@ class Design(Struct, frozen=True):
     cost_usd: float | None
     latency_s: float | None
     command: str
+    about: answering.Question = "like_these"
+    enough: float = 0.0
+    least_for_worth: int = 1
+    least_for_enough: int = 1
 
 
 def design(plan: Plan, question: Question, store: Store, pilot: int = PILOT_RUNS) -> Design:
@@ -106,14 +113,15 @@ def answer(
     plan: Plan, scenario: Scenario, question: Question, known: Spreads, expected: Sequence[Expected], simulated: bool
 ) -> Design:
     """The same from what is known about the teams already."""
-    cases, alpha = len(plans.case_ids(plan, scenario)), _alpha(plan)
+    cases, asked = len(plans.case_ids(plan, scenario)), _asked(plan, question)
     likely = [powers.likely(found) for found, _ in known.values()]
-    each = [powers.alone(one, question.difference, cases, alpha, question.power) for one in likely]
-    advice = powers.together(likely, each, question.difference, cases, alpha)
+    each = [powers.alone(one, asked, cases, question.power) for one in likely]
+    advice = powers.together(likely, each, asked, cases)
     final = msgspec.structs.replace(plan, trials=advice.trials or plan.trials)
     runs = len(plans.trials(final, scenario))
     needs = tuple(
-        _need(plan, question, cases, team, *of, needed) for (team, of), needed in zip(known.items(), each, strict=True)
+        _need(plan, question, asked, cases, team, *of, needed)
+        for (team, of), needed in zip(known.items(), each, strict=True)
     )
     more, groups = powers.most([need.cases for need in needs]), len(plan.teams) * len(plan.engines)
     return Design(
@@ -125,7 +133,7 @@ def answer(
         plan.trials,
         question.difference,
         question.power,
-        alpha,
+        asked.alpha,
         needs,
         *advice,
         more,
@@ -133,11 +141,30 @@ def answer(
         runs,
         *_sums(expected, runs, len(plan.teams)),
         plans.command_line(final),
+        asked.about,
+        min(powers.power_of_enough(one, asked, cases, final.trials) for one in likely),
+        *_least_cases(asked),
     )
 
 
-def _need(plan: Plan, question: Question, cases: int, team: str, spread: Spread, basis: Basis, needed: Advice) -> Need:
-    likely, alpha = powers.likely(spread), _alpha(plan)
+def _least_cases(asked: Asked) -> tuple[int, int]:
+    """How many cases any answer takes, for a team and for one agent; 1 for these cases alone."""
+    if asked.about == "these":
+        return 1, 1
+    return like_these.fewest_for_worth(1, asked.alpha), like_these.fewest_for_enough(asked.difference)
+
+
+def _need(
+    plan: Plan,
+    question: Question,
+    asked: Asked,
+    cases: int,
+    team: str,
+    spread: Spread,
+    basis: Basis,
+    needed: Advice,
+) -> Need:
+    likely = powers.likely(spread)
     return Need(
         team,
         spread,
@@ -145,9 +172,9 @@ def _need(plan: Plan, question: Question, cases: int, team: str, spread: Spread,
         needed.trials,
         needed.least,
         needed.most,
-        powers.cases_needed(likely, question.difference, plan.trials, alpha, question.power),
-        powers.detectable(likely, cases, plan.trials, alpha, question.power),
-        powers.power(likely, question.difference, cases, plan.trials, alpha),
+        powers.cases_needed(likely, asked, plan.trials, question.power),
+        powers.detectable(likely, asked, cases, plan.trials, question.power),
+        powers.power(likely, asked, cases, plan.trials),
     )
 
 
@@ -163,8 +190,10 @@ def _check(plan: Plan, question: Question, pilot: int) -> None:
         raise InputError(f"--teams: give {question.baseline} and at least one other, to be compared with it")
 
 
-def _alpha(plan: Plan) -> float:
-    return (1 - LEVEL) / max(1, len(plan.teams) * len(plan.engines) - 1)
+def _asked(plan: Plan, question: Question) -> Asked:
+    """At the strictest of Holm's steps."""
+    alpha = answering.OVERALL * ALPHA / max(1, len(plan.teams) * len(plan.engines) - 1)
+    return Asked(question.difference, alpha, "these" if plan.exhaustive else "like_these")
 
 
 def _sums(expected: Sequence[Expected], runs: int, teams: int) -> tuple[float | None, float | None, float | None]:

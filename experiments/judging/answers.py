@@ -22,12 +22,21 @@ from traces.store import Store
 
 FILE = "verdict.json"
 _JUDGES = (
+    "judging/answering.py",
     "judging/answers.py",
+    "judging/betting.py",
+    "judging/comparing.py",
+    "judging/flips.py",
     "judging/judged.py",
+    "judging/like_these.py",
     "judging/missing.py",
-    "judging/verdict.py",
+    "judging/outlook.py",
+    "judging/paired.py",
+    "judging/saying.py",
     "judging/statistics.py",
-    "judging/sequential.py",
+    "judging/summaries.py",
+    "judging/these_cases.py",
+    "judging/verdict.py",
     "order.py",
     "outcome.py",
 )
@@ -35,13 +44,15 @@ _JUDGES = (
 
 class Answered(Struct, frozen=True):
     """A verdict in short: its `kind` (of forks, which are no comparison, `fork`), its sentence, what it rests on;
-    `made_from` names journals and code."""
+    `made_from` names journals and code;
+    `second` what it comes to on the other question."""
 
     kind: str
     text: str
     reason: str
     runs: int
     made_from: str
+    second: str = ""
 
 
 def answer(row: ExperimentRow, store: Store) -> Answered:
@@ -74,7 +85,7 @@ def _judged(row: ExperimentRow, store: Store, made_from: str) -> Answered:
         text = f"{text}{won:,} of {len(known):,} succeeded{broke_off}."
         return Answered("fork" if known else "nothing_measured", text, "", len(outcomes), made_from)
     verdict = verdict_on(row.plan, outcomes)
-    return Answered(verdict.kind, verdict.text, verdict.reason, len(answered(outcomes)), made_from)
+    return Answered(verdict.kind, verdict.text, verdict.reason, len(answered(outcomes)), made_from, verdict.second)
 
 
 def _kept(file: Path) -> Answered | None:

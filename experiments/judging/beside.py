@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from experiments import words
-from experiments.judging.verdict import groups
+from experiments.judging.summaries import groups
 from experiments.outcome import Outcome, ending
 
 

@@ -19,7 +19,7 @@ import numpy as np
 ENOUGH_STAKES = ((0.25, 0.1), (0.5, 0.1), (0.75, 0.1), (0.999, 0.7))
 """Stakes on "not better by the margin", with the share of the wealth that each gets."""
 _STAKES = (np.arange(40) + 0.5) / 40
-_HALVINGS = 40
+_HALVINGS = 26
 
 
 def wealth_above(differences: Sequence[float], value: float) -> float:
@@ -40,18 +40,29 @@ def wealth_against_margin(differences: Sequence[float], margin: float) -> float:
 
 
 def p_value(differences: Sequence[float]) -> float:
-    """Two-sided, of no difference, at any time: one over the most that betting on either side has made of its half."""
-    best = max(best_above(differences, 0.0), best_above([-x for x in differences], 0.0))
-    return min(1.0, 2 / best)
+    """Of no difference, at any time: one over the most that betting on the side of the mean has made of 1. One-sided,
+    as what is claimed is."""
+    sign = -1 if sum(differences) < 0 else 1
+    return min(1.0, 1 / best_above([sign * x for x in differences], 0.0))
 
 
 def confidence_sequence(differences: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """The values of the mean that betting against them has never refuted; they hold the truth at every look, with
+    """The values of the mean that betting against them has never refuted. Either end is right at every look, with
     probability `level`."""
     if not len(differences):
         return -1.0, 1.0
-    limit = 2 / (1 - level)
+    limit = 1 / (1 - level)
     return -_upper([-x for x in differences], limit), _upper(differences, limit)
+
+
+def ruled_out_above(differences: Sequence[float], level: float = 0.95) -> float:
+    """The smallest margin for which betting on "not better by it" has made 1 / (1 - level) of 1; 1 for none."""
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        refuted = wealth_against_margin(differences, middle) >= 1 / (1 - level)
+        low, high = (low, middle) if refuted else (middle, high)
+    return high
 
 
 def _upper(differences: Sequence[float], limit: float) -> float:

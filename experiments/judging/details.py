@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from experiments import plan as plans
 from experiments import words
+from experiments.judging.comparing import on_these
 from experiments.judging.missing import answered
-from experiments.judging.statistics import Difference, paired_difference
-from experiments.judging.verdict import groups
+from experiments.judging.statistics import Difference
+from experiments.judging.summaries import groups
 from experiments.outcome import Outcome, ending, named
 from traces.errors import HeadcountError
 from traces.home import ExperimentFolder, state
@@ -26,9 +27,9 @@ FEWEST = 3  # cases of a kind, for a difference on it to be shown
 
 
 class OnKind(Struct, frozen=True):
-    """A team on one kind of case (`difficulty: hard`, `feature: parallel`), and against one agent there: no correction
-    for the number of kinds looked at, so a single one is a hint and no verdict. `difference` is None for one agent, and
-    where fewer than three cases are of the kind."""
+    """A team on one kind of case (`difficulty: hard`, `feature: parallel`), and against one agent there, on these cases
+    and with no correction for the number of kinds looked at: a single one is a hint and no verdict. `difference` is
+    None for one agent, and where fewer than three cases are of the kind."""
 
     kind: str
     team: str
@@ -108,7 +109,7 @@ def kinds(outcomes: Sequence[Outcome], baseline: str) -> list[OnKind]:
         for key, group in by_group.items():
             chosen = [o for o in group if fits(o)]
             if chosen:
-                against = paired_difference(chosen, alone) if key != base and alone else None
+                against = on_these(chosen, alone) if key != base and alone else None
                 against = against if against is not None and against.cases >= FEWEST else None
                 known = answered(chosen)
                 if known:

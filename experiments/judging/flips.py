@@ -7,10 +7,12 @@ from functools import lru_cache
 import numpy as np
 
 RESAMPLES = 20_000
+EXACT = 14
+"""Up to so many cases all flips are looked at."""
 
 
 def sign_flip(values: np.ndarray) -> float:
-    """Two-sided, exact up to 14 values, else from RESAMPLES seeded flips, with itself counted among them (Phipson &
+    """Two-sided, exact up to EXACT values, else from RESAMPLES seeded flips, with itself counted among them (Phipson &
     Smyth 2010). What scipy.stats.permutation_test does, with flips that are drawn once for each number of values."""
     flips = _flips(len(values))
     found, seen = np.abs(flips @ values), abs(float(values.sum()))
@@ -22,7 +24,7 @@ def sign_flip(values: np.ndarray) -> float:
 @lru_cache(maxsize=8)
 def _flips(count: int) -> np.ndarray:
     """A row of signs for each flip: all that there are, or a seeded sample."""
-    if count <= 14:
+    if count <= EXACT:
         numbers = np.arange(2**count)[:, None] >> np.arange(count)
         return np.where(numbers & 1, 1.0, -1.0)
     return np.random.default_rng(0).choice([-1.0, 1.0], size=(RESAMPLES, count))

@@ -7,9 +7,10 @@ from statistics import median
 
 from msgspec import Struct
 
+from experiments.judging.comparing import on_these
 from experiments.judging.missing import answered
-from experiments.judging.statistics import Difference, paired_difference
-from experiments.judging.verdict import groups
+from experiments.judging.statistics import Difference
+from experiments.judging.summaries import groups
 from experiments.outcome import Outcome
 
 NATIVE = "native"
@@ -18,7 +19,7 @@ NATIVE = "native"
 class Framework(Struct, frozen=True):
     """A team on a framework against the same team on native: ratios of means per run. `overhead_ms` is the framework's
     own time for each model call, beyond native's, on this machine: None for real models, whose time covers it.
-    `success`: how much more often it succeeds, paired by case and trial."""
+    `success`: how much more often it succeeds on these cases, paired by case and trial."""
 
     team: str
     engine: str
@@ -53,7 +54,7 @@ def _against(framework: Sequence[Outcome], native: Sequence[Outcome]) -> Framewo
         tokens,
         tokens / calls if calls else 0.0,
         1000 * (_wall_per_call(framework) - _wall_per_call(native)) if framework[0].simulated else None,
-        paired_difference(*both),
+        on_these(*both),
     )
 
 

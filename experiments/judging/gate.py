@@ -1,8 +1,8 @@
 """Whether an experiment reached what was asked of it: each criterion met, missed, or not to be told from so few trials.
 
-A success rate, and being not worse than another team, are judged by their 95 % intervals: met where the whole interval
-is on the right side, missed where all of it is on the wrong side, else undecided. Sums, means, percentiles and counts
-are judged by what they were in the runs that gave an answer.
+A success rate, and being not worse than another team on these cases, are judged by their 95 % intervals: met where the
+whole interval is on the right side, missed where all of it is on the wrong side, else undecided. Sums, means,
+percentiles and counts are judged by what they were in the runs that gave an answer.
 
 Runs that broke off are missing data: an interval reaches from the end at which they are failures to that at which they
 are successes. Where a team gave no answer at all, nothing was measured and the check fails; where it lost more than a
@@ -18,11 +18,12 @@ from msgspec import Struct
 
 from experiments import words
 from experiments.judging import missing
+from experiments.judging.comparing import on_these
 from experiments.judging.gatefile import Accept, GateFile
 from experiments.judging.judged import with_cut_off
 from experiments.judging.missing import Lost
-from experiments.judging.statistics import paired_difference, success_bounds
-from experiments.judging.verdict import TeamSummary, groups, summarise
+from experiments.judging.statistics import success_bounds
+from experiments.judging.summaries import TeamSummary, groups, summarise
 from experiments.outcome import Outcome
 from traces.store import Store
 
@@ -148,9 +149,9 @@ def _against(accept: Accept, team: TeamSummary, by_group: dict[tuple[str, str], 
         return
     base = by_group.get((than.team, team.engine)) or next(g for key, g in by_group.items() if key[0] == than.team)
     name, wanted = f"not worse than {than.team}", f"by at most {100 * than.margin:g} points"
-    difference = paired_difference(by_group[team.team, team.engine], base)
+    difference = on_these(by_group[team.team, team.engine], base)
     if difference is None:
-        yield Criterion(team.name, name, wanted, "no trial was done by both", "missed")
+        yield Criterion(team.name, name, wanted, "too few trials were done by both", "missed")
         return
     found = f"{100 * difference.value:+.1f} points ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
     state = _by_interval(difference.low > -than.margin, difference.high < -than.margin)

@@ -16,7 +16,8 @@ from experiments import words
 from experiments.judging import missing
 from experiments.judging.details import OnKind
 from experiments.judging.judging import Judgement
-from experiments.judging.verdict import UNJUDGED, TeamSummary
+from experiments.judging.summaries import TeamSummary
+from experiments.judging.verdict import UNJUDGED
 from experiments.outcome import Outcome, named
 from experiments.plan import Plan, recorded_in
 from traces.rows import ExperimentRow

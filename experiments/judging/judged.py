@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import structs
 
 from experiments.judging import beside
-from experiments.judging.verdict import MARGIN, Verdict, judge
+from experiments.judging import outlook as looking
+from experiments.judging.verdict import MARGIN, UNJUDGED, Verdict, judge
 from experiments.order import looked_at
 from experiments.outcome import Outcome, outcomes_of
 from experiments.plan import BASELINE, recorded_in
@@ -16,13 +17,25 @@ from traces.rows import RunRow
 
 
 def verdict_on(
-    recorded: Mapping[str, Any], outcomes: Sequence[Outcome], margin: float | None = None, baseline: str = BASELINE
+    recorded: Mapping[str, Any],
+    outcomes: Sequence[Outcome],
+    margin: float | None = None,
+    baseline: str = BASELINE,
+    exhaustive: bool | None = None,
 ) -> Verdict:
     """`recorded`: what the experiment's folder says of it (experiment.json). `margin`: the plan's, or 5 points, where
-    none is given."""
+    none is given; `exhaustive`: whether the cases are all there are, as the plan says where it is not given."""
     plan = recorded_in(recorded)
     order = looked_at(plan, outcomes) if plan is not None else None
-    verdict = judge(outcomes, baseline, margin or margin_of(recorded), order)
+    if exhaustive is None:
+        exhaustive = plan is not None and plan.exhaustive
+    stopped = order is not None and len(outcomes) < int(recorded.get("total") or 0)
+    asked = exhaustive and not stopped
+    verdict = judge(outcomes, baseline, margin or margin_of(recorded), order, stopped=stopped, exhaustive=asked)
+    open_questions = [question for question, kind in verdict.answers.items() if kind == "not_enough_trials"]
+    if verdict.question != "like_these" and open_questions and order is None and verdict.kind not in UNJUDGED:
+        outlook = looking.in_words(outcomes, baseline, margin or margin_of(recorded), open_questions)
+        verdict = structs.replace(verdict, second=" ".join(filter(None, (verdict.second, outlook))))
     said = (verdict.reason, beside.in_words(outcomes), beside.waiting_in_words(outcomes))
     return structs.replace(verdict, reason=" ".join(filter(None, said)))
 

@@ -9,19 +9,16 @@ from msgspec import Struct
 from agents.models.simulated.index import index_of
 from experiments import plan as plans
 from experiments.judging import details
+from experiments.judging.answering import Compared
+from experiments.judging.comparing import at_every_look, equivalent
 from experiments.judging.details import Details
 from experiments.judging.judged import margin_of, outcomes_in, verdict_on
 from experiments.judging.measures import RunMeasures, TeamMeasures, of_run, of_teams
 from experiments.judging.missing import answered, bounded
 from experiments.judging.recommending import Advice, Limits, recommend
-from experiments.judging.statistics import (
-    case_differences,
-    difference_at_any_time,
-    equivalent,
-    mcnemar,
-    pass_hat_k,
-)
-from experiments.judging.verdict import Compared, TeamSummary, Verdict, groups, summarise
+from experiments.judging.statistics import case_differences, mcnemar, pass_hat_k
+from experiments.judging.summaries import TeamSummary, groups, summarise
+from experiments.judging.verdict import Verdict
 from experiments.outcome import Outcome
 from experiments.plan import BASELINE
 from traces import home
@@ -34,10 +31,10 @@ NO_LIMITS = Limits()
 
 
 class Pair(Struct, frozen=True):
-    """A team against one agent, in more ways than the verdict needs. `equivalent`: as good up to the margin, either
-    way. `mcnemar_p` is None where a case was done more than once: its trials depend on one another. `at_any_time` is
-    the interval that holds at 95 % after each whole case in a fixed order; a look while the experiment runs,
-    trial by trial over all cases, is not covered."""
+    """A team against one agent, in more ways than the verdict needs. `equivalent`: as good on these cases up to the
+    margin, either way. `mcnemar_p` is None where a case was done more than once: its trials depend on one another.
+    `at_any_time` is the interval for cases like these either end of which holds at 95 % after each whole case in a
+    fixed order; a look while the experiment runs, trial by trial over all cases, is not covered."""
 
     team: str
     engine: str
@@ -64,9 +61,14 @@ class Judgement(Struct, frozen=True):
 
 
 def again(
-    experiment: str, margin: float | None = None, limits: Limits = NO_LIMITS, baseline: str = BASELINE
+    experiment: str,
+    margin: float | None = None,
+    limits: Limits = NO_LIMITS,
+    baseline: str = BASELINE,
+    exhaustive: bool | None = None,
 ) -> Judgement:
-    """`margin`: the plan's, or 5 points, where none is given. Raises InputError for a margin that is none, and where no
+    """`margin`: the plan's, or 5 points, where none is given; `exhaustive`: whether its cases are all there are, as its
+    plan says where it is not given. Raises InputError for a margin that is none, and where no
     run was graded."""
     if margin is not None and not 0 < margin < 1:
         raise InputError(f"--margin: {margin:g} should be between 0 and 1, such as 0.05 for 5 points")
@@ -78,7 +80,7 @@ def again(
         raise InputError(f"experiment {folder.id} has no graded run yet")
     margin = margin or margin_of(recorded)
     known = answered(outcomes)
-    verdict = verdict_on(recorded, outcomes, margin, baseline)
+    verdict = verdict_on(recorded, outcomes, margin, baseline, exhaustive)
     teams = summarise(outcomes) if verdict.kind != "nothing_measured" else []
     return Judgement(
         folder.id,
@@ -112,11 +114,11 @@ def _base(by_group: dict[tuple[str, str], list[Outcome]], compared: Compared, ba
 def _pair(compared: Compared, team: list[Outcome], base: list[Outcome], margin: float) -> Pair:
     by_case = case_differences(team, base)
     once = all(len(found) == 1 for found in by_case.values())
-    looked = difference_at_any_time(team, base, list(bounded(team, base).low))
+    looked = at_every_look(team, base, list(bounded(team, base).low))
     return Pair(
         compared.team,
         compared.engine,
-        equivalent(compared.difference, margin),
+        equivalent(team, base, margin),
         mcnemar(team, base) if once else None,
         (looked.low, looked.high) if looked else (-1.0, 1.0),
     )

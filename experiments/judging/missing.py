@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
+from experiments.judging.paired import Case, Paired
 from experiments.outcome import Outcome, named
 
 MOST = 0.10
@@ -45,12 +46,13 @@ class Lost(Struct, frozen=True):
 
 
 class Bounds(Struct, frozen=True):
-    """Case → A's success minus B's in each trial that both began, at the low and at the high end; `answered` has the
-    trials alone that both answered. `lost` counts the trials that one of them did not."""
+    """The trials of each case that a team and the baseline both began: at the low end of what can be (the team's lost
+    runs are failures, the baseline's successes) and at the high end; `answered` has those alone that both answered.
+    `lost` counts the trials that one of them did not."""
 
-    low: dict[str, list[int]]
-    high: dict[str, list[int]]
-    answered: dict[str, list[int]]
+    low: Paired
+    high: Paired
+    answered: Paired
     lost: int
 
 
@@ -68,21 +70,26 @@ def filled(outcomes: Iterable[Outcome], success: bool) -> list[Outcome]:
 
 
 def bounded(a: Sequence[Outcome], b: Sequence[Outcome]) -> Bounds:
-    """A minus B over the trials that both began, whatever the lost runs would have been."""
+    """A against B over the trials that both began, whatever the lost runs would have been."""
     other = {(o.case, o.trial): o for o in b}
-    low, high, known = (defaultdict[str, list[int]](list) for _ in range(3))
+    low, high, known = (defaultdict[str, Case](lambda: Case([], [])) for _ in range(3))
     lost = 0
     for one in sorted(a, key=lambda o: (o.case, o.trial)):
         against = other.get((one.case, one.trial))
         if against is None:
             continue
-        low[one.case].append(_least(one) - _most(against))
-        high[one.case].append(_most(one) - _least(against))
+        _add(low[one.case], _least(one), _most(against))
+        _add(high[one.case], _most(one), _least(against))
         if one.lost or against.lost:
             lost += 1
         else:
-            known[one.case].append(int(one.success) - int(against.success))
+            _add(known[one.case], int(one.success), int(against.success))
     return Bounds(dict(low), dict(high), dict(known), lost)
+
+
+def _add(case: Case, team: int, base: int) -> None:
+    case.team.append(team)
+    case.base.append(base)
 
 
 def _least(outcome: Outcome) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from experiments import words
-from experiments.judging.verdict import UNJUDGED, TeamSummary, Verdict
-from experiments.outcome import named
+from experiments.judging.summaries import TeamSummary
+from experiments.judging.verdict import UNJUDGED, Verdict
 
 
 class Limits(Struct, frozen=True):
@@ -37,18 +37,26 @@ def recommend(verdict: Verdict, teams: Sequence[TeamSummary], limits: Limits, ba
     fit = [team for team in teams if team.name not in excluded]
     if not fit:
         return Advice("", "No team keeps to these limits. Loosen one, or try another model.", excluded)
-    better = {named(c.team, c.engine): c.difference.value for c in verdict.differences if c.better}
+    better = {c.name: c.shown.value for c in verdict.differences if c.better and c.shown is not None}
     winners = [team for team in fit if team.name in better]
     alone = next((team for team in fit if team.team == baseline), None)
     if winners:
         best = max(winners, key=lambda team: better[team.name])
         return Advice(
-            best.name, f"better than one agent by {100 * better[best.name]:.1f} points, beyond doubt", excluded
+            best.name,
+            f"better than one agent by {100 * better[best.name]:.1f} points, beyond doubt{_where(verdict, best)}",
+            excluded,
         )
     if alone is not None:
         return Advice(alone.name, "one agent fits, and no team that fits is better beyond doubt", excluded)
     cheapest = min(fit, key=lambda team: (team.cost_usd is None, team.cost_usd or team.tokens))
     return Advice(cheapest.name, "the cheapest of those that fit; one agent alone does not fit", excluded)
+
+
+def _where(verdict: Verdict, best: TeamSummary) -> str:
+    """On what: nothing to add where it holds for cases like these."""
+    found = next(c for c in verdict.differences if c.name == best.name)
+    return "" if found.like_these is not None and found.like_these.better else " on these cases"
 
 
 def _out(team: TeamSummary, limits: Limits) -> str:

@@ -12,19 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from msgspec import Struct
 
+from experiments.judging.paired import Case
+
 FLOOR = 2.34
 """(3 / 1.96)^2: with this variance the interval's end is where the rule of three has it."""
-
-
-class Case(Struct, frozen=True):
-    """A case's trials that both did: the success of the team and of the baseline, trial by trial (1 or 0)."""
-
-    team: Sequence[int]
-    base: Sequence[int]
-
-    @property
-    def mean(self) -> float:
-        return (sum(self.team) - sum(self.base)) / len(self.team)
 
 
 class Estimate(Struct, frozen=True):
@@ -35,7 +26,7 @@ class Estimate(Struct, frozen=True):
     freedom: int
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        half = self.error * _student(self.freedom, (1 + level) / 2)
+        half = self.error * student(self.freedom, (1 + level) / 2)
         return max(-1.0, self.value - half), min(1.0, self.value + half)
 
     @property
@@ -63,10 +54,16 @@ def estimate(cases: Sequence[Case]) -> Estimate | None:
     return Estimate(value, math.sqrt(max(sum(each), floor)) / m, freedom)
 
 
+def error_with(variance: float, cases: int, trials: float) -> float:
+    """The standard error with so many trials of each case, whose variances of one trial's difference add up to
+    `variance`."""
+    return math.sqrt(max(variance / trials, FLOOR / trials**2)) / cases
+
+
 def fewest_runs_for_enough(margin: float) -> int:
     """How many trials of all cases together "no team is better by `margin`" takes, if nothing ever differs."""
     runs = 2
-    while _student(runs, 0.975) * math.sqrt(FLOOR) / runs >= margin:
+    while student(runs, 0.975) * math.sqrt(FLOOR) / runs >= margin:
         runs += 1
     return runs
 
@@ -78,7 +75,8 @@ def _within(case: Case) -> float:
     return sum(rate * (1 - rate) for rate in rates) * k / (k - 1)
 
 
-def _student(freedom: int, share: float) -> float:
+def student(freedom: int, share: float) -> float:
+    """The quantile of Student's t."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, share))

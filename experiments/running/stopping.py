@@ -1,5 +1,5 @@
 """Stopping early: after each whole case, in an order drawn beforehand, the comparison is looked at with intervals that
-hold however often one looks (judging/sequential.py); no run of the next case begins before.
+hold however often one looks (judging/betting.py); no run of the next case begins before.
 
 The coordinator says how many cases may be begun, and its executor tells the workers (executors.py); worker processes
 read it in a file of the experiment's folder.
@@ -52,9 +52,10 @@ class EarlyStop:
 def settled(outcomes: Sequence[Outcome], cases: Sequence[str], margin: float) -> bool:
     """Whether every team is better than one agent beyond doubt, or cannot be better by more than the margin: whatever
     runs that broke off would have answered, and never where too many did."""
-    found = judge(outcomes, margin=margin, order=cases)
+    found = judge(outcomes, margin=margin, order=cases, stopped=True)
     compared = found.differences if found.kind not in UNJUDGED else ()
-    return bool(compared) and all(c.difference.low > 0 or c.difference.high < margin for c in compared)
+    found_like = [c.like_these for c in compared]
+    return bool(compared) and all(d is not None and (d.better or d.at_most < margin) for d in found_like)
 
 
 def write_begun(folder: ExperimentFolder, cases: int) -> None:

@@ -13,6 +13,7 @@ from experiments import words
 from experiments.judging import htmlreport, ungraded
 from experiments.judging.judged import is_foreign
 from experiments.judging.judging import Judgement, Pair, again
+from experiments.judging.statistics import Difference
 from experiments.judging.verdict import UNJUDGED
 from experiments.outcome import named
 from experiments.terminal import printing, report
@@ -33,7 +34,8 @@ def show(found: Judgement, *, json: bool) -> None:
     mark = "simulated" if found.simulated else "measured"
     colour = "bold red" if verdict.kind in UNJUDGED else "bold"
     console.print(f"[{colour}]{escape(verdict.text)}[/{colour}]", highlight=False)
-    console.print(verdict.reason, highlight=False, markup=False)
+    for line in filter(None, (verdict.second, verdict.reason)):
+        console.print(line, highlight=False, markup=False)
     if verdict.lost:
         console.print(report.again(found.experiment), highlight=False)
     if found.ungraded:
@@ -92,24 +94,41 @@ def _teams(found: Judgement, mark: str) -> Table:
 
 def _pairs(found: Judgement) -> Table:
     table = _table(
-        "Against one agent, in points", "team", "difference", "95 % interval", "p (Holm)", "at any time", "as good"
+        "Against one agent, in points",
+        "team",
+        "difference",
+        "these cases",
+        "p",
+        "cases like these",
+        "p",
+        "no more than",
+        "at any time",
+        "as good",
     )
     by_name = {(c.team, c.engine): c for c in found.verdict.differences}
     for pair in found.pairs:
         compared = by_name[pair.team, pair.engine]
-        d = compared.difference
         table.add_row(
-            named(pair.team, pair.engine),
-            f"{100 * d.value:+.1f}",
-            f"{100 * d.low:+.1f} to {100 * d.high:+.1f}",
-            f"{compared.p_adjusted:.3f}",
+            compared.name,
+            "-" if compared.shown is None else f"{100 * compared.shown.value:+.1f}",
+            *_interval_and_p(compared.these),
+            *_interval_and_p(compared.like_these),
+            "-" if compared.like_these is None else f"{100 * compared.like_these.at_most:.1f}",
             f"{100 * pair.at_any_time[0]:+.1f} to {100 * pair.at_any_time[1]:+.1f}",
             _as_good(pair, found.margin),
         )
     table.caption = (
-        "at any time: holds after each whole case, in a fixed order; not for looks while the experiment runs"
+        "95 % intervals; p is Holm's over teams and classes of cases; no more than: what cases like these rule out; at "
+        "any time: holds after each whole case, in a fixed order, not for looks while the experiment runs"
     )
     return table
+
+
+def _interval_and_p(difference: Difference | None) -> tuple[str, str]:
+    if difference is None:
+        return "-", "-"
+    p = difference.p if difference.p_adjusted is None else difference.p_adjusted
+    return f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f}", f"{p:.3f}"
 
 
 def _as_good(pair: Pair, margin: float) -> str:
@@ -143,7 +162,9 @@ def _by_kind(found: Judgement) -> Table:
         rows.setdefault(one.kind, {})[one.team] = f"{one.success:.0%}{against}"
     for kind, by_team in rows.items():
         table.add_row(kind, *(by_team.get(team.name, "-") for team in found.teams))
-    table.caption = "in brackets: points more than one agent, 95 % interval, not corrected: a hint, no verdict"
+    table.caption = (
+        "in brackets: points more than one agent on these cases, 95 % interval, not corrected: a hint, no verdict"
+    )
     return table
 
 

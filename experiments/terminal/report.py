@@ -16,10 +16,12 @@ from rich.table import Table
 
 from experiments import damage, words
 from experiments.judging import frameworks, missing
+from experiments.judging.answering import Compared
 from experiments.judging.frameworks import Framework
 from experiments.judging.judged import verdict_on, with_cut_off
 from experiments.judging.missing import Lost
-from experiments.judging.verdict import UNJUDGED, Compared, TeamSummary, summarise
+from experiments.judging.summaries import TeamSummary, summarise
+from experiments.judging.verdict import UNJUDGED
 from experiments.outcome import Outcome
 from experiments.plan import Plan
 from experiments.reading.steps import describe, headline
@@ -55,7 +57,8 @@ def progress_bar(folder: ExperimentFolder) -> Iterator[Callable[[conduct.Progres
 class Result(msgspec.Struct, frozen=True):
     """What `headcount compare` answers. `tokens`, `cost_usd`, `latency_s` and `messages` of a team are means per run
     that gave an answer; `failed` counts runs that broke off, `lost` says of which teams and why; `digest` is of all
-    events apart from wall times. Where `verdict_kind` is nothing_measured there are no teams."""
+    events apart from wall times. Where `verdict_kind` is nothing_measured there are no teams.
+    `verdict` answers for these cases or for cases like these, `second` says what it comes to for the other."""
 
     experiment: str
     digest: str
@@ -69,6 +72,7 @@ class Result(msgspec.Struct, frozen=True):
     failed: int
     first_error: str
     lost: tuple[Lost, ...] = ()
+    second: str = ""
 
 
 def result(folder: ExperimentFolder, done: Sequence[Outcome], digest: str, simulated: bool) -> Result:
@@ -90,6 +94,7 @@ def result(folder: ExperimentFolder, done: Sequence[Outcome], digest: str, simul
         sum(outcome.lost for outcome in outcomes),
         judged.first_error,
         judged.lost,
+        judged.second,
     )
 
 
@@ -112,8 +117,8 @@ def show(found: Result, plan: Plan) -> None:
     console.print(_teams_table(found, plan))
     colour = "bold red" if found.verdict_kind in UNJUDGED else "bold"
     console.print(f"\n[{colour}]{escape(found.verdict)}[/{colour}]", highlight=False)
-    if found.reason:
-        console.print(found.reason, highlight=False, markup=False)
+    for line in filter(None, (found.second, found.reason)):
+        console.print(line, highlight=False, markup=False)
     if found.frameworks:
         console.print("\nWhat the framework costs:")
     for framework in found.frameworks:

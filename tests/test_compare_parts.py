@@ -41,15 +41,9 @@ TEAMS = [_summary("solo", 0.7, 0.01), _summary("market", 0.9, 0.05, 40), _summar
 
 def _verdict(better: bool) -> Verdict:
     low, p = (0.05, 0.001) if better else (-0.05, 0.4)
-    return Verdict(
-        "team_worth_it",
-        "",
-        "",
-        (
-            Compared("market", "native", Difference(0.2, low, 0.3, p, 10, 100), p),
-            Compared("debate", "native", Difference(0.1, low, 0.2, p, 10, 100), p),
-        ),
-    )
+    market, debate = (Difference(value, low, 0.3, p, 10, 100, p_adjusted=p) for value in (0.2, 0.1))
+    compared = (Compared("market", "native", None, market), Compared("debate", "native", debate, None))
+    return Verdict("team_worth_it", "", "", compared)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +108,7 @@ def test_the_report_says_what_the_verdict_says_and_loads_nothing(
     assert row.command in page.text
     assert not page.find_all(["script", "link", "img", "iframe"])
     cells = [[cell.text for cell in line.find_all("td")] for line in page.find_all("tr")]
-    assert [line[0] for line in cells if len(line) == 11] == ["solo", "market"]
+    assert [line[0] for line in cells if len(line) == 11] == ["market", "solo", "market"]  # pairs, then teams
     lines = list(csv.DictReader(io.StringIO(htmlreport.csv(outcomes))))
     assert len(lines) == 16
     assert {int(line["run"]): line["success"] == "True" for line in lines} == {o.run: o.success for o in outcomes}

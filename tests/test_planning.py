@@ -10,8 +10,11 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from experiments.design import planning, power
-from experiments.design.planning import Question
-from experiments.design.power import Spread
+from experiments.design.planning import Question as Wanted
+from experiments.design.power import Asked, Spread
+from experiments.judging import like_these, these_cases
+from experiments.judging.answering import Question
+from experiments.judging.paired import Case
 from experiments.plan import Plan
 from experiments.running.conduct import conduct, prepare
 from experiments.terminal import planning_report
@@ -59,52 +62,94 @@ def test_spreads_of_cases_done_unequally_often_are_their_means() -> None:
     assert found.within == pytest.approx((0.5 + 0.75) / 4)
 
 
-@pytest.mark.parametrize(("cases", "trials"), [(24, 5), (60, 2), (12, 20)])
-def test_the_power_that_is_promised_is_there(cases: int, trials: int) -> None:
-    rng, effect, experiments = np.random.default_rng(6), 0.12, 600
+@pytest.mark.parametrize(
+    ("about", "cases", "trials"),
+    [("like_these", 24, 5), ("like_these", 60, 2), ("like_these", 12, 20), ("these", 12, 5), ("these", 4, 20)],
+)
+def test_the_power_that_is_promised_is_there(about: Question, cases: int, trials: int) -> None:
+    rng, experiments = np.random.default_rng(6), 300
+    effect = 0.15 if about == "like_these" else 0.22
     many = _differences(rng, 20_000, 8, effect)
     spread = power.spread(many.tolist())
     assert spread is not None
-    promised = power.power(power.likely(spread), float(many.mean()), cases, trials, 0.05)
-    means = np.stack([_differences(rng, cases, trials, effect).mean(axis=1) for _ in range(experiments)])
-    seen = int((stats.ttest_1samp(means, 0, axis=1).pvalue < 0.05).sum())
+    asked = Asked(float(many.mean()), 0.05, about)
+    promised = power.power(power.likely(spread), asked, cases, trials)
+    seen = sum(_worth(rng, about, cases, trials, effect) for _ in range(experiments))
     low, high = stats.binom.ppf([0.0005, 0.9995], experiments, promised)
-    assert low - 0.03 * experiments <= seen <= high + 0.03 * experiments
-    assert 0.2 < promised < 0.99
+    assert low - 0.05 * experiments <= seen <= high + 0.05 * experiments
+    assert 0.1 < promised < 0.99
 
 
-def test_power_is_what_statsmodels_says() -> None:
-    for difference, cases, trials in ((0.05, 24, 5), (0.1, 12, 40), (0.02, 100, 3), (0.9, 24, 10_000)):
-        effect = difference / np.sqrt(0.01 + 0.3 / trials)
-        other = TTestPower().power(effect, cases, 0.025, alternative="larger")
-        found = power.power(power.known(0.3, 0.01), difference, cases, trials, 0.05)
+def _worth(rng: np.random.Generator, about: Question, cases: int, trials: int, effect: float) -> bool:
+    """Whether the rule that decides finds the team better, in one made-up experiment."""
+    solo = rng.beta(4, 2, cases)
+    team = np.clip(solo + effect + 0.1 * rng.standard_normal(cases), 0, 1)
+    a, b = (rng.random((cases, trials)) < rate[:, None] for rate in (team, solo))
+    if about == "these":
+        found = these_cases.estimate(
+            [Case(x.astype(int).tolist(), y.astype(int).tolist()) for x, y in zip(a, b, strict=True)]
+        )
+        return found is not None and found.interval()[0] > 0
+    means = (a.mean(axis=1) - b.mean(axis=1)).tolist()
+    return float(np.mean(means)) > 0 and like_these.p_value(means) < 0.05
+
+
+def test_a_team_that_is_no_better_is_shown_not_to_be_as_often_as_promised() -> None:
+    rng, cases, experiments, found = np.random.default_rng(3), 80, 200, 0
+    solo = rng.beta(4, 2, (experiments, cases))
+    a, b = (rng.binomial(10, solo) / 10 for _ in range(2))
+    found = sum(like_these.rules_out(row.tolist(), 0.05) for row in a - b)
+    spread = power.known(float(2 * (solo * (1 - solo)).mean()), 0.0)
+    promised = power.power_of_enough(spread, Asked(0.05, 0.05), cases, 10)
+    low, high = stats.binom.ppf([0.0005, 0.9995], experiments, promised)
+    assert low - 0.05 * experiments <= found <= high + 0.05 * experiments
+
+
+def test_power_on_these_cases_is_what_statsmodels_says() -> None:
+    for difference, cases, trials in ((0.05, 24, 5), (0.1, 12, 40), (0.02, 100, 3), (0.3, 1, 30)):
+        freedom = 2 * cases * (trials - 1)
+        effect = difference / np.sqrt(0.3 / trials / cases) / np.sqrt(freedom + 1)
+        other = TTestPower().power(effect, freedom + 1, 0.025, alternative="larger")
+        found = power.power(power.known(0.3, 0.01), Asked(difference, 0.05, "these"), cases, trials)
         assert found == pytest.approx(1.0 if np.isnan(other) else other, abs=1e-6)
 
 
-def test_fewer_trials_than_needed_have_less_power_and_so_many_have_enough() -> None:
-    spread = power.known(within=0.3, between=0.01)
-    needed = power.trials_needed(spread, 0.06, 24, 0.05, 0.8)
+@pytest.mark.parametrize("about", ["like_these", "these"])
+def test_fewer_trials_than_needed_have_less_power_and_so_many_have_enough(about: Question) -> None:
+    spread, asked = power.known(within=0.3, between=0.01), Asked(0.12, 0.05, about)
+    needed = power.trials_needed(spread, asked, 24, 0.8)
     assert needed is not None
     assert needed > 1
-    assert power.power(spread, 0.06, 24, needed, 0.05) >= 0.8 > power.power(spread, 0.06, 24, needed - 1, 0.05)
-    smallest = power.detectable(spread, 24, needed, 0.05, 0.8)
+    assert power.power(spread, asked, 24, needed) >= 0.8 > power.power(spread, asked, 24, needed - 1)
+    smallest = power.detectable(spread, asked, 24, needed, 0.8)
     assert smallest is not None
-    assert 0.05 < smallest <= 0.0602
+    assert 0.1 < smallest <= 0.1202
 
 
 def test_cases_that_differ_too_much_need_more_of_them() -> None:
-    spread = power.known(within=0.3, between=0.09)
-    assert power.advice([spread], 0.05, 20, 0.05, 0.8)[:3] == (None, None, None)
-    needed = power.cases_needed(spread, 0.05, 5, 0.05, 0.8)
+    spread, asked = power.known(within=0.3, between=0.09), Asked(0.05, 0.05)
+    assert power.advice([spread], asked, 20, 0.8)[:3] == (None, None, None)
+    needed = power.cases_needed(spread, asked, 5, 0.8)
     assert needed is not None
     assert needed > 300
-    assert power.power(spread, 0.05, needed, 5, 0.05) >= 0.8
+    assert power.power(spread, asked, needed, 5) >= 0.8
+
+
+@pytest.mark.parametrize(("teams", "cases"), [(1, 5), (3, 6), (9, 8)])
+def test_below_the_least_number_of_cases_nothing_is_promised(teams: int, cases: int) -> None:
+    """However many trials, and however large the difference: no outcome of so few cases is an answer."""
+    asked = Asked(0.4, 0.05 / teams)
+    assert power.power(power.known(0.01, 0.0), asked, cases, 10_000) == 0
+    assert power.advice([power.known(0.01, 0.0)], asked, cases, 0.8).trials is None
+    assert power.detectable(power.known(0.01, 0.0), asked, cases, 10_000, 0.8) is None
+    assert power.power_of_enough(power.known(0.01, 0.0), Asked(0.05, 0.05), 58, 10_000) == 0
+    assert power.power_of_enough(power.known(0.01, 0.0), Asked(0.05, 0.05), 80, 10_000) > 0.9
 
 
 def test_what_few_runs_leave_open_is_told_and_more_of_them_tell_more() -> None:
     few, many = (power.likely(Spread(0.3, 0.002 + 0.3 / k, k, 24, 24 * k)) for k in (8, 400))
-    after_few, after_many = (power.advice([likely], 0.05, 24, 0.05, 0.8) for likely in (few, many))
-    sure = power.trials_needed(power.known(0.3, 0.002), 0.05, 24, 0.05, 0.8)
+    after_few, after_many = (power.advice([likely], Asked(0.105, 0.05), 24, 0.8) for likely in (few, many))
+    sure = power.trials_needed(power.known(0.3, 0.002), Asked(0.105, 0.05), 24, 0.8)
     assert after_few.trials is not None
     assert after_many.trials is not None
     assert sure is not None
@@ -118,8 +163,8 @@ def test_what_few_runs_leave_open_is_told_and_more_of_them_tell_more() -> None:
 
 def test_no_number_is_said_only_where_the_runs_support_it() -> None:
     barely, clearly = (power.likely(Spread(0.3, means, 8, 24, 192)) for means in (0.06, 0.2))
-    assert power.trials_needed(barely, 0.05, 24, 0.05, 0.8) is not None
-    assert power.trials_needed(clearly, 0.05, 24, 0.05, 0.8) is None
+    assert power.trials_needed(barely, Asked(0.12, 0.05), 24, 0.8) is not None
+    assert power.trials_needed(clearly, Asked(0.12, 0.05), 24, 0.8) is None
 
 
 def test_after_pilots_differences_are_seen_about_as_often_as_they_should_be() -> None:
@@ -131,10 +176,10 @@ def test_after_pilots_differences_are_seen_about_as_often_as_they_should_be() ->
         a, b = (rng.binomial(1, rate[:, None], (40, 5)) for rate in (team, solo))
         spread = power.spread((a - b).tolist())
         assert spread is not None
-        trials = power.trials_needed(power.likely(spread), 0.1, 40, 0.05, 0.8)
+        trials = power.trials_needed(power.likely(spread), Asked(0.1, 0.05), 40, 0.8)
         without += trials is None
         means = (rng.binomial(trials or 1, team) - rng.binomial(trials or 1, solo)) / (trials or 1)
-        seen += trials is not None and stats.ttest_1samp(means, 0).pvalue < 0.05
+        seen += trials is not None and means.mean() > 0 and like_these.p_value(means.tolist()) < 0.05
     assert without == 0
     assert 0.68 * pilots <= seen <= 0.95 * pilots
 
@@ -143,7 +188,7 @@ def test_one_trial_a_case_leaves_open_what_more_trials_give() -> None:
     spread = power.spread([[1], [0], [0], [-1], [1], [0]] * 8)
     assert spread is not None
     assert spread.within is None
-    found = power.advice([power.likely(spread)], 0.1, 48, 0.05, 0.8)
+    found = power.advice([power.likely(spread)], Asked(0.12, 0.05), 48, 0.8)
     assert found.least is not None
     assert found.least > 1
     assert found.most is None
@@ -159,23 +204,23 @@ def test_no_difference_seen_is_not_taken_for_certainty() -> None:
 
 def test_past_runs_are_known_from_and_a_pilot_stands_in() -> None:
     plan = Plan("market_brief", ("solo", "market"), cases=6, trials=3)
-    first = planning.design(plan, Question(0.1), Store())
+    first = planning.design(plan, Wanted(0.1), Store())
     assert [need.basis for need in first.needs] == ["pilot"]
     conduct(prepare(plan))
-    second = planning.design(plan, Question(0.1), Store())
+    second = planning.design(plan, Wanted(0.1), Store())
     assert [(need.basis, need.spread.pairs) for need in second.needs] == [("past", 18)]
-    other = planning.design(Plan("market_brief", ("solo", "debate"), cases=6), Question(0.1), Store())
+    other = planning.design(Plan("market_brief", ("solo", "debate"), cases=6), Wanted(0.1), Store())
     assert [need.basis for need in other.needs] == ["other team"]
 
 
 def test_the_command_says_how_many_and_what_they_cost(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["plan", "market_brief", "--teams", "solo,market", "--difference", "0.2", "--cases", "8"]
+    arguments = ["plan", "market_brief", "--teams", "solo,market", "--difference", "0.3", "--cases", "12"]
     with pytest.raises(SystemExit) as ended:
         main([*arguments, "--json"])
     assert ended.value.code == 0
     found = json.loads(capsys.readouterr().out)
     assert found["trials"] >= 1
-    assert found["runs"] == 2 * 8 * found["trials"]
+    assert found["runs"] == 2 * 12 * found["trials"]
     assert found["cost_usd"] > 0
     assert f"--trials {found['trials']}" in found["command"]
     assert found["tokens"] > 1000 * found["runs"]
@@ -184,25 +229,27 @@ def test_the_command_says_how_many_and_what_they_cost(capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("question", "teams", "words"),
     [
-        (Question(0.0), ("solo", "market"), "--difference: 0 should be between 0 and 1"),
-        (Question(0.05, 1.0), ("solo", "market"), "--power: 1 should be from 0.5 to below 1"),
-        (Question(), ("market",), "--teams: give solo and at least one other"),
+        (Wanted(0.0), ("solo", "market"), "--difference: 0 should be between 0 and 1"),
+        (Wanted(0.05, 1.0), ("solo", "market"), "--power: 1 should be from 0.5 to below 1"),
+        (Wanted(), ("market",), "--teams: give solo and at least one other"),
     ],
 )
-def test_a_question_that_is_none_is_told(question: Question, teams: tuple[str, ...], words: str) -> None:
+def test_a_question_that_is_none_is_told(question: Wanted, teams: tuple[str, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
         planning.design(Plan("market_brief", teams), question, Store())
 
 
 def test_a_pilot_of_no_runs_is_told() -> None:
     with pytest.raises(InputError, match="--pilot: 0 should be 1 run or more, such as 400"):
-        planning.design(Plan("market_brief", ("solo", "market")), Question(), Store(), pilot=0)
+        planning.design(Plan("market_brief", ("solo", "market")), Wanted(), Store(), pilot=0)
 
 
 def _design(spread: Spread, model: str = "sim:medium", basis: planning.Basis = "pilot") -> planning.Design:
     plan = Plan("market_brief", ("solo", "market"), model=model, trials=5)
     simulated = model.startswith("sim:")
-    return planning.answer(plan, scenarios.load("market_brief"), Question(), {"market": (spread, basis)}, [], simulated)
+    return planning.answer(
+        plan, scenarios.load("market_brief"), Wanted(0.12), {"market": (spread, basis)}, [], simulated
+    )
 
 
 def test_what_is_not_known_well_is_told_with_what_to_do() -> None:
@@ -230,7 +277,7 @@ def test_more_cases_are_proposed_first_where_these_may_not_be_enough() -> None:
     assert f"{uncertain.runs:,} runs in all, have {100 * uncertain.power:.0f} %." in planning_report.answer(uncertain)
     assert clear.trials is None
     assert planning_report.answer(clear).startswith(
-        "No number of trials of these 22 cases shows 5 points with 80 % power"
+        "No number of trials of these 22 cases shows 12 points with 80 % power"
     )
 
 

@@ -115,8 +115,10 @@ def test_what_was_decided_is_not_gone_on_with_and_its_verdict_holds_at_every_loo
     assert (again.done, again.decided) == (progress.done, progress.decided)
     found = judging.again(folder.id, 0.3, Limits())
     (compared,) = found.verdict.differences
-    assert (compared.difference.low, compared.difference.high) == found.pairs[0].at_any_time
-    assert compared.difference.cases == len({outcome.case for outcome in progress.outcomes})
+    assert compared.these is None
+    assert compared.like_these is not None
+    assert (compared.like_these.low, compared.like_these.high) == found.pairs[0].at_any_time
+    assert compared.like_these.cases == len({outcome.case for outcome in progress.outcomes})
     rows = Store().team_rows(folder.id)
     assert len(rows) == progress.done
 
@@ -149,7 +151,7 @@ def test_no_look_is_for_a_team_that_is_no_better() -> None:
 def _better(outcomes: list[Outcome], cases: list[str]) -> bool:
     from experiments.judging.verdict import judge
 
-    return judge(outcomes, order=cases).kind == "team_worth_it"
+    return judge(outcomes, order=cases, stopped=True).kind == "team_worth_it"
 
 
 def _equal(seed: int) -> list[Outcome]:

@@ -64,7 +64,8 @@ def _power(plan: Plan, scenario: Scenario, expected: list[Expected], simulated: 
     found = planning.answer(plan, scenario, question, known, expected, simulated)
     st.markdown(shared.plain(planning_report.seen(found)))
     st.markdown(f"**{shared.plain(planning_report.answer(found))}**")
-    st.caption(shared.plain(f"{planning_report.leeway(found)} {planning_report.cost(found)}"))
+    said = (planning_report.no_better(found), planning_report.leeway(found), planning_report.cost(found))
+    st.caption(shared.plain(" ".join(said)))
 
 
 @st.cache_data(show_spinner="Working out how many trials it takes", ttl=300, max_entries=32)

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from experiments import words
 from experiments.design.planning import Design
+from experiments.judging.answering import OVERALL
 from experiments.terminal import printing
 from experiments.terminal.report import as_json
 
@@ -25,6 +26,7 @@ def show(found: Design, *, json: bool) -> None:
         return
     console = printing.console(highlight=False)
     console.print(f"[bold]{answer(found)}[/bold]")
+    console.print(no_better(found))
     console.print(leeway(found))
     console.print(cost(found))
     console.print(_table(found))
@@ -35,17 +37,39 @@ def answer(found: Design) -> str:
     """What to run, in a sentence or two."""
     points, wanted = f"{100 * found.difference:g} points", f"{100 * found.wanted:g} % power"
     if found.trials is None:
-        return (
-            f"No number of trials of these {found.cases:,} cases shows {points} with {wanted}: they differ too much "
-            f"among themselves. {_more_cases(found, 'Add cases')}."
-        )
+        return f"{_no_number(found, points, wanted)} {_more_cases(found, 'Add cases')}."
     run, power = f"{_trials(found.trials)} of {_cases(found)}, {found.runs:,} runs in all", f"{100 * found.power:.0f} %"
     if found.power >= FAR * found.wanted or found.cases_runs is None:
-        return f"Run {run}: {points} are then seen with {power} power."
+        return f"Run {run}: {points} are then seen with {power} power{_about(found)}."
     return (
         f"{_more_cases(found, 'Add cases')}, show {points} with {wanted}. These alone may not be enough, however often "
         f"they run: {run}, have {power}."
     )
+
+
+def _about(found: Design) -> str:
+    if found.about == "these":
+        return f", for {'this case' if found.cases == 1 else f'these {found.cases:,} cases'} alone"
+    return " for cases like these"
+
+
+def _no_number(found: Design, points: str, wanted: str) -> str:
+    these = "this one case" if found.cases == 1 else f"these {found.cases:,} cases"
+    said = f"No number of trials of {these} shows {points} with {wanted}{_about(found)}:"
+    if found.cases < found.least_for_worth:
+        return f"{said} that takes {found.least_for_worth} cases at least (or --exhaustive, for these alone)."
+    return f"{said} they are too few, or differ too much among themselves (--exhaustive asks about these alone)."
+
+
+def no_better(found: Design) -> str:
+    """How surely a team that is no better is shown not to be."""
+    margin = f"{100 * found.difference:g} points"
+    if found.cases < found.least_for_enough:
+        return (
+            f"That no team is better by {margin} takes {found.least_for_enough:,} cases at least, for cases like these."
+        )
+    trials = found.trials or found.planned
+    return f"A team that is no better is shown not to be {margin} better with {found.enough:.0%} ({_trials(trials)})."
 
 
 def leeway(found: Design) -> str:
@@ -139,7 +163,7 @@ def _table(found: Design) -> Table:
             "nothing" if need.detectable is None else f"{100 * need.detectable:.1f} points",
             f"{need.spread.pairs:,}",
         )
-    table.caption = f"each comparison at {found.alpha:.2%} (5 % over {len(found.needs)})"
+    table.caption = f"each comparison at {found.alpha:.2%}: {OVERALL:.0%} of the 5 % over {len(found.needs)}"
     return table
 
 

@@ -25,7 +25,8 @@ from benchmarks.worlds import World, equal_rates, outcomes, rates
 from experiments.design import power
 from experiments.design.planning import PILOT_RUNS
 from experiments.design.power import Advice, Likely
-from experiments.judging.statistics import LEVEL, case_differences
+from experiments.judging.answering import OVERALL
+from experiments.judging.statistics import ALPHA, case_differences
 from experiments.judging.verdict import judge
 from experiments.outcome import Outcome
 
@@ -40,21 +41,20 @@ class Asked(NamedTuple):
     world: World
     teams: int = 1
 
-    @property
-    def alpha(self) -> float:
-        return (1 - LEVEL) / self.teams
+    def asked(self, difference: float) -> power.Asked:
+        """At the level of the plan's: the strictest of Holm's steps."""
+        return power.Asked(difference, OVERALL * ALPHA / self.teams)
 
 
 ASKED = [
-    Asked(World("24 cases, 5 points", 24, 0, 0.7, 0.25, 0.05, 0.05)),
-    Asked(World("24 cases, 10 points", 24, 0, 0.7, 0.25, 0.1, 0.1)),
-    Asked(World("24 cases, 10 points, 3 teams", 24, 0, 0.7, 0.25, 0.1, 0.1), 3),
-    Asked(World("12 cases, 20 points", 12, 0, 0.5, 0.2, 0.2, 0.15)),
-    Asked(World("60 cases, 5 points", 60, 0, 0.7, 0.25, 0.05, 0.08)),
-    Asked(World("100 cases, 10 points", 100, 0, 0.7, 0.25, 0.1, 0.1)),
-    Asked(World("40 cases, 3 points, nearly right", 40, 0, 0.93, 0.05, 0.03, 0.02)),
-    Asked(World("24 cases, 10 points, all alike", 24, 0, 0.7, 0.25, 0.1, 0.0)),
-    Asked(World("24 cases, 20 points, far apart", 24, 0, 0.5, 0.25, 0.2, 0.3)),
+    Asked(World("24 cases, 15 points", 24, 0, 0.6, 0.2, 0.15, 0.1)),
+    Asked(World("24 cases, 20 points, 3 teams", 24, 0, 0.6, 0.2, 0.2, 0.1), 3),
+    Asked(World("12 cases, 30 points", 12, 0, 0.5, 0.2, 0.3, 0.15)),
+    Asked(World("60 cases, 10 points", 60, 0, 0.7, 0.2, 0.1, 0.08)),
+    Asked(World("100 cases, 5 points", 100, 0, 0.7, 0.25, 0.05, 0.05)),
+    Asked(World("60 cases, 6 points, nearly right", 60, 0, 0.9, 0.05, 0.06, 0.02)),
+    Asked(World("24 cases, 15 points, all alike", 24, 0, 0.6, 0.2, 0.15, 0.0)),
+    Asked(World("40 cases, 25 points, far apart", 40, 0, 0.4, 0.2, 0.25, 0.3)),
     Asked(World("24 cases, 10 points, far apart", 24, 0, 0.5, 0.25, 0.1, 0.25)),
     Asked(World("100 cases, 5 points, far apart", 100, 0, 0.5, 0.25, 0.05, 0.2)),
 ]
@@ -69,10 +69,10 @@ def main(experiments: int, pilot: int = PILOT_RUNS) -> None:
     print(columns.format("", *NAMES))
     for asked in ASKED:
         difference, spread = _known(asked.world)
-        trials = power.trials_needed(spread, difference, asked.world.cases, asked.alpha, WANTED)
+        trials = power.trials_needed(spread, asked.asked(difference), asked.world.cases, WANTED)
         row: tuple[str, ...] = ("no number", "", "", "")
         if trials is not None:
-            promised = power.power(spread, difference, asked.world.cases, trials, asked.alpha)
+            promised = power.power(spread, asked.asked(difference), asked.world.cases, trials)
             row = (str(trials), f"{promised:.0%}", seen(asked, trials, experiments))
             row += (none_seen(asked, trials, difference, few),)
         after = after_pilots(asked, difference, trials, few, pilot)
@@ -95,7 +95,8 @@ def _is_seen(asked: Asked, trials: int, drawn: tuple[np.ndarray, np.ndarray], rn
     """Whether the verdict is for the first team; the others are one agent by another name."""
     solo, team = drawn
     verdict = judge(list(outcomes(trials, [solo, team] + [solo] * (asked.teams - 1), rng)))
-    return verdict.kind == "team_worth_it" and verdict.differences[0].p_adjusted < 1 - LEVEL
+    found = verdict.differences[0].like_these
+    return found is not None and found.better
 
 
 def none_seen(asked: Asked, trials: int, margin: float, experiments: int) -> str:
@@ -104,7 +105,7 @@ def none_seen(asked: Asked, trials: int, margin: float, experiments: int) -> str
     for _ in range(experiments):
         solo, team = equal_rates(asked.world, rng)
         made = list(outcomes(trials, [solo, team] + [solo] * (asked.teams - 1), rng))
-        found.append(judge(made, margin=margin).kind == "one_is_enough")
+        found.append(judge(made, margin=margin).answers["like_these"] == "one_is_enough")
     return _share(found)
 
 
@@ -123,6 +124,8 @@ def after_pilots(
         if advice.trials is not None and advice.trials <= MOST:
             planned.append(advice)
             found.append(_is_seen(asked, advice.trials, drawn, rng))
+    if not planned:
+        return "", "", f"{held / experiments:.0%}", "100%", ""
     trials = statistics.median(advice.trials or 0 for advice in planned)
     promised = statistics.median(advice.power for advice in planned)
     missing = 1 - len(found) / experiments
@@ -137,7 +140,7 @@ def _advice(
     trials = max(2, runs // (asked.world.cases * (asked.teams + 1)))
     pilot = list(outcomes(trials, [solo, team] + [solo] * (asked.teams - 1), rng))
     likely = [_likely(pilot, f"team-{number + 1}") for number in range(asked.teams)]
-    return power.advice(likely, difference, asked.world.cases, asked.alpha, WANTED)
+    return power.advice(likely, asked.asked(difference), asked.world.cases, WANTED)
 
 
 def _likely(pilot: Sequence[Outcome], team: str) -> Likely:

@@ -1,9 +1,10 @@
 """How often the intervals hold the truth, and how often a team is called worth it that is not.
 
-python -m benchmarks.statistics [EXPERIMENTS]     (default 2,000 for each row; about forty minutes)
+python -m benchmarks.statistics [EXPERIMENTS]     (default 2,000 for each row; about an hour and a half)
 
-Every experiment is made up with a known difference (benchmarks/worlds.py). At the end, whether differences are seen as
-often as `headcount plan` promises: benchmarks/power.py, which runs alone too.
+Every experiment is made up with a known difference (benchmarks/worlds.py). Then the verdict at its edges
+(benchmarks/edges.py), and whether differences are seen as often as `headcount plan` promises (benchmarks/power.py):
+each runs alone too.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import sys
 import numpy as np
 from scipy import stats
 
-from benchmarks import power
+from benchmarks import edges, power
 from benchmarks.worlds import World, outcomes, rates
-from experiments.judging.sequential import confidence_sequence
-from experiments.judging.statistics import difference_interval, success_interval
+from experiments.judging.betting import wealth_above
+from experiments.judging.comparing import on_like_these, on_these
+from experiments.judging.statistics import success_interval
 from experiments.judging.verdict import judge
 
 WORLDS = [
@@ -30,21 +32,28 @@ WORLDS = [
 ]
 
 
-def coverage(world: World, experiments: int) -> tuple[float, float]:
-    """The share of experiments whose intervals hold (one agent's success, the difference)."""
+def coverage(world: World, experiments: int) -> tuple[float, ...]:
+    """The share of experiments whose intervals hold (one agent's success, the difference on these cases, and on cases
+    like these)."""
     rng = np.random.default_rng(1)
     solo, team = rates(world, rng, 400_000)
     success, difference = float(solo.mean()), float((team - solo).mean())
-    held = [0, 0]
+    held = np.zeros(3)
     for _ in range(experiments):
-        made = list(outcomes(world.trials, rates(world, rng), rng))
+        drawn = rates(world, rng)
+        made = list(outcomes(world.trials, drawn, rng))
         alone, together = ([o for o in made if (o.team == "solo") is own] for own in (True, False))
         found = success_interval(alone)
-        paired = difference_interval(together, alone)
-        assert paired is not None
-        held[0] += found.low <= success <= found.high
-        held[1] += paired.low <= difference <= paired.high
-    return held[0] / experiments, held[1] / experiments
+        these, like = on_these(together, alone), on_like_these(together, alone)
+        assert these is not None
+        assert like is not None
+        own = float((drawn[1] - drawn[0]).mean())
+        held += (
+            found.low <= success <= found.high,
+            these.low <= own <= these.high,
+            like.low <= difference <= like.high,
+        )
+    return tuple(held / experiments)
 
 
 def false_verdicts(world: World, experiments: int, teams: int) -> float:
@@ -65,20 +74,22 @@ def false_stops(world: World, experiments: int) -> float:
     for _ in range(experiments):
         solo, _ = rates(world, rng)
         a, b = (rng.binomial(world.trials, solo) / world.trials for _ in range(2))
-        looks = (confidence_sequence((a[:n] - b[:n]).tolist(), world.trials) for n in range(2, world.cases + 1))
-        wrong += any(low > 0 for low, _ in looks)
+        wrong += any(wealth_above((a[:n] - b[:n]).tolist(), 0.0) >= 20 for n in range(1, world.cases + 1))
     return wrong / experiments
 
 
 def main(experiments: int) -> None:
     low, high = stats.binom.ppf([0.025, 0.975], experiments, 0.95) / experiments
     print(f"{experiments:,} experiments a row; a true 95 % would show {low:.1%} to {high:.1%}\n")
-    print(f"{'':32}{'success':>10}{'difference':>12}{'false, 1 team':>15}{'3 teams':>9}{'stopping early':>16}")
+    names = ("success", "these", "like these", "false, 1 team", "3 teams", "stopping early")
+    print(f"{'':32}" + "".join(f"{name:>{max(10, len(name) + 2)}}" for name in names))
     for world in WORLDS:
-        success, difference = coverage(world, experiments)
-        one, three = (false_verdicts(world, max(200, experiments // 4), teams) for teams in (1, 3))
-        early = false_stops(world, experiments)
-        print(f"{world.name:32}{success:>10.1%}{difference:>12.1%}{one:>15.1%}{three:>9.1%}{early:>16.1%}", flush=True)
+        held = coverage(world, experiments)
+        false = (false_verdicts(world, max(200, experiments // 4), teams) for teams in (1, 3))
+        shown = zip(names, (*held, *false, false_stops(world, experiments)), strict=True)
+        print(f"{world.name:32}" + "".join(f"{rate:>{max(10, len(name) + 2)}.1%}" for name, rate in shown), flush=True)
+    print()
+    edges.main(max(200, experiments // 2))
     print()
     power.main(experiments)
 

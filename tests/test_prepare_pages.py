@@ -14,7 +14,7 @@ from tests.browser import SETTLED, app_server, browser_page, gone, needs_browser
 
 pytestmark = [needs_browser, pytest.mark.browser, pytest.mark.timeout(300)]
 
-VERDICT = re.compile("One agent is enough|The team is worth it|It depends|Not enough trials")
+VERDICT = re.compile("ne agent is enough|he team is worth it|t depends on the case|The answer is open")
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ Run = Callable[..., tuple[int, str, str]]
 def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The home of an experiment with three teams, one of them from a file, and the file that it was exported to."""
     base = tmp_path_factory.mktemp("there")
-    team = base / "pair.yaml"
+    team = base / "pair ทีม.yaml"
     team.write_text("about: Two.\nshape: pipeline\nagent: {max_steps: 9}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADCOUNT_HOME", str(base / "runs"))
@@ -130,7 +130,7 @@ def test_what_was_stopped_there_can_be_gone_on_with_here(shared: tuple[Path, Pat
     cut.write_status(msgspec.structs.replace(status, state="stopped", done=3))
     teams = cut.path / "teams"
     teams.mkdir()
-    (teams / "pair.yaml").write_bytes((there.path / "teams" / "pair.yaml").read_bytes())
+    (teams / "pair ทีม.yaml").write_bytes((there.path / "teams" / "pair ทีม.yaml").read_bytes())
     file = tmp_path / "stopped.zip"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADCOUNT_HOME", str(tmp_path / "cut"))
@@ -456,11 +456,11 @@ def test_names_in_a_file_load_no_code_and_lead_to_no_server(shared: tuple[Path, 
         import hashlib
 
         plan = json.loads(members["plan.json"])
-        plan["plan"] |= {"teams": ["os:abort", "teams/pair.yaml", "/etc/passwd.yaml"], "engines": ["os:abort"]}
+        plan["plan"] |= {"teams": ["os:abort", "teams/pair ทีม.yaml", "/etc/passwd.yaml"], "engines": ["os:abort"]}
         plan["plan"] |= {"scenario": "../../tmp", "api_base": "http://evil.example", "on": "ray://evil.example:1"}
-        members["plan.json"], members["teams/pair.yaml"] = json.dumps(plan).encode(), code
+        members["plan.json"], members["teams/pair ทีม.yaml"] = json.dumps(plan).encode(), code
         data = json.loads(members[MANIFEST])
-        for name in ("plan.json", "teams/pair.yaml"):
+        for name in ("plan.json", "teams/pair ทีม.yaml"):
             sha = hashlib.sha256(members[name]).hexdigest()
             data["members"][name] = {"bytes": len(members[name]), "sha256": sha}
         data["scenario"] = "../../tmp"
@@ -469,7 +469,7 @@ def test_names_in_a_file_load_no_code_and_lead_to_no_server(shared: tuple[Path, 
     found = sharing.bring_in(_rewritten(shared[1], tmp_path / "evil.zip", evil))
     folder = _only()
     plan = folder.read_plan()["plan"]
-    assert not (folder.path / "teams" / "pair.yaml").exists()
+    assert not (folder.path / "teams" / "pair ทีม.yaml").exists()
     assert not found.scenario_here
     text = json.dumps(plan)
     assert "os:abort" not in text

@@ -26,6 +26,7 @@ from traces.home import ExperimentFolder, Status
 from traces.share import reading, writing
 from traces.share.manifest import EVENTS, PAST, Damaged, Manifest
 from traces.share.reading import Shared
+from traces.wording import SOURCE_SIGNS
 
 UNDER_WAY = ("running", "pending")
 _PATH = re.compile(r"[/\\]")
@@ -209,7 +210,7 @@ def _plan_in(shared: Shared) -> tuple[dict[str, Any], Plan]:
 
 def _plain(name: str) -> str:
     """A name that is neither a path nor an import path."""
-    return re.sub(r"[^\w .-]+", ".", name).strip(". ") or "unknown"
+    return re.sub(f"[^{SOURCE_SIGNS} ]+", ".", name).strip(". ") or "unknown"
 
 
 def _names_code(content: bytes) -> bool:

@@ -23,7 +23,8 @@ FORMAT = "headcount-share"
 VERSION = 1
 MANIFEST, PLAN, EVENTS, PAST = "manifest.json", "plan.json", "events.parquet", "past.parquet"
 COLUMNS = ("run", "seq", "t", "wall", "type", "event")
-MEMBER = re.compile(r"plan\.json|events\.parquet|past\.parquet|teams/[\w-][\w.-]{0,99}\.ya?ml")
+_SIGN = r"[^/\\:*?\"<>|\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]"  # of a file's name on any system
+MEMBER = re.compile(rf"plan\.json|events\.parquet|past\.parquet|teams/(?![. ]){_SIGN}{{1,100}}\.ya?ml")
 LARGEST = {MANIFEST: 4 << 20, PLAN: 16 << 20}
 TEAM_FILE = 1 << 20
 

@@ -32,7 +32,8 @@ def _run(run: int) -> list[k.Event]:
     team, case = ("solo", "duo")[run % 2], ("first", "second")[run // 2 % 2]
     said = k.MessageSent(k.Message(1, "ann" if run % 2 else "bob", "say", f"number {run}: “It’s 5 % off”", to="carl"))
     events = [k.RunStarted(k.Run("s", case, team, "native", "m", run // 4, 1, k.Budget(), "virtual", True), "do"), said]
-    return events if run == 7 else [*events, k.Evaluated(run % 3 > 0, 0.5, ())]
+    end = k.RunFinished("completed", "the team was done", "answer", k.Usage(), 1.0, 1)
+    return [*events, end] if run == 7 else [*events, k.Evaluated(run % 3 > 0, 0.5, ()), end]
 
 
 @pytest.fixture(params=["finished", "running"])
@@ -113,7 +114,7 @@ def test_events_are_found_by_their_label(home: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main(["search", "e", "--label", "wrong price", "--json"])
     found = [(row["run"], row["seq"]) for row in json.loads(capsys.readouterr().out)]
-    assert found == [(1, 1), (5, 0), (5, 1), (5, 2)]
+    assert found == [(1, 1), (5, 0), (5, 1), (5, 2), (5, 3)]
     with pytest.raises(SystemExit):
         main(["list", "e", "--json"])
     labels = {row["run"]: row.get("labels") for row in json.loads(capsys.readouterr().out)}

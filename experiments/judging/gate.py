@@ -5,7 +5,7 @@ whole interval is on the right side, missed where all of it is on the wrong side
 percentiles and counts are judged by what they were in the runs that gave an answer.
 
 Runs that broke off are missing data: an interval reaches from the end at which they are failures to that at which they
-are successes. Where a team gave no answer at all, nothing was measured and the check fails; where it lost more than a
+are successes. Where no run gave an answer, nothing was measured and the check fails; where a team lost more than a
 tenth of its runs, it fails by a criterion of its own.
 """
 
@@ -101,6 +101,8 @@ def acts(experiment: str, store: Store) -> Acts:
 def judged(file: GateFile, outcomes: Sequence[Outcome], did: Acts) -> Iterator[Criterion]:
     """Every criterion of the file, for every team (on each engine) that it is about."""
     by_group = groups(outcomes)
+    for one in missing.unmeasured(missing.losses(outcomes)):
+        yield _too_many(one.name, one.lost, one.runs)
     for summary in summarise(outcomes):
         group = by_group[summary.team, summary.engine]
         for accept in file.accept:
@@ -108,11 +110,12 @@ def judged(file: GateFile, outcomes: Sequence[Outcome], did: Acts) -> Iterator[C
                 yield from _of_team(accept, summary, group, did)
                 yield from _against(accept, summary, by_group)
         if summary.failed > missing.MOST:
-            yield Criterion(summary.name, BROKE_OFF, f"at most {missing.MOST:.0%}", _share(summary), "missed")
+            yield _too_many(summary.name, summary.lost, summary.lost + summary.trials)
 
 
-def _share(team: TeamSummary) -> str:
-    return f"{team.failed:.1%} ({team.lost:,} of {team.lost + team.trials:,})"
+def _too_many(team: str, lost: int, runs: int) -> Criterion:
+    found = f"{lost / runs:.1%} ({lost:,} of {runs:,})"
+    return Criterion(team, BROKE_OFF, f"at most {missing.MOST:.0%}", found, "missed")
 
 
 def _of_team(accept: Accept, team: TeamSummary, group: list[Outcome], did: Acts) -> Iterator[Criterion]:

@@ -66,7 +66,7 @@ def _by_kind(found: Judgement) -> dict[str, dict[str, OnKind]]:
 def _costs(teams: Sequence[TeamSummary]) -> tuple[str, list[float]]:
     """What success is drawn against: dollars where all prices are known, else tokens."""
     dollars = [team.cost_usd for team in teams if team.cost_usd is not None]
-    if len(dollars) == len(teams) and max(dollars) > 0:
+    if len(dollars) == len(teams) and max(dollars, default=0) > 0:
         return "dollars per run", dollars
     return "tokens per run", [team.tokens for team in teams]
 

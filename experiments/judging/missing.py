@@ -132,8 +132,13 @@ def first_error(outcomes: Iterable[Outcome]) -> str:
 
 
 def nothing_measured(lost: Sequence[Lost]) -> bool:
-    """Whether some contestant has no run that gave an answer."""
-    return any(one.lost == one.runs for one in lost)
+    """Whether no run of any team gave an answer; not so where there are no runs, or nothing is known to be lost."""
+    return bool(lost) and all(one.lost == one.runs for one in lost)
+
+
+def unmeasured(lost: Sequence[Lost]) -> list[Lost]:
+    """The teams of which no run gave an answer."""
+    return [one for one in lost if one.lost == one.runs]
 
 
 def too_many(lost: Sequence[Lost]) -> list[Lost]:

@@ -67,8 +67,8 @@ def judge(
     interval above 0); else it depends on the case, where it is so on one class of cases; else one agent is enough when
     every team is ruled out to be better by `margin` (non-inferiority); else the question is open.
 
-    Runs that gave no answer are missing data (missing.py): what is said holds whatever they would have been. Where a
-    team gave no answer at all nothing is said, and where one lost more than a tenth of its runs there is no verdict.
+    Runs that gave no answer are missing data (missing.py): what is said holds whatever they would have been. Where no
+    run gave an answer nothing is said, and where a team lost more than a tenth of its runs there is no verdict.
     """
     terms = Terms(baseline, margin, order, stopped, exhaustive)
     lost = missing.losses(outcomes)
@@ -77,6 +77,8 @@ def judge(
     first = missing.first_error(outcomes)
     if missing.nothing_measured(lost):
         return Verdict("nothing_measured", _nothing(lost), f"The first error: {missing.short(first)}", (), lost, first)
+    if missing.unmeasured(lost):
+        return Verdict("runs_broke_off", _none_of(lost), f"{'; '.join(missing.by_team(lost))}.", (), lost, first)
     found = _judge(outcomes, terms)
     if missing.too_many(lost):
         text, reason = _broke_off(lost), "; ".join(missing.by_team(lost))
@@ -91,10 +93,15 @@ def judge(
 
 
 def _nothing(lost: Sequence[Lost]) -> str:
-    if all(one.lost == one.runs for one in lost):
-        return f"Nothing was measured: {_all_of(sum(one.runs for one in lost))} broke off."
-    none = ", ".join(one.name for one in lost if one.lost == one.runs)
-    return f"Nothing was measured: no run of {none} gave an answer; {missing.in_total(lost)}."
+    return f"Nothing was measured: {_all_of(sum(one.runs for one in lost))} broke off."
+
+
+def _none_of(lost: Sequence[Lost]) -> str:
+    none = ", ".join(one.name for one in missing.unmeasured(lost))
+    return (
+        f"No verdict: no run of {none} gave an answer; {missing.in_total(lost)}. Do them again (resume with "
+        "--retry-broken)."
+    )
 
 
 def _all_of(runs: int) -> str:

@@ -103,12 +103,13 @@ def differences(found: Compared) -> None:
     zero = alt.Chart(pd.DataFrame({"zero": [0.0]})).mark_rule(color=style.MUTED, strokeDash=[3, 3]).encode(x="zero:Q")
     colour = alt.Color("team:N", scale=_colours(found), legend=None)
     title = "success rate minus one agent's, in points"
-    thick, thin = (
+    intervals = [  # a layer without a mark would be an image that screen readers cannot name
         alt.Chart(frame[frame[low].notna()])
         .mark_rule(strokeWidth=width)
         .encode(x=alt.X(f"{low}:Q", title=title, axis=axis), x2=f"{high}:Q", y=y, color=colour)
-        for low, high, width in (("low", "high", 4), ("likely low", "likely high", 1.5))
-    )
+        for low, high, width in (("low", "high", 5), ("likely low", "likely high", 2))
+        if frame[low].notna().any()
+    ]
     points = (
         alt.Chart(frame)
         .mark_point(filled=True, size=140, opacity=1)
@@ -116,7 +117,7 @@ def differences(found: Compared) -> None:
     )
     said = "; ".join(_in_points(row) for row in frame.to_dict("records"))
     text = f"Paired differences in success: {said}"
-    _clickable(points, [zero, thin, thick], text, "differences", 50 + 42 * len(frame))
+    _clickable(points, [zero, *reversed(intervals)], text, "differences", 50 + 42 * len(frame))
     st.caption(
         f"{said}. Pairs are runs of the same case and trial; right of 0 the team is better. Thick: the 95 % interval "
         "for these cases; thin: for cases like these, of which these are a sample."

@@ -132,7 +132,7 @@ def run(
     )
     folder, progress = _run_plan(plan, quiet=json)
     report.show_run(folder.id, progress.outcomes[0], json=json)
-    fail_if(progress.outcomes[0].status == "failed")
+    fail_if(progress.outcomes[0].lost)
 
 
 @cli.command(hidden=True)

@@ -5,6 +5,7 @@ missing, damaged or of another version.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import threading
@@ -34,6 +35,7 @@ T = TypeVar("T")
 _event = msgspec.json.Decoder(Event).decode
 _COLUMNS = RunRow.__struct_fields__
 _UNDER_WAY = ("running", "pending")
+_CUT_SHORT = ("interrupted", "stopped", "failed")
 _ATTEMPTS = 4
 _NO_END = 1 << 31
 _FOLLOWED = 2  # experiments that run
@@ -74,10 +76,24 @@ class Store:
 
     def experiments(self) -> list[ExperimentRow]:
         """Every experiment as it is now, newest first. One whose plan cannot be read says so in `message`."""
-        return [_row_or_reason(folder) for folder in list_experiments(self.home)]
+        return [self._counted(_row_or_reason(folder)) for folder in list_experiments(self.home)]
 
     def experiment(self, experiment: str) -> ExperimentRow:
-        return experiment_row(self._folder(experiment), time.time())
+        return self._counted(experiment_row(self._folder(experiment), time.time()))
+
+    def _counted(self, row: ExperimentRow) -> ExperimentRow:
+        """With the runs that are over as its journals tell, where its last heartbeat may have been before some."""
+        if row.state not in _CUT_SHORT or not row.plan:
+            return row
+        with contextlib.suppress(TraceError):
+            over = "SELECT count(*) FROM runs WHERE experiment = ? AND status <> 'interrupted'"
+            return msgspec.structs.replace(row, done=int(self._rows(row.id, over, [row.id])[0][0]))
+        return row
+
+    def broken_off(self) -> dict[str, int]:
+        """How many runs broke off with an error, of the experiments that are over and have any."""
+        rows = self.sql("SELECT experiment, count(*) AS n FROM runs WHERE status = 'failed' GROUP BY experiment")
+        return {row["experiment"]: row["n"] for row in rows}
 
     def runs(
         self, experiment: str, *, limit: int | None = None, offset: int = 0, **wanted: Unpack[Wanted]

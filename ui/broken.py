@@ -1,4 +1,4 @@
-"""Runs that broke off: which, why, and a button that does them again."""
+"""Runs without a result: which, why, and a button that does them again."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ui import shared
 
 
 def offer(row: ExperimentRow, lost: Sequence[Lost]) -> None:
-    """What broke off of an experiment that is over, and the button; nothing where no run did."""
+    """What has no result of an experiment that is over, and the button; nothing where all runs have one."""
     number = missing.in_total(lost)
     if not number or row.state in shared.UNDER_WAY:
         return
     with st.container(border=True):
-        st.markdown(f":red[**{shared.plain(number)}**] and give no answer, so they are no failures of their team:")
+        st.markdown(f":red[**{shared.plain(number)}**]: no failures of their team, since they have no result.")
         for line in missing.by_team(lost):
             st.write(shared.plain(line))
         plan = plans.recorded_in(row.plan)
-        if plan is None or row.plan.get("imported"):
+        if plan is None or row.plan.get("imported") or all(one.lost == one.unfinished for one in lost):
             return
-        helped = "Runs with an answer stay as they are. What a run had recorded before it broke off is not paid again."
+        helped = "Runs with a result stay as they are. What a run had recorded before it broke off is not paid again."
         if st.button("Do these runs again", key="retry-broken", type="primary", help=helped):
             _again(row.id)
-        st.code(f"headcount resume {row.id} --retry-broken", language=None, wrap_lines=True)
+        st.code(missing.once_more(row.id, lost), language=None, wrap_lines=True)
 
 
 def _again(experiment: str) -> None:

@@ -60,7 +60,7 @@ def _verdict(row: ExperimentRow, found: Compared) -> None:
                 st.badge(word, color=colour)  # type: ignore[arg-type]
             shared.badge(shared.is_simulated(row))
             shared.state_badge(row.state)
-            st.caption(f"{len(found.outcomes):,} of {row.total:,} runs", width="content")
+            st.caption(f"{row.done:,} of {row.total:,} runs", width="content")
         if verdict.kind in UNJUDGED:
             st.error(shared.plain(verdict.text))
         else:

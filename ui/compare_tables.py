@@ -35,7 +35,7 @@ def teams(found: Compared) -> None:
                 **({"waiting for a person": words.seconds(s.waited_s)} if waited else {}),
                 "messages / run": f"{s.messages:.1f}",
                 "ended by a limit": f"{s.limited:.1%}",
-                "broke off": f"{s.failed:.1%}",
+                "no result": f"{s.failed:.1%}",
             }
             for s in found.summaries
         ],
@@ -44,7 +44,7 @@ def teams(found: Compared) -> None:
 
 
 def _only(found: Compared) -> str:
-    return "; of the runs that gave an answer" if found.verdict.lost else ""
+    return "; of the runs with a result" if found.verdict.lost else ""
 
 
 def ungraded_teams(row: ExperimentRow) -> bool:

@@ -18,7 +18,7 @@ KINDS = {
     "depends_on_case": ("depends on the case", "violet"),
     "not_enough_trials": ("open", "orange"),
     "nothing_measured": ("nothing measured", "red"),
-    "runs_broke_off": ("no verdict: runs broke off", "red"),
+    "runs_broke_off": ("no verdict", "red"),
 }
 
 

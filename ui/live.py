@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import Any
 
 import streamlit as st
@@ -59,7 +58,7 @@ def _watch(experiment: str) -> None:
         _ended(row)
     elif broke_off := missing.in_total(lost):
         st.error(shared.plain(f"{broke_off} so far. The first error: {missing.first_error(outcomes)}"))
-    done = max(row.done, len(rows)) if row.total and not running else row.done or len(rows)
+    done = row.done or (len(rows) if running else 0)
     st.progress(min(1.0, done / row.total) if row.total else 0.0, text=_progress(row, done, running))
     inbox.notice(experiment)
     plan = _plan(row)
@@ -74,7 +73,7 @@ def _watch(experiment: str) -> None:
 
 
 def _ended(row: ExperimentRow) -> None:
-    """How it ended, and what came out: in red where it did not come to its end, or too many runs gave no answer."""
+    """How it ended, and what came out: in red where it did not come to its end, or too many runs have no result."""
     found = answers.answer(row, shared.store())
     text = " ".join(filter(None, (found.text, found.second if found.kind not in UNJUDGED else found.reason)))
     said = (OVER.get(row.state, row.state), shared.plain(row.message), shared.plain(text) if found.kind else "")
@@ -121,15 +120,13 @@ def _team(team: str, outcomes: list[Outcome], each: int, passed: float | None) -
         rate, note = f"{interval.value:.0%} succeed", f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %"
         _figure(st, team, rate, f"95 % interval {note}")
     else:
-        _figure(st, team, "no answer yet" if passed else "no answer", "every run so far broke off")
+        _figure(st, team, "no result yet" if passed else "no result", "every run so far is lost")
     left = f" · about {words.about(passed / n * (each - n))} left" if passed and each > n else ""
     st.progress(min(1.0, n / each) if each else 0.0, text=f"{n:,} of {each or n:,} runs, {won:,} succeeded{left}")
-    ways = Counter(o.status for o in outcomes)
-    lost = n - len(known)
-    if lost:
-        st.markdown(f":red[{lost:,} of {n:,} broke off: no answers, and no failures]")
-    if ways["limited"]:
-        st.caption(f"{ways['limited']:,} were ended by a limit")
+    if lost := missing.in_total(missing.losses(outcomes)):
+        st.markdown(f":red[{lost}: no failures, since they have no result]")
+    if limited := sum(o.status == "limited" for o in outcomes):
+        st.caption(f"{limited:,} were ended by a limit")
 
 
 def _spent(rows: list[RunRow], row: ExperimentRow, plan: Plan | None, running: bool) -> None:
@@ -209,7 +206,7 @@ def _newest_runs(experiment: str, rows: list[RunRow]) -> None:
                 }
                 for r in newest
             ],
-            caption=f"Newest {len(newest)} of {len(rows):,} finished runs",
+            caption=f"Newest {len(newest)} of {len(rows):,} runs",
         )
 
 

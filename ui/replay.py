@@ -92,7 +92,7 @@ def _summary(experiment: ExperimentRow, row: RunRow) -> None:
             st.button("Read on", help="The run goes on; show what has been recorded since.")
         shared.link("compare", "Compare", experiment=experiment.id)
     if row.status in ("failed", "interrupted") and row.error:
-        st.error("It broke off, so it is no answer of its team: " + shared.plain(row.error))
+        st.error("It broke off, so it says nothing about its team: " + shared.plain(row.error))
 
 
 def _cost(row: RunRow) -> str:

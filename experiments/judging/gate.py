@@ -4,9 +4,9 @@ A success rate, and being not worse than another team on these cases, are judged
 whole interval is on the right side, missed where all of it is on the wrong side, else undecided. Sums, means,
 percentiles and counts are judged by what they were in the runs that gave an answer.
 
-Runs that broke off are missing data: an interval reaches from the end at which they are failures to that at which they
-are successes. Where no run gave an answer, nothing was measured and the check fails; where a team lost more than a
-tenth of its runs, it fails by a criterion of its own.
+Runs without a result are missing data: an interval reaches from the end at which they are failures to that at which
+they are successes. Where no run has one, nothing was measured and the check fails; where a team lost more than a tenth
+of its runs, it fails by a criterion of its own.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from traces.store import Store
 
 State = Literal["met", "missed", "undecided"]
 BROKE_OFF = "runs that broke off"
+NO_RESULT = "runs without a result"
 
 
 class Criterion(Struct, frozen=True):
@@ -101,28 +102,29 @@ def acts(experiment: str, store: Store) -> Acts:
 def judged(file: GateFile, outcomes: Sequence[Outcome], did: Acts) -> Iterator[Criterion]:
     """Every criterion of the file, for every team (on each engine) that it is about."""
     by_group = groups(outcomes)
-    for one in missing.unmeasured(missing.losses(outcomes)):
-        yield _too_many(one.name, one.lost, one.runs)
+    lost = {one.name: one for one in missing.losses(outcomes)}
+    for one in missing.unmeasured(list(lost.values())):
+        yield _too_many(one)
     for summary in summarise(outcomes):
         group = by_group[summary.team, summary.engine]
         for accept in file.accept:
             if accept.team in (None, summary.team):
-                yield from _of_team(accept, summary, group, did)
+                yield from _of_team(accept, summary, group, did, lost[summary.name])
                 yield from _against(accept, summary, by_group)
-        if summary.failed > missing.MOST:
-            yield _too_many(summary.name, summary.lost, summary.lost + summary.trials)
+        if missing.too_many([lost[summary.name]]):
+            yield _too_many(lost[summary.name])
 
 
-def _too_many(team: str, lost: int, runs: int) -> Criterion:
-    found = f"{lost / runs:.1%} ({lost:,} of {runs:,})"
-    return Criterion(team, BROKE_OFF, f"at most {missing.MOST:.0%}", found, "missed")
+def _too_many(one: Lost) -> Criterion:
+    found = f"{one.lost / one.runs:.1%} ({missing.in_total([one])})"
+    return Criterion(one.name, NO_RESULT, f"at most {missing.MOST:.0%}", found, "missed")
 
 
-def _of_team(accept: Accept, team: TeamSummary, group: list[Outcome], did: Acts) -> Iterator[Criterion]:
+def _of_team(accept: Accept, team: TeamSummary, group: list[Outcome], did: Acts, lost: Lost) -> Iterator[Criterion]:
     if accept.success is not None:
         low, high = success_bounds(group)
         found = f"{team.success:.1%} ({100 * low:.1f} to {100 * high:.1f} %)"
-        found += f", {team.lost:,} broke off" if team.lost else ""
+        found += f"; {missing.in_total([lost])}" if lost.lost else ""
         state = _by_interval(low >= accept.success, high < accept.success)
         yield Criterion(team.name, "success", f"at least {accept.success:.1%}", found, state)
     limits = (
@@ -136,7 +138,7 @@ def _of_team(accept: Accept, team: TeamSummary, group: list[Outcome], did: Acts)
             yield Criterion(team.name, name, f"at most {shown(limit)}", found, _at_most(value, limit))
     counts = (
         ("refused actions", accept.refused_actions, did.refused.get((team.team, team.engine), 0)),
-        (BROKE_OFF, accept.failed, team.lost),
+        (BROKE_OFF, accept.failed, lost.lost - lost.ungraded),
     )
     for name, most, number in counts:
         if most is not None:

@@ -1,4 +1,4 @@
-"""Runs that gave no answer are missing data, not failures: worst-case bounds over whatever they would have been.
+"""Runs without a result are missing data, not failures: worst-case bounds over whatever they would have been.
 
 A run that broke off (a network, a server, an error of the framework), that was cut off with its worker, or whose
 grader failed, says nothing about its team. Its success is unknown, so a difference between two teams has a low end (the
@@ -22,27 +22,37 @@ from experiments.outcome import Outcome, named
 
 MOST = 0.10
 """With a greater share of any team's runs lost there is no verdict."""
+BROKE_OFF, NOT_GRADED, NOT_FINISHED = "broke off", "could not be graded", "did not finish"
 KINDS_SHOWN = 3
 _VARIES = re.compile(r"\b[0-9a-fA-F]{8,}\b|\d+")
 _LONGEST = 240
 
 
 class Lost(Struct, frozen=True):
-    """A team's runs that gave no answer: `lost` of `runs`, by what broke them off, the most frequent first."""
+    """A team's runs without a result: `lost` of `runs`, by what broke them off, the most frequent first. `ungraded` of
+    the lost have an answer that no grader could judge; `unfinished` were cut off, and go on when the experiment is
+    resumed."""
 
     team: str
     engine: str
     runs: int
     lost: int
     errors: dict[str, int]
+    ungraded: int = 0
+    unfinished: int = 0
 
     @property
     def name(self) -> str:
         return named(self.team, self.engine)
 
     @property
+    def broke_off(self) -> int:
+        return self.lost - self.ungraded - self.unfinished
+
+    @property
     def share(self) -> float:
-        return self.lost / self.runs
+        """Of the runs that are over, those without a result."""
+        return (self.lost - self.unfinished) / max(1, self.runs - self.unfinished)
 
 
 class Bounds(Struct, frozen=True):
@@ -111,7 +121,9 @@ def losses(outcomes: Iterable[Outcome]) -> tuple[Lost, ...]:
 def _losses(group: Sequence[Outcome]) -> Lost:
     first = group[0]
     missing = [outcome for outcome in group if outcome.lost]
-    return Lost(first.team, first.engine, len(group), len(missing), _kinds(outcome.why_lost for outcome in missing))
+    ways = Counter(outcome.status for outcome in missing)
+    errors = _kinds(outcome.why_lost for outcome in missing)
+    return Lost(first.team, first.engine, len(group), len(missing), errors, ways["ungraded"], ways["interrupted"])
 
 
 def _kinds(errors: Iterable[str]) -> dict[str, int]:
@@ -126,18 +138,26 @@ def _kinds(errors: Iterable[str]) -> dict[str, int]:
 
 
 def first_error(outcomes: Iterable[Outcome]) -> str:
-    """What broke off the first run that did; empty where none did."""
-    first = min((outcome for outcome in outcomes if outcome.lost), key=lambda o: o.run, default=None)
+    """What broke off the first run that did, or kept it from being graded; empty where none did. Where runs were only
+    cut off, what that was."""
+    lost = [outcome for outcome in outcomes if outcome.lost]
+    first = min(lost, key=lambda o: (o.status == "interrupted", o.run), default=None)
     return "" if first is None else first.why_lost
 
 
+def begun(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Without the teams of which every run was cut off: they are as if they had not been begun."""
+    over = {outcome.group for outcome in outcomes if outcome.status != "interrupted"}
+    return [outcome for outcome in outcomes if outcome.group in over]
+
+
 def nothing_measured(lost: Sequence[Lost]) -> bool:
-    """Whether no run of any team gave an answer; not so where there are no runs, or nothing is known to be lost."""
+    """Whether no run of any team has a result; not so where there are no runs, or nothing is known to be lost."""
     return bool(lost) and all(one.lost == one.runs for one in lost)
 
 
 def unmeasured(lost: Sequence[Lost]) -> list[Lost]:
-    """The teams of which no run gave an answer."""
+    """The teams of which no run has a result."""
     return [one for one in lost if one.lost == one.runs]
 
 
@@ -147,9 +167,46 @@ def too_many(lost: Sequence[Lost]) -> list[Lost]:
 
 
 def in_total(lost: Sequence[Lost]) -> str:
-    """`3 of 20 runs broke off`; empty where none did."""
-    number, runs = sum(one.lost for one in lost), sum(one.runs for one in lost)
-    return f"{number:,} of {runs:,} runs broke off" if number else ""
+    """`3 of 20 runs broke off and 1 could not be graded`; empty where none is lost."""
+    runs, ways = sum(one.runs for one in lost), list(_ways(lost).items())
+    said = [f"{number:,} of {_count(runs)} {how}" for how, number in ways[:1]]
+    return " and ".join(said + [f"{number:,} {how}" for how, number in ways[1:]])
+
+
+def none_of(lost: Sequence[Lost]) -> str:
+    """`all 4 runs broke off`: what became of all runs, where none has a result."""
+    runs, ways = sum(one.runs for one in lost), _ways(lost)
+    if len(ways) > 1:
+        return in_total(lost)
+    all_of_them = {BROKE_OFF: f"all {_count(runs)} broke off", NOT_GRADED: f"none of {_count(runs)} could be graded"}
+    how = next(iter(ways))
+    return f"the only run {how}" if runs == 1 else all_of_them.get(how, f"none of {_count(runs)} finished")
+
+
+def those(lost: Sequence[Lost]) -> str:
+    """`3 runs that broke off`."""
+    number, ways = sum(one.lost for one in lost), _ways(lost)
+    return f"{_count(number)} {f'that {next(iter(ways))}' if len(ways) == 1 else 'without a result'}"
+
+
+def _ways(lost: Sequence[Lost]) -> dict[str, int]:
+    """How runs came to have no result, with how many."""
+    ways = {
+        BROKE_OFF: sum(one.broke_off for one in lost),
+        NOT_GRADED: sum(one.ungraded for one in lost),
+        NOT_FINISHED: sum(one.unfinished for one in lost),
+    }
+    return {how: number for how, number in ways.items() if number}
+
+
+def _count(runs: int) -> str:
+    return f"{runs:,} {'run' if runs == 1 else 'runs'}"
+
+
+def once_more(experiment: str, lost: Sequence[Lost]) -> str:
+    """The command that does the lost runs again, or goes on with those that were only cut off."""
+    again = any(one.lost > one.unfinished for one in lost)
+    return f"headcount resume {experiment}{' --retry-broken' if again else ''}"
 
 
 def by_team(lost: Sequence[Lost]) -> list[str]:

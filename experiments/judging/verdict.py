@@ -30,6 +30,7 @@ Kind = Literal[
 UNJUDGED = ("nothing_measured", "runs_broke_off")
 """Kinds of verdict that say that there is none, because too many runs gave no answer."""
 DECIDED = ("one_is_enough", "team_worth_it", "depends_on_case")
+_AGAIN = "Do them again (resume with --retry-broken)."
 MARGIN = 0.05  # a difference that does not matter, where the user sets none
 
 
@@ -67,16 +68,18 @@ def judge(
     interval above 0); else it depends on the case, where it is so on one class of cases; else one agent is enough when
     every team is ruled out to be better by `margin` (non-inferiority); else the question is open.
 
-    Runs that gave no answer are missing data (missing.py): what is said holds whatever they would have been. Where no
-    run gave an answer nothing is said, and where a team lost more than a tenth of its runs there is no verdict.
+    Runs without a result are missing data (missing.py): what is said holds whatever they would have come to. Where no
+    run has one nothing is said, and where a team lost more than a tenth of its runs there is no verdict.
     """
     terms = Terms(baseline, margin, order, stopped, exhaustive)
+    outcomes = missing.begun(outcomes) or outcomes
     lost = missing.losses(outcomes)
     if not any(one.lost for one in lost):
         return _judge(outcomes, terms)
     first = missing.first_error(outcomes)
     if missing.nothing_measured(lost):
-        return Verdict("nothing_measured", _nothing(lost), f"The first error: {missing.short(first)}", (), lost, first)
+        text = f"Nothing was measured: {missing.none_of(lost)}."
+        return Verdict("nothing_measured", text, f"The first error: {missing.short(first)}", (), lost, first)
     if missing.unmeasured(lost):
         return Verdict("runs_broke_off", _none_of(lost), f"{'; '.join(missing.by_team(lost))}.", (), lost, first)
     found = _judge(outcomes, terms)
@@ -86,49 +89,34 @@ def judge(
     reason = f"{_sentence(found.reason)}{missing.in_total(lost)}: {'; '.join(missing.by_team(lost))}."
     text = found.text
     if found.kind in DECIDED:
-        text = f"{found.text} That holds whatever the {_count(lost)} would have answered."
+        what = "On those cases that" if found.kind == "depends_on_case" else "That"
+        text = f"{found.text} {what} holds whatever the {missing.those(lost)} would have come to."
     elif found.kind == "not_enough_trials":
         text = _open(found, _judge(answered(outcomes), terms), lost)
     return msgspec.structs.replace(found, text=text, reason=reason, lost=lost, first_error=first)
 
 
-def _nothing(lost: Sequence[Lost]) -> str:
-    return f"Nothing was measured: {_all_of(sum(one.runs for one in lost))} broke off."
-
-
 def _none_of(lost: Sequence[Lost]) -> str:
     none = ", ".join(one.name for one in missing.unmeasured(lost))
-    return (
-        f"No verdict: no run of {none} gave an answer; {missing.in_total(lost)}. Do them again (resume with "
-        "--retry-broken)."
-    )
-
-
-def _all_of(runs: int) -> str:
-    return "the only run" if runs == 1 else f"all {runs:,} runs"
+    return f"No verdict: no run of {none} has a result; {missing.in_total(lost)}. {_AGAIN}"
 
 
 def _broke_off(lost: Sequence[Lost]) -> str:
     worst = ", ".join(f"{one.share:.0%} of {one.name}'s" for one in missing.too_many(lost))
     return (
         f"No verdict: {missing.in_total(lost)}, {worst}. Above {missing.MOST:.0%} of any team's runs, what is left "
-        "says too little: do them again (resume with --retry-broken)."
+        f"says too little. {_AGAIN}"
     )
-
-
-def _count(lost: Sequence[Lost]) -> str:
-    number = sum(one.lost for one in lost)
-    return "run that broke off" if number == 1 else f"{number:,} runs that broke off"
 
 
 def _open(found: Verdict, left_out: Verdict, lost: Sequence[Lost]) -> str:
     """Where the bounds leave it open: what the other runs alone would say."""
-    number = _count(lost)
+    those = missing.those(lost)
     if left_out.kind in DECIDED:
         said = left_out.text[0].lower() + left_out.text[1:]
-        alike = "is like the others" if number.startswith("run") else "are like the others"
-        return f"Not beyond doubt, since {missing.in_total(lost)}. If the {number} {alike}: {said}"
-    return f"{found.text.rstrip('.')}; the {number} would tell more if done again."
+        alike = "is like the others" if those.startswith("1 ") else "are like the others"
+        return f"Not beyond doubt, since {missing.in_total(lost)}. If the {those} {alike}: {said}"
+    return f"{found.text.rstrip('.')}; the {those} would tell more if done again."
 
 
 def _sentence(text: str) -> str:

@@ -236,15 +236,15 @@ def _do(
             worker.stop()
         for worker in workers:
             worker.end()
-        if totals.limits(plan.total):
-            _add_up(folder, plan, place, progress)
+        _add_up(folder, plan, place, progress)
         place.close()
 
 
 def _add_up(folder: ExperimentFolder, plan: Plan, place: Executor, progress: Progress) -> None:
-    """What was used when all workers had ended, calls that were cancelled included."""
-    _take_up(folder, progress)
+    """What was done, and used, when all workers had ended, calls that were cancelled included."""
     if progress.done < progress.total:
+        _take_up(folder, progress)
+    if progress.done < progress.total and totals.limits(plan.total):
         progress.ended = place.used().spent(plan.total)
 
 

@@ -48,8 +48,10 @@ from traces.past import Past
 from traces.prompts import PromptDelta
 from traces.recorder import Recorder, Unwritable
 from traces.rerecorder import Rerecorder
+from traces.rows import ANSWERED
 from traces.streams import stream
 
+NO_ANSWER = "the run broke off"
 log = logging.getLogger("headcount")
 
 
@@ -157,9 +159,7 @@ async def _run_in(
     status, ended_by, error = await _do(trial, team, work, meter, lambda: recorder.events)
     _remember(trial, bench, work)
     waited, seconds = meter.waiting.seconds, round(meter.seconds, 6)
-    with closing(world.snapshots.copy(writable=True)) as final:
-        evaluated = await graders.graded(case, graders.Outcome(work.answer, final, _chunks(bench)), bench.graders)
-    evaluated = _recorded(evaluated, recorder)
+    evaluated = _recorded(await _graded(status, case, work.answer, world, bench), recorder)
     finished = RunFinished(
         status,  # type: ignore[arg-type]
         ended_by,
@@ -172,6 +172,14 @@ async def _run_in(
     )
     recorder.record(finished)
     return Outcome.of(trial.run, run, evaluated, finished)
+
+
+async def _graded(status: str, case: Case, answer: str, world: World, bench: Bench) -> Evaluated:
+    """The grade; none of a run that broke off, since it says nothing of its team."""
+    if status not in ANSWERED:
+        return Evaluated(False, 0.0, (), NO_ANSWER)
+    with closing(world.snapshots.copy(writable=True)) as final:
+        return await graders.graded(case, graders.Outcome(answer, final, _chunks(bench)), bench.graders)
 
 
 def _recorded(evaluated: Evaluated, recorder: Recorder) -> Evaluated:

@@ -84,8 +84,8 @@ def show_experiment(experiment: str, *, json: bool) -> None:
         print(as_json({"experiment": folder.id, "teams": teams, "runs": [_as_data(one) for one in found]}))
         return
     lost = missing.losses(map(Outcome.of_row, store.team_rows(folder.id)))
-    if broke_off := missing.in_total(lost):
-        print(f"{broke_off} and are not explained here, since they gave no answer: {'; '.join(missing.by_team(lost))}")
+    if without := missing.in_total(lost):
+        print(f"{without} and are not explained here, since they have no result: {'; '.join(missing.by_team(lost))}")
     if not found:
         print(f"no run of {folder.id} was graded a failure: there is nothing to explain")
         return

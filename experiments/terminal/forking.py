@@ -47,7 +47,7 @@ def show(experiment: str, parent: str, run: int, outcomes: Sequence[Outcome], *,
         print(as_json(found))
         return
     if found.lost:
-        print(f"{found.lost} of {found.forks + found.lost} forks broke off: {missing.first_error(outcomes)}")
+        print(f"{missing.in_total(missing.losses(outcomes))}: {missing.first_error(outcomes)}")
     if not found.forks:
         return
     was = {True: "succeeded", False: "failed", None: "was not graded"}[found.parent_success]

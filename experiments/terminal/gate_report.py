@@ -35,7 +35,7 @@ def show(checked: Checked, *, json: bool) -> None:
     else:
         console.print(table)
     for line in missing.by_team(checked.lost):
-        console.print(f"broke off: {line}", markup=False, highlight=False)
+        console.print(f"without a result: {line}", markup=False, highlight=False)
 
 
 def headline(checked: Checked) -> str:
@@ -63,7 +63,7 @@ def markdown(checked: Checked) -> str:
     if checked.kind == "nothing_measured":
         lines = [*lines[:2], _plain(_why(checked))]
     for line in missing.by_team(checked.lost):
-        lines += ["", f"Broke off: {_plain(line)}"]
+        lines += ["", f"Without a result: {_plain(line)}"]
     lines += ["", f"Experiment `{checked.experiment}`, made with `{checked.command}`.", ""]
     return "\n".join(lines)
 
@@ -95,7 +95,7 @@ def junit(checked: Checked) -> bytes:
 
 def _nothing(checked: Checked) -> Criterion:
     """What stands for all criteria where nothing was measured."""
-    return Criterion("all teams", "an answer was measured", "from every team", _why(checked), "missed")
+    return Criterion("all teams", "something was measured", "at least one run with a result", _why(checked), "missed")
 
 
 def _plain(text: str) -> str:

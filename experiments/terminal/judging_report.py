@@ -36,8 +36,8 @@ def show(found: Judgement, *, json: bool) -> None:
     console.print(f"[{colour}]{escape(verdict.text)}[/{colour}]", highlight=False)
     for line in filter(None, (verdict.second, verdict.reason)):
         console.print(line, highlight=False, markup=False)
-    if verdict.lost:
-        console.print(report.again(found.experiment), highlight=False)
+    if verdict.lost and (again := report.again(found.experiment, verdict.lost)):
+        console.print(again.strip(), highlight=False)
     if found.ungraded:
         graded = sum(team.trials + team.lost for team in found.teams)
         console.print(f"{found.ungraded:,} of {graded + found.ungraded:,} runs were not graded, and are left out.")
@@ -88,7 +88,7 @@ def _teams(found: Judgement, mark: str) -> Table:
             words.money(team.cost_per_success_usd),
         )
     if any(team.lost for team in found.teams):
-        table.caption = "of the runs that gave an answer; those that broke off are no failures"
+        table.caption = "of the runs with a result; the others are no failures"
     return table
 
 

@@ -63,6 +63,8 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
 def _experiments() -> list[dict[str, Any]]:
     from traces.store import Store
 
+    store = Store()
+    rows, broken_off = store.experiments(), store.broken_off()
     return [
         {
             "experiment": row.id,
@@ -70,11 +72,12 @@ def _experiments() -> list[dict[str, Any]]:
             "model": words.model(row.plan),
             "state": row.state,
             "runs": f"{row.done}/{row.total}",
+            "broke off": broken_off.get(row.id),
             "when": ago(row.created),
             "command": row.command,
             "damage": "; ".join(row.damage),
         }
-        for row in Store().experiments()
+        for row in rows
     ]
 
 

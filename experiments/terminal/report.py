@@ -28,6 +28,7 @@ from experiments.reading.steps import describe, headline
 from experiments.running import conduct
 from experiments.terminal import printing
 from experiments.words import money
+from traces import home
 from traces.errors import InputError
 from traces.home import ExperimentFolder, experiment_folder, write_atomically, writing
 from traces.kernel import NANO, Chat, Record
@@ -47,8 +48,8 @@ def progress_bar(folder: ExperimentFolder) -> Iterator[Callable[[conduct.Progres
                 if not outcome.lost:
                     tally.setdefault(outcome.name, []).append(outcome.success)
             so_far = ", ".join(f"{team} {sum(won)}/{len(won)}" for team, won in sorted(tally.items()))
-            lost = sum(outcome.lost for outcome in progress.outcomes)
-            so_far = f"{so_far} [red]{lost:,} broke off[/red]" if lost else so_far
+            lost = missing.in_total(missing.losses(progress.outcomes))
+            so_far = f"{so_far} [red]{lost}[/red]" if lost else so_far
             bar.update(task, total=progress.total, completed=progress.done, description=so_far or "starting")
 
         yield watch
@@ -56,7 +57,7 @@ def progress_bar(folder: ExperimentFolder) -> Iterator[Callable[[conduct.Progres
 
 class Result(msgspec.Struct, frozen=True):
     """What `headcount compare` answers. `tokens`, `cost_usd`, `latency_s` and `messages` of a team are means per run
-    that gave an answer; `failed` counts runs that broke off, `lost` says of which teams and why; `digest` is of all
+    with a result; `failed` counts runs without one, `lost` says of which teams and why; `digest` is of all
     events apart from wall times. Where `verdict_kind` is nothing_measured there are no teams.
     `verdict` answers for these cases or for cases like these, `second` says what it comes to for the other."""
 
@@ -126,7 +127,7 @@ def show(found: Result, plan: Plan) -> None:
     if found.failed:
         console.print(f"\n[red]{missing.in_total(found.lost)}.[/red] The first error:", highlight=False)
         console.print(found.first_error, markup=False, highlight=False)
-        console.print(again(found.experiment), highlight=False)
+        console.print(again(found.experiment, found.lost), highlight=False)
     console.print(
         f"\nEvery message is open to replay: headcount replay {found.experiment} 0"
         "\nIn the app (compare, replay, launch):  make app, or: headcount app",
@@ -165,7 +166,7 @@ def _teams_table(found: Result, plan: Plan) -> Table:
             f"{team.messages:.1f}",
         )
     lost = any(team.lost for team in found.teams)
-    only = "; success and means are of the runs that gave an answer" if lost else ""
+    only = "; success and means are of the runs with a result" if lost else ""
     table.caption = f"tokens, cost, latency and messages: mean per run{only}"
     return table
 
@@ -175,14 +176,17 @@ def show_nothing(experiment: str, text: str, reason: str, lost: Sequence[Lost]) 
     console = printing.console()
     console.print(f"[bold red]{escape(text)}[/bold red]", highlight=False)
     console.print(f"[red]{escape(reason)}[/red]", highlight=False)
-    for line in missing.by_team(lost):
-        console.print(f"  {line}", markup=False, highlight=False)
-    console.print(f"\n{again(experiment)}", highlight=False)
+    if len({error for one in lost for error in one.errors}) > 1:
+        for line in missing.by_team(lost):
+            console.print(f"  {line}", markup=False, highlight=False)
+    console.print(again(experiment, lost), highlight=False)
 
 
-def again(experiment: str) -> str:
-    """How runs that broke off are done again."""
-    return f"When the cause is mended: headcount resume {experiment} --retry-broken"
+def again(experiment: str, lost: Sequence[Lost]) -> str:
+    """How lost runs are done again; "" for runs from elsewhere, which cannot be."""
+    if home.find_experiment(experiment).read_plan().get("imported"):
+        return ""
+    return f"\nWhen the cause is mended: {missing.once_more(experiment, lost)}"
 
 
 def show_run(experiment: str, outcome: Outcome, *, json: bool) -> None:
@@ -192,6 +196,11 @@ def show_run(experiment: str, outcome: Outcome, *, json: bool) -> None:
         print(as_json(row))
         return
     console = printing.console()
+    if outcome.lost and outcome.status != "ungraded":
+        console.print("[bold red]Nothing was measured: the run broke off.[/bold red]", highlight=False)
+        console.print(f"[red]{escape(missing.short(outcome.why_lost))}[/red]", highlight=False)
+        console.print(f"\nStep by step: headcount replay {experiment} {outcome.run}", highlight=False)
+        return
     console.print(f"[bold]{row.case_id}[/bold] · {row.team} · {row.model}", highlight=False)
     console.print(row.answer or "(no answer)", markup=False, highlight=False)
     console.print()
@@ -201,8 +210,6 @@ def show_run(experiment: str, outcome: Outcome, *, json: bool) -> None:
     spent = f"{words.tokens(row.tokens, row.tokens_origin)} tokens, {money(row.cost_usd)}, {row.latency_s:.1f} s"
     kind = "simulated" if row.simulated else "measured"
     console.print(f"{row.status} ({row.ended_by}) · {spent} ({kind}) · {row.messages} messages", highlight=False)
-    if row.error:
-        console.print(f"error: {row.error}", markup=False, highlight=False)
     console.print(f"\nStep by step: headcount replay {experiment} {outcome.run}", highlight=False)
 
 

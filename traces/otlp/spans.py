@@ -256,7 +256,7 @@ def _noted(event: Event, content: bool) -> tuple[str, dict[str, Any]] | None:
             if event.error:
                 return "gen_ai.evaluation.result", {
                     "gen_ai.evaluation.name": "headcount",
-                    "error.type": "grader_failed",
+                    "error.type": "not_graded",
                     "gen_ai.evaluation.explanation": event.error,
                 }
             return "gen_ai.evaluation.result", {

@@ -49,20 +49,20 @@ def equivalent(a: Sequence[Outcome], b: Sequence[Outcome], margin: float) -> boo
 
 
 def between_bounds(found: Bounds, rule: Rule) -> Difference | None:
-    """What any `rule` over paired trials comes to where some are lost: its interval from the low end of what can be to
-    the high end, and its p at the end that is nearer to no difference (1 where that lies between them). None where the
-    rule says nothing of so few."""
+    """What any `rule` over paired trials comes to where some are lost: its interval over both ends of what can be, and
+    the larger p of the two (1 where no difference lies between them). None where the rule says nothing of so few."""
     low = rule(found.low)
     if not found.lost or low is None:
         return low
     high = rule(found.high)
     assert high is not None, "both ends have the same trials"
-    p = low.p if low.value > 0 else high.p if high.value < 0 else 1.0
+    p = max(low.p, high.p) if low.value > 0 or high.value < 0 else 1.0
+    least, most, at_most = min(low.low, high.low), max(low.high, high.high), max(low.at_most, high.at_most)
     rates = paired.rates(found.answered) if found.answered else None
     value = rates[0] - rates[1] if rates else (low.value + high.value) / 2
-    value = min(max(value, low.low), high.high)  # pairs of which one half is known say something too
+    value = min(max(value, least), most)  # pairs of which one half is known say something too
     known = paired.pairs(found.answered)
-    return Difference(value, low.low, high.high, p, low.cases, known, found.lost, high.at_most, rates=rates)
+    return Difference(value, least, most, p, low.cases, known, found.lost, at_most, rates=rates)
 
 
 def _these(cases: Paired) -> Difference | None:

@@ -201,7 +201,8 @@ def test_a_dead_model_server_is_told_where_one_looks() -> None:
     live = said(opened("live", experiment=experiment))
     assert "Finished." in live
     assert "Nothing was measured: the only run broke off. The first error: model 'hosted_vllm/gone'" in live
-    assert "1 of 1 broke off: no answers, and no failures" in live
+    assert "1 of 1 run broke off: no failures, since they have no result" in live
+    assert not opened("live", experiment=experiment).success
     assert "Nothing was measured: the only run broke off." in said(opened("compare", experiment=experiment))
 
 

@@ -11,7 +11,18 @@ from marketplace import mechanisms
 from marketplace.board import ENDED, HELD, LEGAL, Board, IllegalTransition, Posting, State
 from marketplace.mechanisms import Terms
 from traces.errors import InputError
-from traces.kernel import BidMade, Event, TaskAwarded, TaskClosed, TaskOpened
+from traces.kernel import (
+    BidMade,
+    Event,
+    TaskAwarded,
+    TaskClosed,
+    TaskDelivered,
+    TaskOpened,
+    TaskPosted,
+    TaskReposted,
+    TaskReviewed,
+    TaskStarted,
+)
 
 
 def _board(mechanism: str = "lowest_bid") -> tuple[Board, list[Event]]:
@@ -162,6 +173,109 @@ def test_what_needs_a_withdrawn_posting_is_withdrawn_with_it() -> None:
     assert closed == [("a", "expired", "too late"), ("b", "withdrawn", "it needs a"), ("c", "withdrawn", "it needs a")]
     with pytest.raises(InputError, match="needs 'a', which is expired"):
         board.post(Posting("d", "4", "r", ("a",)), by="p")
+
+
+def _done(board: Board, name: str) -> None:
+    board.assign(name, "ann", "she is free")
+    board.deliver(name, "ann", "done")
+    board.accept(name, by="r")
+
+
+def test_what_needs_only_accepted_work_opens_at_once() -> None:
+    board, _ = _board()
+    for name in ("a", "b"):
+        board.post(Posting(name, "1", "r"), by="p")
+    _done(board, "a")
+    board.post(Posting("c", "2", "r", ("a",)), by="p")
+    assert board.postings["c"].state is State.OPEN
+    board.settle("a")
+    board.post(Posting("d", "2", "r", ("a", "b", "a")), by="p")
+    assert (board.postings["d"].state, board.postings["d"].waits_for) == (State.POSTED, 1)
+    _done(board, "b")
+    assert board.postings["d"].state is State.OPEN
+
+
+def test_work_that_was_withdrawn_meanwhile_does_not_open_when_what_it_needs_is_accepted() -> None:
+    board, events = _board()
+    board.post(Posting("a", "1", "r"), by="p")
+    for name in ("b", "c", "d"):
+        board.post(Posting(name, "2", "r", ("a",)), by="p")
+    board.close("b", State.WITHDRAWN, "no longer wanted")
+    board.close("c", State.EXPIRED, "too late")
+    board.forget("c")
+    _done(board, "a")
+    assert {p.id: p.state for p in board.postings.values()} == {
+        "a": State.ACCEPTED,
+        "b": State.WITHDRAWN,
+        "d": State.OPEN,
+    }
+    assert [e.posting for e in events if isinstance(e, TaskOpened)] == ["a", "d"]
+
+
+def test_what_needs_what_is_withdrawn_goes_with_it_however_far_away() -> None:
+    board, events = _board()
+    board.post(Posting("a", "1", "r"), by="p")
+    for name, need in (("b", "a"), ("c", "b"), ("d", "c")):
+        board.post(Posting(name, "2", "r", (need,)), by="p")
+    board.close("a", State.WITHDRAWN, "no longer wanted")
+    assert board.done
+    closed = [(e.posting, e.reason) for e in events if isinstance(e, TaskClosed)]
+    assert closed == [("a", "no longer wanted"), ("b", "it needs a"), ("c", "it needs b"), ("d", "it needs c")]
+
+
+def test_a_life_on_the_board_is_recorded_step_by_step() -> None:
+    board, events = _board()
+    board.post(Posting("a", "find it", "researcher"), by="planner")
+    bid = BidMade("a", "ann", 10)
+    board.award("a", [bid])
+    board.start("a", "ann")
+    assert board.postings["a"].state is State.IN_PROGRESS
+    board.deliver("a", "ann", "one")
+    board.send_back("a", by="rita", reason="wrong year")
+    assert board.postings["a"].state is State.IN_PROGRESS
+    board.repost("a", "too slow")
+    award = board.assign("a", "bob", "he is free")
+    board.deliver("a", "bob", "two")
+    board.accept("a", by="rita", reason="right")
+    board.settle("a")
+    assert (award.posting, award.agent, award.price, award.reason) == ("a", "bob", 0, "he is free")
+    assert events == [
+        TaskPosted("a", "find it", "researcher", (), "planner"),
+        TaskOpened("a"),
+        bid,
+        TaskAwarded("a", "ann", 10, "lowest_bid", events[3].reason),  # type: ignore[union-attr]
+        TaskStarted("a", "ann"),
+        TaskDelivered("a", "ann", "one", 1),
+        TaskReviewed("a", "rita", False, "wrong year"),
+        TaskReposted("a", "ann", "too slow", 1),
+        TaskAwarded("a", "bob", 0, "assigned", "he is free"),
+        TaskDelivered("a", "bob", "two", 2),
+        TaskReviewed("a", "rita", True, "right"),
+        TaskClosed("a", "settled"),
+    ]
+
+
+def test_who_takes_over_may_be_sent_back_as_often_as_who_failed() -> None:
+    board = _awarded(returns=1)
+    board.deliver("a", "ann", "one")
+    board.send_back("a", by="r", reason="no")
+    board.repost("a", "too slow")
+    board.assign("a", "bob", "he is free")
+    board.deliver("a", "bob", "two")
+    board.send_back("a", by="r", reason="no")
+    board.deliver("a", "bob", "three")
+    with pytest.raises(IllegalTransition, match="sent back 1 times"):
+        board.send_back("a", by="r", reason="no")
+
+
+def test_deadlines_come_in_order_however_they_were_set() -> None:
+    board, _ = _board()
+    for name, at in (("a", 30.0), ("b", 10.0), ("c", 20.0)):
+        board.post(Posting(name, "1", "r"), by="p")
+        board.assign(name, "ann", "she is free")
+        board.due(name, at)
+    assert [p.id for p in board.late(20.0)] == ["b", "c"]
+    assert [p.id for p in board.late(30.0)] == ["a"]
 
 
 _IDS = st.sampled_from("abcd")

@@ -7,8 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from experiments.judging import betting, like_these, these_cases
 from experiments.judging.these_cases import Case
@@ -61,11 +62,73 @@ def test_with_fewer_cases_than_needed_no_team_can_be_worth_it(teams: int) -> Non
     assert below >= 0.05 or fewest == like_these.FEWEST
 
 
-@pytest.mark.parametrize("cases", [6, 12, 24, 60])
-def test_the_smallest_gain_that_can_be_seen_is_the_edge(cases: int) -> None:
-    gain = like_these.smallest_gain(cases)
-    assert like_these.evidence_above([gain + 1e-4] * cases, 0.0) >= like_these.EVIDENCE
-    assert like_these.evidence_above([gain - 1e-4] * cases, 0.0) < like_these.EVIDENCE
+def test_evidence_on_known_samples() -> None:
+    """All stakes on a sure gain: m log(1 + g). Two wins in three at even odds: stake 1/3, by Kelly."""
+    assert like_these.evidence_above([0.5] * 8, 0.0) == pytest.approx(8 * math.log(1.5))
+    assert like_these.evidence_above([0.5] * 8, 0.2) == pytest.approx(8 * math.log(1 + 0.3 / 1.2))
+    kelly = 2 * math.log(4 / 3) + math.log(2 / 3)
+    assert like_these.evidence_above([1, 1, -1], 0.0) == pytest.approx(kelly)
+    assert like_these.evidence_below([-1, -1, 1], 0.0) == pytest.approx(kelly)
+    assert like_these.evidence_above([0.1, 0.1, -0.3], 0.0) == 0.0  # a loss on average speaks for nothing
+    assert like_these.evidence_above([0.5, 0.5], -1.0) == math.inf
+    assert like_these.evidence_below([0.5, 0.5], 1.0) == math.inf
+
+
+def test_p_values_on_known_samples() -> None:
+    """Eight cases of 0.1: the evidence is 8 log 1.1 = 0.7625, chi-square's at p = 0.2169; the signs' is 2/2^8."""
+    assert like_these.p_value([0.1] * 8) == pytest.approx(stats.chi2.sf(2 * 8 * math.log(1.1), 1))
+    assert like_these.p_value([-0.1] * 8) == pytest.approx(stats.chi2.sf(2 * 8 * math.log(1.1), 1))
+    assert like_these.p_value([1.0] * 8) == pytest.approx(2 / 2**8)
+    assert like_these.p_value([0.0] * 8) == 1.0
+
+
+def test_the_interval_ends_where_chi_square_has_95_percent() -> None:
+    low, high = like_these.interval([0.0] * 20)
+    edge = math.expm1(stats.chi2.ppf(0.95, 1) / 2 / 20)
+    assert (low, high) == pytest.approx((-edge / (1 + edge), edge / (1 + edge)), abs=1e-5)
+    assert like_these.interval([1.0] * 9)[1] == 1.0
+
+
+def test_the_fewest_cases_by_hand() -> None:
+    assert [like_these.fewest_for_worth(teams) for teams in (0, 1, 2, 3)] == [6, 6, 7, 7]
+    assert like_these.fewest_for_worth(1, 0.005) == 9
+    assert [like_these.fewest_for_enough(margin) for margin in (0.05, 0.1, 0.9)] == [59, 29, 6]
+
+
+ROWS = st.integers(2, 18).flatmap(
+    lambda cases: st.lists(
+        st.lists(st.integers(-10, 10).map(lambda n: n / 10), min_size=cases, max_size=cases), min_size=1, max_size=5
+    )
+)
+
+
+@settings(max_examples=60)
+@given(ROWS, st.floats(-0.8, 0.8))
+def test_many_samples_at_once_come_to_what_each_comes_to(rows: list[list[float]], value: float) -> None:
+    means = np.array(rows)
+    alone = [like_these.evidence_above(row, value) for row in rows]
+    assert like_these.evidence_in_rows(means, value) == pytest.approx(np.array(alone), abs=1e-6)
+    assert list(like_these.rules_out_in_rows(means, 0.2)) == [like_these.rules_out(row, 0.2) for row in rows]
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.01])
+def test_worth_in_rows_is_the_p_value_of_each_on_the_teams_side(alpha: float) -> None:
+    rng = np.random.default_rng(3)
+    for cases in (6, 8, 12, 14):
+        means = rng.choice([-0.5, 0.0, 0.5, 1.0], (60, cases), p=[0.1, 0.2, 0.3, 0.4])
+        expected = [like_these.p_value(row) < alpha and row.sum() > 0 for row in means]
+        assert list(like_these.worth_in_rows(means, alpha)) == expected
+        assert cases == 6 or 0 < sum(expected) < 60
+        if alpha == 0.05:
+            assert list(like_these.worth_in_rows(means)) == expected
+    many = np.full((2, 40), 0.1) * np.array([[1], [-1]])  # 40 log 1.1 = 3.8: p = 0.0058
+    assert list(like_these.worth_in_rows(many, alpha)) == [True, False]
+
+
+def test_rows_without_a_gain_speak_for_nothing() -> None:
+    assert list(like_these.evidence_in_rows(np.array([[0.0, 0.0], [0.5, -0.5], [1.0, 1.0]]), 0.0)) == pytest.approx(
+        [0.0, 0.0, 2 * math.log(2)]
+    )
 
 
 def test_a_few_bad_cases_that_may_have_been_missed_keep_a_team_from_being_worth_it() -> None:
@@ -101,12 +164,48 @@ def test_one_trial_of_a_single_case_says_nothing_and_of_many_the_cases_spread() 
     assert found.error == pytest.approx(math.sqrt(max(4 * 2 / 3, 2.34)) / 4)
 
 
-def test_the_fewest_runs_for_enough_are_just_enough() -> None:
-    for margin in (0.02, 0.05, 0.1, 0.2):
-        fewest = these_cases.fewest_runs_for_enough(margin)
-        for runs, expected in ((fewest, True), (fewest - 1, False)):
-            found = these_cases.Estimate(0.0, math.sqrt(these_cases.FLOOR) / runs, runs)
-            assert (found.interval()[1] < margin) is expected
+@pytest.mark.parametrize(
+    ("value", "error", "expected"),
+    [(0.0, 0.1, (-0.2228, 0.2228)), (0.95, 0.1, (0.7272, 1.0)), (-0.95, 0.1, (-1.0, -0.7272))],
+)
+def test_the_interval_is_students_and_within_what_a_difference_can_be(
+    value: float, error: float, expected: tuple[float, float]
+) -> None:
+    found = these_cases.Estimate(value, error, 10)
+    assert found.interval() == pytest.approx(expected, abs=1e-4)  # t of 10 degrees of freedom: 2.2281
+    assert found.interval(0.9)[0] == pytest.approx(max(-1.0, value - 1.8125 * error), abs=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.2228139, -0.2228139])
+def test_the_p_value_is_students_on_both_sides(value: float) -> None:
+    assert these_cases.Estimate(value, 0.1, 10).p == pytest.approx(0.05, abs=1e-6)
+
+
+def test_two_trials_in_all_say_something() -> None:
+    for cases in ([Case([1, 0], [0, 0])], [Case([1], [0]), Case([0], [0])]):
+        found = these_cases.estimate(cases)
+        assert found is not None
+        assert found.value == 0.5
+
+
+def test_a_case_with_a_single_trial_varies_as_much_as_the_others_do() -> None:
+    """Its variance cannot be told; it is taken to be the mean of the others'."""
+    two, three = Case([1, 0], [1, 0]), Case([1, 1, 0], [0, 0, 0])
+    found = these_cases.estimate([two, three, Case([1], [0])])
+    assert found is not None
+    variances = [(1 / 4 + 1 / 4) * 2, (2 / 9) * 3 / 2]
+    assert found.value == pytest.approx((0 + 2 / 3 + 1) / 3)
+    assert found.error == pytest.approx(math.sqrt(variances[0] / 2 + variances[1] / 3 + sum(variances) / 2) / 3)
+    assert found.freedom == 2 * (1 + 2)
+
+
+def test_what_more_trials_would_come_to_is_what_they_come_to() -> None:
+    cases = [Case([1, 1, 0, 1] * 5, [0, 1, 0, 0] * 5), Case([0, 0, 1, 0] * 5, [0, 0, 1, 1] * 5)]
+    found = these_cases.estimate(cases)
+    assert found is not None
+    variance = sum((a * (1 - a) + b * (1 - b)) * 20 / 19 for a, b in ((0.75, 0.25), (0.25, 0.5)))
+    assert these_cases.error_with(variance, 2, 20) == pytest.approx(found.error)
+    assert these_cases.error_with(0.0, 2, 20) == pytest.approx(math.sqrt(these_cases.FLOOR) / 20 / 2)
 
 
 @pytest.mark.parametrize("value", [-0.5, 0.0, 0.3])

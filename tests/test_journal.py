@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -162,6 +163,7 @@ def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 _WRITER = """
 import sys
+import time
 from pathlib import Path
 from traces.journal import Journal
 from traces.kernel import Noted, Record
@@ -211,3 +213,112 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
         Journal(tmp_path / "no" / "folder.jsonl")
     with pytest.raises(TraceError, match="this version cannot read"):
         journal.decode(b'{"run":0,"seq":0,"t":0,"wall":0,"event":{"type":"from_the_future"}}')
+
+
+class Disk:
+    """What was given to fsync: the names of files and folders with their sizes then, in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.flushed: list[tuple[str, int]] = []
+        self.broken = False
+        fsync = os.fsync
+
+        def flush(fd: int) -> None:
+            if self.broken:
+                raise OSError(5, "Input/output error")
+            fsync(fd)
+            found = os.fstat(fd)
+            name = next(p.name for p in (folder, *folder.iterdir()) if p.stat().st_ino == found.st_ino)
+            self.flushed.append((name, -1 if name == folder.name else found.st_size))
+
+        monkeypatch.setattr(os, "fsync", flush)
+
+    def since(self) -> list[tuple[str, int]]:
+        flushed, self.flushed = self.flushed, []
+        return flushed
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Disk:
+    return Disk(monkeypatch, tmp_path)
+
+
+def test_sync_returns_when_all_that_was_appended_is_on_the_disk_with_the_name_of_its_file(
+    tmp_path: Path, disk: Disk
+) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    first, second, third = records(3)
+    with Journal(path, fsync_every=1e9) as log:
+        assert disk.since() == [(tmp_path.name, -1)]
+        log.append(first)
+        log.append(second)
+        assert disk.since() == []
+        log.sync()
+        assert disk.since() == [(path.name, path.stat().st_size)]
+        log.sync()
+        assert disk.since() == []  # nothing is new
+        log.append(third)
+    assert disk.since() == [(path.name, path.stat().st_size)]
+    log.close()  # once more does nothing
+    with Journal(path, fsync_every=1e9):
+        assert disk.since() == []  # its name is there already
+
+
+def test_without_sync_it_comes_to_the_disk_after_a_while(tmp_path: Path, disk: Disk) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    some = records(3)
+    with Journal(path, fsync_every=0.0) as log:
+        disk.since()
+        for record in some:
+            log.append(record)
+            log.sync()  # waits for what is under way
+            assert disk.since()[-1] == (path.name, path.stat().st_size)
+    assert disk.since() == []
+    with Journal(tmp_path / "journal-1.jsonl", fsync_every=0.02) as log:
+        log.append(some[0])
+        assert ("journal-1.jsonl", log.path.stat().st_size) not in disk.since()
+        time.sleep(0.03)
+        log.append(some[1])
+        log._thread.shutdown()
+        assert disk.since() == [("journal-1.jsonl", log.path.stat().st_size)]
+
+
+def test_a_segment_is_on_the_disk_before_the_one_before_it_names_it(tmp_path: Path, disk: Disk) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    with Journal(path, fsync_every=1e9, segment=1) as log:
+        disk.since()
+        log.append(records(1)[0])
+        assert disk.since() == [(tmp_path.name, -1), (path.name, path.stat().st_size)]
+        assert journal.successor(path) == log.path.name == "journal-0.0001.jsonl"
+
+
+def test_what_is_cut_off_is_on_the_disk_before_it_is_cut(tmp_path: Path, disk: Disk) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    whole = written(path, records(2))
+    path.write_bytes(whole + b"torn")
+    disk.since()
+    with Journal(path, fsync_every=1e9) as log:
+        assert disk.since() == [("journal-0.jsonl.damaged", 4), (path.name, len(whole))]
+        assert log.repaired is not None
+    assert str(log.repaired) == f"{path}: a line that breaks off at byte {len(whole)}; 4 bytes from there are not read"
+
+
+@pytest.mark.parametrize("every", [0.0, 1e9])
+def test_a_disk_that_fails_is_an_error_and_not_a_loss_in_silence(tmp_path: Path, disk: Disk, every: float) -> None:
+    log = Journal(tmp_path / "journal-0.jsonl", fsync_every=every)
+    disk.broken = True
+    log.append(records(1)[0])
+    with pytest.raises(TraceError, match=r"journal-0\.jsonl: cannot be written: Input/output error"):
+        log.sync()
+    log._thread.shutdown()
+
+
+def test_a_failure_in_the_background_comes_to_who_appends_next(tmp_path: Path, disk: Disk) -> None:
+    log = Journal(tmp_path / "journal-0.jsonl", fsync_every=0.0)
+    disk.broken = True
+    log.append(records(1)[0])
+    assert log._syncing is not None
+    log._syncing.exception(timeout=60)
+    with pytest.raises(TraceError, match="Input/output error"):
+        log.append(records(1)[0])
+    log._thread.shutdown()

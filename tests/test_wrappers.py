@@ -229,9 +229,7 @@ class Trace:
         self.events: list[Event] = []
         self.counted: list[Usage] = []
         self.model = Model(replies, **model)
-        self.recorded = Recorded(
-            self.model, self.events.append, PromptDelta(), self.counted.append, lambda: stopped
-        )
+        self.recorded = Recorded(self.model, self.events.append, PromptDelta(), self.counted.append, lambda: stopped)
 
     @property
     def chat(self) -> Chat:
@@ -243,7 +241,9 @@ class Trace:
 def test_a_call_is_recorded_with_all_that_came_back() -> None:
     call = ToolCall("call-1", "search", "{}")
     more: dict[str, Any] = {"server": "http://here", "reasoning": "tea", "sent_as": ("json",), "tool_calls": (call,)}
-    trace = Trace([_reply(finish_reason="length", notes=(("retried", "once"),), **more)], kv_bytes=100, context_window=9)
+    trace = Trace(
+        [_reply(finish_reason="length", notes=(("retried", "once"),), **more)], kv_bytes=100, context_window=9
+    )
     spec = {"type": "function", "function": {"name": "search"}}
     request = Request("ann", ASK.messages, (spec,), purpose="review")
     reply = _run(lambda: trace.recorded.chat(request))

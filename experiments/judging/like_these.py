@@ -22,8 +22,6 @@ from experiments.judging.flips import EXACT, sign_flip
 
 EVIDENCE = 1.9207
 """Half of chi-square's 95 % quantile with one degree of freedom: from here on a value is outside the interval."""
-STRICT = 2.3
-"""The same where no world that was tried may deceive in more than 7 of 100 experiments."""
 RULED_OUT = math.log(20)
 """From here on "a team is better by the margin" is ruled out: at most 5 % by Ville's inequality at a fixed bet."""
 FEWEST = 6
@@ -73,14 +71,6 @@ def fewest_for_worth(teams: int, alpha: float = 0.05) -> int:
     """How many cases at least any verdict for a team takes: below, no outcome is improbable enough by the signs alone,
     2^(1 - m), with Holm's correction over so many teams."""
     return max(FEWEST, 1 + math.floor(math.log2(max(1, teams) / alpha)) + 1)
-
-
-def smallest_gain(cases: int, teams: int = 1) -> float:
-    """The smallest gain that can be seen even if every case shows it: e^(evidence / m) - 1."""
-    from scipy.special import chdtri
-
-    needed = max(EVIDENCE, float(chdtri(1, 0.05 / max(1, teams))) / 2)
-    return math.expm1(needed / cases)
 
 
 def fewest_for_enough(margin: float) -> int:

@@ -60,14 +60,6 @@ def error_with(variance: float, cases: int, trials: float) -> float:
     return math.sqrt(max(variance / trials, FLOOR / trials**2)) / cases
 
 
-def fewest_runs_for_enough(margin: float) -> int:
-    """How many trials of all cases together "no team is better by `margin`" takes, if nothing ever differs."""
-    runs = 2
-    while student(runs, 0.975) * math.sqrt(FLOOR) / runs >= margin:
-        runs += 1
-    return runs
-
-
 def _within(case: Case) -> float:
     """The variance of one trial's difference: that of the two rates, where the pairs do not depend on one another."""
     k = len(case.team)

@@ -13,7 +13,7 @@ from scipy import stats
 
 from experiments.judging.comparing import on_like_these, on_these
 from experiments.judging.flips import sign_flip
-from experiments.judging.statistics import Difference, holm, success_interval
+from experiments.judging.statistics import Difference, case_differences, holm, success_bounds, success_interval
 from experiments.outcome import Outcome
 
 
@@ -55,6 +55,76 @@ def test_trials_of_one_case_are_not_independent() -> None:
     wide, narrow = success_interval(clustered), success_interval(spread)
     assert wide.value == narrow.value == 0.5
     assert wide.high - wide.low > 4 * (narrow.high - narrow.low)
+
+
+def _korn_graubard(rate: float, effective: float) -> tuple[float, float]:
+    """Wilson's interval, as it is in the books: the roots of (p - rate)^2 = z^2 p (1 - p) / n."""
+    z = 1.959963984540054
+    roots = np.roots([1 + z**2 / effective, -(2 * rate + z**2 / effective), rate**2])
+    return float(min(roots)), float(max(roots))
+
+
+def test_the_design_effect_of_a_known_sample() -> None:
+    """Four cases of five trials with rates .2, .4, .8 and 1: the variance of the mean is .4 / 3 / 4 = 1/30, that of
+    twenty independent trials .24 / 20 = .012; so the design effect is 2.78, and they count as 7.2 trials. With three
+    degrees of freedom (t = 3.1824) as 7.2 (1.96 / 3.1824)^2 = 2.731."""
+    won = {f"c{i}": [t < count for t in range(5)] for i, count in enumerate((1, 2, 4, 5))}
+    found = success_interval(grid(won))
+    assert found.value == pytest.approx(0.6)
+    assert (found.low, found.high) == pytest.approx(_korn_graubard(0.6, 7.2 * (1.959963984540054 / 3.1824463) ** 2))
+    assert (found.low, found.high) == pytest.approx((0.1625, 0.9206), abs=1e-4)
+
+
+def test_cases_that_differ_less_than_chance_count_as_their_trials_and_no_more() -> None:
+    """Twenty cases at 5 of 10 each, or nearly: no design effect below 1; 19 degrees of freedom (t = 2.0930)."""
+    for counts in ([5] * 20, [5] * 18 + [4, 6]):
+        found = success_interval(grid({f"c{i}": [t < count for t in range(10)] for i, count in enumerate(counts)}))
+        assert (found.low, found.high) == pytest.approx(_korn_graubard(0.5, 200 * (1.9599640 / 2.0930241) ** 2))
+
+
+@pytest.mark.parametrize(("cases", "trials", "counts_as"), [(1, 8, 1), (12, 8, 12), (12, 1, 12), (1, 1, 1)])
+def test_where_all_trials_agree_the_cases_count(cases: int, trials: int, counts_as: int) -> None:
+    found = success_interval(grid({f"c{i}": [True] * trials for i in range(cases)}))
+    assert (found.low, found.value, found.high) == pytest.approx((_korn_graubard(1.0, counts_as)[0], 1.0, 1.0))
+    found = success_interval(grid({f"c{i}": [False] * trials for i in range(cases)}))
+    assert (found.low, found.value, found.high) == pytest.approx((0.0, 0.0, _korn_graubard(0.0, counts_as)[1]))
+
+
+def test_one_case_counts_once_however_often_it_was_tried() -> None:
+    found = success_interval(grid({"c": [True, False, True, True]}))
+    assert (found.low, found.high) == pytest.approx(_korn_graubard(0.75, 1))
+
+
+def test_few_cases_that_contradict_each_other_count_as_one_at_least() -> None:
+    found = success_interval(grid({"a": [True] * 50, "b": [False] * 50}))  # t of one degree of freedom is 12.7
+    assert (found.low, found.high) == pytest.approx(_korn_graubard(0.5, 1))
+
+
+def test_lost_runs_may_have_been_either() -> None:
+    lost = [outcome("c9", t, False, status="failed", error="the network") for t in range(2)]
+    known = [outcome(f"c{i}", 0, i % 2 == 0) for i in range(8)]
+    low, high = success_bounds([*known, *lost])
+    for success, end in ((False, low), (True, high)):
+        all_known = success_interval([*known, *(outcome("c9", t, success) for t in range(2))])
+        assert end == pytest.approx(all_known.low if not success else all_known.high)
+    assert success_interval([*known, *lost]) == success_interval(known)
+
+
+def test_a_difference_is_beyond_doubt_by_its_interval_and_its_p_value() -> None:
+    def better(low: float, p: float, adjusted: float | None = None) -> bool:
+        return Difference(0.2, low, 0.4, p, 10, 10, p_adjusted=adjusted).better
+
+    assert better(0.01, 0.049)
+    assert better(0.01, 0.2, 0.049)
+    assert not better(0.0, 0.01)
+    assert not better(0.01, 0.05)
+    assert not better(0.01, 0.01, 0.05)
+
+
+def test_differences_are_of_the_trials_that_both_answered_in_order() -> None:
+    a = [outcome("x", 2, False), outcome("x", 0, True), outcome("x", 1, True), outcome("y", 0, True)]
+    b = [outcome("x", 0, False), outcome("x", 1, True), outcome("x", 2, True), outcome("y", 0, True, status="failed")]
+    assert case_differences(a, b) == {"x": [1, 0, -1]}
 
 
 def test_all_right_is_not_certain() -> None:

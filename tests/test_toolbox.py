@@ -45,7 +45,7 @@ def note(world: World, text: str) -> str:
 
 
 TOOLS = {
-    "price": from_function(price, effect=Effect.READ, latency_s=2.0),
+    "price": from_function(price, effect=Effect.READ, latency_s=2.0000044),
     "pay": from_function(pay, effect=Effect.OUTSIDE, latency_s=3.0, trusted=True),
     "note": from_function(note, effect=Effect.WRITE),
 }
@@ -75,9 +75,10 @@ class Bench:
 
     def do(self, work: Callable[[Toolbox], Coroutine[Any, Any, T]]) -> T:
         async def main() -> T:
+            await asyncio.sleep(1)
             recorder = Recorder(self.run_number, keep=True)
             found = await work(Toolbox(TOOLS, self.world, self.gate, recorder, waiting=self.waiting))
-            self.spent, self.waited = asyncio.get_running_loop().time(), self.waiting.seconds
+            self.spent, self.waited = recorder.now(), self.waiting.seconds
             self.events = [record.event for record in recorder.records]
             return found
 
@@ -109,7 +110,7 @@ def test_a_call_is_run_and_recorded_with_its_time_and_where_its_text_is_from(ben
     assert isinstance(event, ToolExecuted)
     assert (event.agent, event.tool, event.call_id, event.effect) == ("ann", "price", "c1", "read")
     assert (event.arguments, event.ok, event.result) == ({"item": "tea", "pieces": 2}, True, "8 EUR")
-    assert (event.latency_s, event.trusted, event.writes) == (2.0, False, ())
+    assert (event.latency_s, event.trusted, event.writes) == (2.000004, False, ())
     assert [(chunk.id, chunk.text) for chunk in event.chunks] == [("tea#1", "")]  # the text is in the result
     assert bench.gate.asked == []
 
@@ -226,7 +227,7 @@ def test_while_a_tool_works_a_persons_waiting_is_the_teams_time(bench: Bench) ->
         await asyncio.gather(*(box.call("ann", tuple(TOOLS), call, untrusted=()) for call in calls))
 
     bench.do(both)
-    assert (bench.spent, bench.waited) == (13.0, 8.0)
+    assert (bench.spent, bench.waited) == (13.0, pytest.approx(8.0, abs=1e-5))
 
 
 def test_what_the_tools_are_is_told_by_name(bench: Bench) -> None:
@@ -254,7 +255,7 @@ def test_what_the_team_answers_is_recorded_as_its_own(
     bench: Bench, arguments: str, trusted: bool, expected: tuple[str, bool, bool]
 ) -> None:
     async def answer(given: dict[str, Any]) -> tuple[str, bool]:
-        await asyncio.sleep(4)
+        await asyncio.sleep(4.0000044)
         if given["to"] == "nobody":
             raise ToolError("there is nobody")
         return f"hello {given['to']}", trusted
@@ -265,4 +266,4 @@ def test_what_the_team_answers_is_recorded_as_its_own(
     assert isinstance(event, ToolExecuted)
     assert (event.agent, event.tool, event.call_id, event.effect) == ("ann", "tell", "c1", "team")
     assert (event.result, event.ok, event.trusted) == expected
-    assert event.latency_s == (4.0 if "bob" in arguments or "nobody" in arguments else 0.0)
+    assert event.latency_s == (4.000004 if "bob" in arguments or "nobody" in arguments else 0.0)

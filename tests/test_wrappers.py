@@ -59,6 +59,8 @@ def _reply(text: str = "4 EUR", **fields: Any) -> Reply:
         (Budget(cost_usd=0.5), Usage(cost_nano_usd=499_999_999), None),
         (Budget(cost_usd=0.5), Usage(cost_nano_usd=500_000_000), ("cost_usd", 0.5, 0.5)),
         (Budget(cost_usd=0.5), Usage(cost_nano_usd=None), None),
+        (Budget(cost_usd=1e-9), Usage(), None),
+        (Budget(cost_usd=0.0), Usage(), ("cost_usd", 0.0, 0.0)),
         (Budget(seconds=3), Usage(calls=99), None),
         (Budget(), Usage(input_tokens=10**9, calls=10**6, cost_nano_usd=10**15), None),
     ],
@@ -172,24 +174,56 @@ def test_a_framework_that_swallows_the_cancellation_still_meets_the_limit() -> N
     _run(main)
 
 
-def test_waiting_for_a_person_puts_the_end_off() -> None:
+@pytest.mark.parametrize(
+    ("works", "waits", "budget", "ends"),
+    [(0.0, 100.0, 7.0, 107.0), (0.0, 0.5, 7.0, 7.5), (6.9995, 100.0, 7.0, 107.0), (0.0, 0.0, 0.005, 0.005)],
+)
+def test_waiting_for_a_person_puts_the_end_off(works: float, waits: float, budget: float, ends: float) -> None:
     async def main() -> tuple[float, float]:
-        loop = asyncio.get_running_loop()
         waiting = Waiting()
-        meter = Meter(Budget(seconds=7), lambda event: None, waiting)
+        meter = Meter(Budget(seconds=budget), lambda event: None, waiting)
 
         async def work() -> None:
-            with waiting.asking():
-                await asyncio.sleep(100)
+            await asyncio.sleep(works)
+            if waits:
+                with waiting.asking():
+                    await asyncio.sleep(waits)
             await asyncio.sleep(60)
 
         with pytest.raises(LimitReached) as caught:
             await meter.within(work())
-        return loop.time(), caught.value.value
+        return asyncio.get_running_loop().time(), caught.value.value
 
     ended, used = _run(main)
-    assert ended == pytest.approx(107, abs=0.05)
-    assert used == pytest.approx(7, abs=0.05)
+    assert 0 <= ended - ends <= (0.011 if waits else 1e-6)
+    assert used == pytest.approx(budget + ended - ends)
+
+
+def test_a_person_who_is_waited_for_with_next_to_nothing_left_is_not_looked_after_all_the_time() -> None:
+    looks: list[float] = []
+
+    async def main() -> None:
+        loop, waiting = asyncio.get_running_loop(), Waiting()
+        meter = Meter(Budget(seconds=7), lambda event: None, waiting)
+        set_timer = loop.call_later
+
+        def noted(delay: float, *args: Any, **more: Any) -> asyncio.TimerHandle:
+            looks.append(delay)
+            assert len(looks) < 1000
+            return set_timer(delay, *args, **more)
+
+        async def work() -> None:
+            await asyncio.sleep(7 - 1e-6)
+            with waiting.asking():
+                await asyncio.sleep(1)
+
+            await asyncio.sleep(60)
+
+        loop.call_later = noted  # type: ignore[method-assign]
+        with pytest.raises(LimitReached):
+            await meter.within(work())
+
+    _run(main)
 
 
 def test_a_call_is_counted_with_what_it_used_and_a_failed_one_as_a_call_that_cost_nothing() -> None:
@@ -286,8 +320,9 @@ def test_a_cancelled_call_is_recorded_and_counted_as_far_as_it_got(stopped: bool
     trace = Trace([_reply()], stopped, seconds=60, price=Price(1.0, 1.0))
 
     async def main() -> None:
+        await asyncio.sleep(2)
         task = asyncio.create_task(trace.recorded.chat(ASK))
-        await asyncio.sleep(5)
+        await asyncio.sleep(5.0000044)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -295,11 +330,28 @@ def test_a_cancelled_call_is_recorded_and_counted_as_far_as_it_got(stopped: bool
     _run(main)
     (used,) = trace.counted
     assert trace.chat.usage == used
-    assert (used.calls, used.errors, used.latency_s, used.output_tokens, used.origin) == (1, 1, 5.0, 0, "estimated")
+    assert (used.calls, used.errors, used.latency_s, used.output_tokens, used.origin) == (
+        1,
+        1,
+        5.000004,
+        0,
+        "estimated",
+    )
     assert used.input_tokens > 0
     assert used.cost_nano_usd == used.input_tokens * 1000
     assert trace.chat.finish_reason == how
     assert "before the reply came" in trace.chat.error
+
+
+def test_what_is_cancelled_is_not_stopped_unless_somebody_says_so() -> None:
+    events: list[Event] = []
+
+    async def main() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await Recorded(Model([asyncio.CancelledError()]), events.append, PromptDelta()).chat(ASK)
+
+    _run(main)
+    assert [event.finish_reason for event in events if isinstance(event, Chat)] == [CANCELLED]
 
 
 @pytest.mark.parametrize(

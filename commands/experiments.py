@@ -156,6 +156,7 @@ def _run_plan(plan: Plan, *, quiet: bool) -> tuple[ExperimentFolder, Progress]:
 
     _tell_left_out(plan.scenario)
     folder = prepare(plan)
+    _tell_unprobed(plan)
     return folder, watched(folder, plan, conduct, quiet=quiet)
 
 
@@ -168,6 +169,14 @@ def _tell_left_out(name: str) -> None:
     knowledge = scenario.file.knowledge
     for one in documents.survey(scenario.folder / knowledge.folder).left_out if knowledge else ():
         print(f"left out of the documents: {one}", file=sys.stderr)
+
+
+def _tell_unprobed(plan: Plan) -> None:
+    """Say on stderr which of the plan's models are on servers that were never probed."""
+    from experiments import plan as plans
+
+    for command in plans.to_probe(plan):
+        print(f"headcount: its server was never probed: `{command}` says in a minute what works there", file=sys.stderr)
 
 
 def watched(folder: ExperimentFolder, plan: Plan, conduct: Conduct, *, quiet: bool) -> Progress:

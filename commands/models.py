@@ -1,4 +1,4 @@
-"""Models: what works here, and simulated ones that are like real ones."""
+"""Models: what works here and on a server, and simulated ones that are like real ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commands.options import Json
+from commands.options import ApiBase, Json
 
 cli = typer.Typer()
 Runs = Annotated[int, typer.Option(help="Simulated runs that it rests on; fewer are quicker, and say less.")]
@@ -40,6 +40,24 @@ def backtest(
     from experiments.terminal import calibrating
 
     calibrating.show_backtest(experiment, base, runs=runs, json=json)
+
+
+@cli.command()
+def probe(
+    model: Annotated[str, typer.Argument(help="A model on a server: a name in models.yaml, or a LiteLLM name.")],
+    api_base: ApiBase = None,
+    write: Annotated[bool, typer.Option("--write", help="Write what was found into models.yaml.")] = False,
+    name: Annotated[
+        str | None, typer.Option("--as", help="Its name in models.yaml (default: the model's own).")
+    ] = None,
+    prompt_tokens: Annotated[int, typer.Option(min=200, help="Tokens of the long prompt.")] = 6000,
+    json: Json = False,
+) -> None:
+    """Find out what works on a model's server: tools, forms, histories, streams, long prompts. Ends with 4 where it
+    cannot be used."""
+    from experiments.terminal import probing_report
+
+    probing_report.probe(model, api_base, write=write, name=name, long=prompt_tokens, json=json)
 
 
 @cli.command()

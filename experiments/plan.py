@@ -202,6 +202,22 @@ def _check_teams(plan: Plan) -> None:
             models.resolve(model)
 
 
+def to_probe(plan: Plan) -> list[str]:
+    """The commands that would look at the servers of the plan's models that were never probed."""
+    if models.simulated(plan.model):
+        return []
+    others = {name for team in plan.teams for name in models_of(table.team(team).settings)} - {plan.model}
+    others |= set(models.fallbacks(plan.model)) - {plan.model}
+    found = [probe_command(name) for name in sorted(others) if models.unprobed(name)]
+    first = [probe_command(plan.model, plan.api_base)] if models.unprobed(plan.model, plan.api_base) else []
+    return first + found
+
+
+def probe_command(model: str, api_base: str | None = None) -> str:
+    base = f" --api-base {shlex.quote(api_base)}" if api_base else ""
+    return f"headcount probe {shlex.quote(model)}{base}"
+
+
 def models_of(settings: Settings) -> set[str]:
     """The models that a team names beside the experiment's, with those of the teams that it routes to."""
     found = {member.model for member in settings.people} | {settings.agent.fallback}

@@ -18,7 +18,7 @@ from tools import approvals
 from traces import home, paths
 from traces.errors import HeadcountError
 from traces.kernel import Budget
-from ui import launch_about, launch_expected, preferences, shared
+from ui import launch_about, launch_expected, preferences, probing, shared
 
 OWN = "a folder of mine"
 OTHER = "another model"
@@ -171,6 +171,7 @@ def _card(model: str, api_base: str | None) -> Card | None:
         st.error(shared.sentence(error))
         return None
     launch_about.model(card)
+    probing.hint(model, api_base)
     return card
 
 

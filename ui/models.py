@@ -12,7 +12,7 @@ from experiments import doctor, modelcards, words
 from experiments.doctor import Finding
 from traces.errors import HeadcountError
 from traces.kernel import ChatMessage
-from ui import capacity, launch_about, preferences, shared
+from ui import capacity, launch_about, preferences, probing, shared
 
 OTHER = "another model"
 LONGEST = 1024
@@ -32,6 +32,7 @@ def page() -> None:
         else:
             launch_about.model(card)
             _try(name, api_base, card.simulated)
+            probing.section(name, api_base)
             capacity.section(name)
     _health()
     _all()

@@ -53,7 +53,7 @@ class Abilities(Struct, frozen=True):
             said.append("messages of the same role were joined")
         return tuple(said)
 
-    def card(self) -> str:
+    def differs(self) -> dict[str, Any]:
         """What differs from the protocol at its full, as a card in models.yaml has it."""
         said = {
             "schemas": self.schemas if self.schemas != "strict" else None,
@@ -64,7 +64,11 @@ class Abilities(Struct, frozen=True):
             "reasoning_back": True if self.reasoning_back else None,
             "newer_limit": True if self.newer_limit else None,
         }
-        return ", ".join(f"{name}: {str(value).lower()}" for name, value in said.items() if value is not None)
+        return {name: value for name, value in said.items() if value is not None}
+
+    def card(self) -> str:
+        """The same in one line."""
+        return ", ".join(f"{name}: {str(value).lower()}" for name, value in self.differs().items())
 
 
 _ASKED = {
@@ -85,6 +89,19 @@ def of_card(card: Card, takes_schema: bool) -> Abilities:
         reasoning_back=card.reasoning_back,
         newer_limit=card.newer_limit,
     )
+
+
+SERVERS_PART = (
+    "tool_calls", "context_window", "schemas", "system_role", "alternating", "empty_messages", "simple_tools",
+    "reasoning_back", "newer_limit", "probed",
+)  # fmt: skip
+"""What of a card is about the server."""
+
+
+def unknown(card: Card) -> Card:
+    """The card without what is known of its server."""
+    bare = Card(card.name, simulated=False)
+    return structs.replace(card, **{name: getattr(bare, name) for name in SERVERS_PART})
 
 
 def weaker(now: Abilities, kind: Kind, words: str, request: Request) -> Abilities | None:

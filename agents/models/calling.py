@@ -74,6 +74,8 @@ async def complete(target: Target, arguments: dict[str, Any]) -> Answer:
                 tried = attempt.retry_state.attempt_number - 1
                 answer = await _once(target, arguments)
                 answer.retries, answer.counted = tried, heard.counted
+                if not heard.streamed:
+                    answer.first_token_s = 0.0
         return answer
     except Exception as error:
         raise Failed(tried, heard) from error

@@ -7,6 +7,7 @@ names the environment's variables.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from msgspec import Struct, structs
 from pydantic import Field, field_validator, model_validator
 
-from agents.models import cards, endpoint
+from agents.models import cards, endpoint, probed
 from agents.models.endpoint import Endpoint
 from agents.models.model import Card, Price
 from tasks import yamlfile
@@ -147,9 +148,10 @@ class Alias(Struct, frozen=True):
         bases: tuple[str | None, ...] = entry.servers or (None,)
         return tuple(endpoint.find(entry.litellm, base, entry.key) for base in bases)
 
-    def card(self, where: Endpoint) -> Card:
+    def card(self, endpoints: Sequence[Endpoint]) -> Card:
+        """What is known of it on its servers: by the user, from probing them, by LiteLLM."""
         entry = self.entry
-        known = cards.card(entry.litellm, where)
+        known = probed.over(cards.card(entry.litellm, endpoints[0]), entry.litellm, probed.places(endpoints))
         runs = known.runs if len(entry.servers) < 2 else f"own servers {', '.join(entry.servers)}"
         named = structs.replace(known, name=self.name, runs=runs, tier=entry.tier, adapter_of=entry.adapter_of)
         return entry.card.over(named)
@@ -157,13 +159,17 @@ class Alias(Struct, frozen=True):
 
 def file() -> Path | None:
     """The file that counts here, if any. Raises InputError where HEADCOUNT_MODELS names one that is not there."""
-    named = os.environ.get(VARIABLE)
-    path = paths.given(named or FILE)
+    named, path = os.environ.get(VARIABLE), place()
     if paths.is_file(path):
         return path.resolve()
     if named:
         raise InputError(f"{VARIABLE}: there is no file {named}")
     return None
+
+
+def place() -> Path:
+    """Where the file is, or would be."""
+    return paths.given(os.environ.get(VARIABLE) or FILE)
 
 
 def aliases() -> dict[str, Alias]:

@@ -12,11 +12,11 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct, field, structs
 
 from agents import memory
-from agents.models import abilities, calling, cards, counting, endpoint, failures, wire
+from agents.models import abilities, calling, cards, counting, endpoint, failures, probed, wire
 from agents.models.abilities import Abilities, Learnt, Shape, Ways
 from agents.models.calling import Answer, Target
 from agents.models.catalog import Alias
-from agents.models.endpoint import litellm
+from agents.models.endpoint import Endpoint, litellm
 from agents.models.model import UNREAD, Card, Reply, Request, before_sending
 from agents.models.places import Limits, Place, Places
 from traces import bounds
@@ -48,6 +48,7 @@ class Hosted:
     def __init__(self, settings: Settings) -> None:
         self.card = settings.card
         self.target = settings.target
+        self._settings = settings
         self._extra, self._listed = settings.extra, settings.listed
         self._places = Places(settings.limits)
         start = abilities.of_card(self.card, _takes_schema(self.target))
@@ -77,7 +78,8 @@ class Hosted:
         where = endpoint.find(name, api_base)
         target = Target(name, (where,), timeout_s, retries, stream)
         listed = card is None and not where.own
-        return cls(Settings(target, card or cards.card(name, where), listed, extra=extra or {}, learnt_in=learnt_in))
+        card = card or probed.over(cards.card(name, where), name, probed.places((where,)))
+        return cls(Settings(target, card, listed, extra=extra or {}, learnt_in=learnt_in))
 
     @classmethod
     def of(cls, alias: Alias, share: int = 1, learnt_in: Path | None = None) -> Hosted:
@@ -86,7 +88,15 @@ class Hosted:
         target = Target(entry.litellm, endpoints, entry.timeout_s, entry.retries, entry.stream, entry.total_s)
         limits = Limits(entry.at_once, entry.requests_per_minute, entry.tokens_per_minute).share(share)
         listed = entry.card.price is None and not endpoints[0].own
-        return cls(Settings(target, alias.card(endpoints[0]), listed, limits, entry.extra, learnt_in))
+        return cls(Settings(target, alias.card(endpoints), listed, limits, entry.extra, learnt_in))
+
+    def afresh(self, where: Endpoint, *, stream: bool = False, timeout_s: float = 60) -> Hosted:
+        """The same model on one of its servers, of which nothing is known yet, or has been said."""
+        target = structs.replace(
+            self.target, endpoints=(where,), stream=stream, timeout_s=timeout_s, total_s=timeout_s, retries=1
+        )
+        bare = abilities.unknown(self.card)
+        return Hosted(structs.replace(self._settings, target=target, card=bare, limits=Limits(), learnt_in=None))
 
     async def chat(self, request: Request) -> Reply:
         """Raises ModelError when the call failed for good."""

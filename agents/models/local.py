@@ -12,7 +12,7 @@ import msgspec
 from msgspec import structs
 
 from agents.limits import REPLY_ROOM, SMALLEST_REPLY
-from agents.models import gguf
+from agents.models import gguf, probed
 from agents.models.calling import Target
 from agents.models.catalog import Alias
 from agents.models.endpoint import Endpoint
@@ -66,13 +66,21 @@ class Local:
     async def chat(self, request: Request) -> Reply:
         """Raises ModelError when the call failed for good."""
         if self._hosted is None:
-            base = await asyncio.to_thread(gguf.serve, self.weights)
-            where = Endpoint("openai", "local", own=True, api_base=base, api_key="none")
-            target = Target("openai/local", (where,), self._timeout_s, retries=0)
-            self._hosted = Hosted(Settings(target, self.card, extra=self._extra))
+            self._hosted = await self.served()
         if request.max_tokens is None:
             request = msgspec.structs.replace(request, max_tokens=self._reply)
         return await self._hosted.chat(request)
+
+    async def served(self) -> Hosted:
+        """The model on its server, which is started where it does not run yet."""
+        base = await asyncio.to_thread(gguf.serve, self.weights)
+        where = Endpoint("openai", "local", own=True, api_base=base, api_key="none")
+        target = Target("openai/local", (where,), self._timeout_s, retries=0)
+        return Hosted(Settings(target, self.card, extra=self._extra))
+
+    @property
+    def reply(self) -> int:
+        return self._reply
 
 
 def shipped(*, timeout_s: float = 300) -> Local:
@@ -94,7 +102,13 @@ def of_file(path: str, name: str, *, slots: int = SLOTS, window: int | None = No
         runs="this machine",
         residency="this machine",
     )
+    card = probed.over(card, *known_as(file))
     return Local(Weights(file, window, slots), card, **options)
+
+
+def known_as(file: Path) -> tuple[str, tuple[str, ...]]:
+    """What a model file is probed as."""
+    return "gguf", (str(file.resolve()),)
 
 
 def of_alias(alias: Alias) -> Local:

@@ -64,6 +64,18 @@ def resolve(name: str, api_base: str | None = None, share: int = 1, learnt_in: P
     return _always(Hosted.named(name, api_base=api_base, learnt_in=learnt_in))
 
 
+def unprobed(name: str, api_base: str | None = None) -> bool:
+    """Whether it is on a server of the user's own, or a file, that `headcount probe` has never looked at. Raises as
+    `resolve` does."""
+    if simulated(name) or name == "local":
+        return False
+    model = resolve(name, api_base)(None, 0, 0)
+    if model.card.probed:
+        return False
+    target = getattr(model, "target", None)
+    return target is None or any(where.own for where in target.endpoints)
+
+
 def offered() -> dict[str, str]:
     """The models that have a name here, with what they are: simulated ones, the local one, and those of models.yaml."""
     found = {f"sim:{name}": f"simulated, {profile.load(name).note}" for name in profile.names()}

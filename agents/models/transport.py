@@ -25,7 +25,8 @@ _WORDS = 20_000
 
 class Heard:
     """What one attempt heard from the server, below LiteLLM: the last status, the words of an error, what was odd,
-    where it redirects to, the error of the connection, and whether a stream had a count of its tokens."""
+    where it redirects to, the error of the connection, whether a stream had a count of its tokens, and whether a reply
+    came as one."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -34,6 +35,7 @@ class Heard:
         self.odd: Odd | None = None
         self.location = ""
         self.counted = True
+        self.streamed = True
         self.error: Exception | None = None
         self.headers: Mapping[str, str] = {}
 
@@ -112,7 +114,7 @@ async def _success(heard: Heard, request: httpx.Request, response: httpx.Respons
             if streams:
                 return _other(response, _pieces(heard, response))
             found = json.loads(replies.whole(await _read(response, strict.LARGEST), heard.content_type))
-            heard.counted = "usage" in found
+            heard.counted, heard.streamed = "usage" in found, False
             return _other(response, _as_stream(found), "text/event-stream")
         body = replies.whole(await _read(response, strict.LARGEST), heard.content_type)
         return _other(response, body, "application/json")

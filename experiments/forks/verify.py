@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from agents.models import catalog
+from agents.models import catalog, probed
 from agents.models import table as models
 from agents.models.model import Card, Reply, Request
 from experiments import plan as plans
@@ -88,17 +88,20 @@ def _unless_known(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> N
 
 @contextmanager
 def models_of(folder: ExperimentFolder) -> Iterator[None]:
-    """Names of models mean what they meant in the experiment."""
-    file, before = folder.path / catalog.FILE, os.environ.get(catalog.VARIABLE)
-    if file.is_file():
-        os.environ[catalog.VARIABLE] = str(file)
+    """Names of models mean what they meant in the experiment, and its servers are known as they were then."""
+    meant = {probed.VARIABLE: str(folder.path / probed.FOLDER)}
+    if (folder.path / catalog.FILE).is_file():
+        meant[catalog.VARIABLE] = str(folder.path / catalog.FILE)
+    before = {name: os.environ.get(name) for name in meant}
+    os.environ.update(meant)
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop(catalog.VARIABLE, None)
-        else:
-            os.environ[catalog.VARIABLE] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
 
 
 class Silent:

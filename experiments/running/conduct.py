@@ -18,7 +18,7 @@ import psutil
 from msgspec import Struct, field
 
 from agents import table
-from agents.models import catalog
+from agents.models import catalog, probed
 from agents.models import table as models
 from experiments import personal
 from experiments import plan as plans
@@ -116,10 +116,12 @@ def _keep_teams(plan: Plan, folder: ExperimentFolder) -> tuple[str, ...]:
 
 
 def _keep_catalog(folder: ExperimentFolder) -> None:
-    """A copy of models.yaml, for the workers and for later. It has no keys in it."""
+    """A copy of models.yaml and of what probes have found, for the workers and for later. There are no keys in them."""
     file = catalog.file()
     if file is not None:
         shutil.copy(file, folder.path / catalog.FILE)
+    if probed.folder().is_dir():
+        shutil.copytree(probed.folder(), folder.path / probed.FOLDER)
 
 
 def _check_place(plan: Plan) -> None:
@@ -250,7 +252,7 @@ def _add_up(folder: ExperimentFolder, plan: Plan, place: Executor, progress: Pro
 
 def _environment(folder: ExperimentFolder, plan: Plan) -> dict[str, str]:
     """What the workers' has beside this process's. A local model is served by this process for all of them."""
-    more = {"HEADCOUNT_HOME": str(folder.path.parent.parent)}
+    more = {"HEADCOUNT_HOME": str(folder.path.parent.parent), probed.VARIABLE: str(folder.path / probed.FOLDER)}
     if (folder.path / catalog.FILE).is_file():
         more[catalog.VARIABLE] = str(folder.path / catalog.FILE)
     if plan.workers > 1 and not models.simulated(plan.model):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from agents.models import catalog, gguf
+from agents.models import catalog, gguf, probed
 from experiments import plan as plans
 from experiments.plan import Plan, Trial
 from experiments.running.rerun import Start
@@ -184,7 +184,7 @@ def packed(folder: ExperimentFolder, plan: Plan, environment: dict[str, str]) ->
         plan,
         str(folder.path),
         folder.plan_file.read_bytes(),
-        _zipped(folder.path, ("teams", catalog.FILE)),
+        _zipped(folder.path, ("teams", catalog.FILE, probed.FOLDER)),
         _zipped(scenario.parent, (scenario.name,)),
         environment,
     )
@@ -212,6 +212,7 @@ def _unpacked(kit: Kit, folder: ExperimentFolder) -> Plan:
     os.environ.pop(gguf.VARIABLE, None)
     if (folder.path / catalog.FILE).is_file():
         os.environ[catalog.VARIABLE] = str(folder.path / catalog.FILE)
+    os.environ[probed.VARIABLE] = str(folder.path / probed.FOLDER)
     teams = tuple(name.replace(kit.folder, str(folder.path)) for name in kit.plan.teams)
     scenario = folder.path / "scenario" / Path(kit.plan.scenario).name
     return msgspec.structs.replace(kit.plan, teams=teams, scenario=str(scenario))

@@ -1,1 +1,1 @@
-"""Pools of simulated model servers: what they take, and what they cost."""
+"""Model servers: what works on one, and what pools of simulated ones take and cost."""

@@ -53,8 +53,8 @@ def probe(
     prompt_tokens: Annotated[int, typer.Option(min=200, help="Tokens of the long prompt.")] = 6000,
     json: Json = False,
 ) -> None:
-    """Find out what works on a model's server: tools, forms, histories, streams, long prompts. Ends with 4 where it
-    cannot be used."""
+    """Find out what works on a model's server, and what to set. Tools, forms, histories, streams, long prompts; ends
+    with 4 where it cannot be used."""
     from experiments.terminal import probing_report
 
     probing_report.probe(model, api_base, write=write, name=name, long=prompt_tokens, json=json)

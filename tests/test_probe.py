@@ -160,6 +160,12 @@ def test_a_model_that_can_neither_call_nor_fill_in_a_form_cannot_be_used(capsys:
         code, out, err = said(capsys, "probe", *name, "--write", "--prompt-tokens", 300)
         assert (code, "models.yaml" in out, Path("models.yaml").exists()) == (4, False, False)
         assert "cannot be used: neither tool calls nor forms work" in err
+    busy = servers.refuses("overloaded", lambda request: bool(request.get("tools")), 503)
+    with Standin([servers.judge(busy)]) as standin:
+        code, out, _ = said(
+            capsys, "probe", "hosted_vllm/s", "--api-base", standin.url, "--prompt-tokens", 300, "--json"
+        )
+        assert (code, "tool_calls" in json.loads(out)["card"]) == (0, False), "what may pass says nothing of tools"
     with Standin([Fault(401, "no")]) as standin:
         code, out, err = said(capsys, "probe", "hosted_vllm/standin", "--api-base", standin.url)
         assert (code, out, err.count("\n")) == (4, "", 1)

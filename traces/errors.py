@@ -92,12 +92,13 @@ class LimitReached(HeadcountError):
 
 
 class ModelError(HeadcountError):
-    """A model call failed for good, after its `retries`, `seconds` after it was asked for."""
+    """A model call failed for good, after its `retries`, `seconds` after it was asked for. `passing`: it may work at
+    another time."""
 
     exit_code = 4
 
-    def __init__(self, message: str, *, retries: int = 0, seconds: float = 0.0) -> None:
-        self.retries, self.seconds = retries, seconds
+    def __init__(self, message: str, *, retries: int = 0, seconds: float = 0.0, passing: bool = False) -> None:
+        self.retries, self.seconds, self.passing = retries, seconds, passing
         super().__init__(message)
 
 

@@ -66,6 +66,8 @@ FINAL = frozenset(
 ) | {Kind.EMPTY, Kind.TEMPLATE, Kind.STREAM_USAGE, Kind.FILTER, Kind.PARAMETER, Kind.SECURE, Kind.REDIRECT, Kind.KEY}
 FINAL |= {Kind.REASONING, Kind.LIMIT, Kind.UNREAD, Kind.PATH}
 """Those that another attempt with the same call cannot mend."""
+PASSING = frozenset({Kind.RATE, Kind.BUSY, Kind.TIMEOUT, Kind.CONNECTION, Kind.NAME})
+"""Those that say nothing of what the server can do."""
 
 _WORDS: tuple[tuple[Kind, str], ...] = (
     (

@@ -177,7 +177,8 @@ class Hosted:
     def _explained(self, failed: calling.Failed, seconds: float) -> ModelError:
         assert isinstance(failed.__cause__, Exception)
         message = failures.explain(failed.__cause__, failed.heard, self.card.name, self.target, failed.retries)
-        return ModelError(message, retries=failed.retries, seconds=seconds)
+        passing = failures.kind_of(failed.__cause__, failed.heard) in failures.PASSING
+        return ModelError(message, retries=failed.retries, seconds=seconds, passing=passing)
 
     def _counted(self, reply: Reply, request: Request, answer: Answer, place: Place, latency_s: float) -> Reply:
         """The reply with what the call used: as the server counted, or, where that cannot be, by our own count."""

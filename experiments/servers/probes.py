@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -24,8 +25,8 @@ from traces.kernel import ChatMessage, ToolCall
 State = Literal["works", "adapted", "fails", "unknown"]
 CUT = 0.6
 """Of our own count of a prompt's tokens: a server that counts fewer has cut the prompt."""
-TRIES = 2
-"""Calls for what depends on the model's mood."""
+ALL_S = 240.0
+"""Seconds after which no further check begins."""
 
 TOOL: dict[str, Any] = {
     "type": "function",
@@ -56,13 +57,14 @@ class Finding(Struct, frozen=True):
 
 
 class Subject(Struct, frozen=True):
-    """A model on one server, also with its replies as streams. `room`: tokens of a reply. `card`: what is known of
-    what we serve ourselves."""
+    """A model on one server, also with its replies as streams. `room`: tokens of a reply. `tries`: calls for what
+    depends on the model's mood. `card`: what is known of what we serve ourselves."""
 
     model: Hosted
     streaming: Hosted
     where: Endpoint
     room: int
+    tries: int = 2
     card: Card | None = None
 
 
@@ -76,9 +78,14 @@ class Seen(Struct, frozen=True):
     streams: bool
 
 
-async def look(subject: Subject, long: int) -> Seen:
+Watch = Callable[[str], object]
+"""Told what is looked at next."""
+
+
+async def look(subject: Subject, long: int, watch: Watch) -> Seen:
     """Make the calls, one after the other. Raises ModelError where the first one fails: then none would work."""
     looking = _Looking(subject)
+    watch("a reply")
     await looking.reply()
     for what, check in (
         ("a tool call", looking.tool),
@@ -89,6 +96,7 @@ async def look(subject: Subject, long: int) -> Seen:
         ("a stream", looking.stream),
         ("a long prompt", lambda: looking.long(long)),
     ):
+        watch(what)
         await looking.check(what, check)
     return looking.seen()
 
@@ -107,13 +115,17 @@ class _Looking:
         self._findings: list[Finding] = []
         self._call: ToolCall | None = None
         self._window: int | None = None
+        self._started = asyncio.get_running_loop().time()
 
     async def check(self, what: str, check: Callable[[], Awaitable[str]]) -> None:
         before = self._model.learnt.now
         try:
+            self._in_time()
             said = await check()
-        except (_Fails, ModelError) as no:
-            self._findings.append(Finding(what, "fails", _plain(no)))
+        except _Fails as no:
+            self._findings.append(Finding(what, "fails", str(no)))
+        except ModelError as error:
+            self._findings.append(Finding(what, "unknown" if error.passing else "fails", _plain(error)))
         except _Unknown as unknown:
             self._findings.append(Finding(what, "unknown", str(unknown)))
         else:
@@ -123,15 +135,19 @@ class _Looking:
             state: State = "adapted" if changed else "works"
             self._findings.append(Finding(what, state, "; ".join(filter(None, (said, told and f"with {told}")))))
 
+    def _in_time(self) -> None:
+        passed = asyncio.get_running_loop().time() - self._started
+        if passed > ALL_S:
+            raise _Unknown(f"not looked at: the probe has taken {passed:.0f} s")
+
     def seen(self) -> Seen:
         states = {finding.what: finding.state for finding in self._findings}
-        tools = all(states[what] != "fails" for what in ("a tool call", "a tool's result"))
-        tools = tools and self._call is not None
-        differs = self._model.learnt.now.differs()
-        found = Found(tool_calls=tools, context_window=self._window, **differs)
+        calls, results = states["a tool call"], states["a tool's result"]
+        tools = False if "fails" in (calls, results) else None if "unknown" in (calls, results) else True
+        found = Found(tool_calls=tools, context_window=self._window, **self._model.learnt.now.differs())
         server = self._subject.where.api_base or self._subject.where.provider
-        usable = tools or states["a form"] in ("works", "adapted")
-        return Seen(server, tuple(self._findings), found, usable, states["a stream"] in ("works", "adapted"))
+        usable = bool(tools) or states["a form"] in ("works", "adapted")
+        return Seen(server, tuple(self._findings), found, usable, states["a stream"] != "fails")
 
     async def reply(self) -> None:
         reply = await self._ask("Reply with the word ready.", system="You reply in one word.")
@@ -154,7 +170,7 @@ class _Looking:
 
     async def tool(self) -> str:
         said = ""
-        for _ in range(TRIES):
+        for _ in range(self._subject.tries):
             reply = await self._ask(_ASKED, tools=(TOOL,))
             for call in reply.tool_calls:
                 said = _wrong(call)
@@ -256,7 +272,7 @@ class _Looking:
     async def _filled(self, prompt: str, schema: dict[str, Any]) -> str:
         """Ask for a form; why the reply does not keep to it, or ""."""
         said = ""
-        for _ in range(TRIES):
+        for _ in range(self._subject.tries):
             reply = await self._ask(prompt, schema=schema)
             said = f"{schema['title']}: {_off(reply, schema)}"
             if said.endswith(": "):

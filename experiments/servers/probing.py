@@ -19,7 +19,7 @@ from agents.models.hosted import Hosted
 from agents.models.probed import Found
 from agents.models.schemas import RUNGS
 from experiments.servers import probes
-from experiments.servers.probes import Finding, Subject
+from experiments.servers.probes import Finding, Subject, Watch
 from traces.errors import InputError
 
 CALL_S = 60.0
@@ -60,13 +60,13 @@ class _Known(Struct, frozen=True):
     streams: bool = False
 
 
-async def probe(name: str, api_base: str | None = None, long: int = LONG) -> Probe:
+async def probe(name: str, api_base: str | None = None, long: int = LONG, watch: Watch = id) -> Probe:
     """Look at all of the model's servers, and remember what was found. Raises InputError for a model without a server,
     ModelError where a server does not answer at all."""
     if table.simulated(name):
         raise InputError(f"{name} is simulated: it has no server to look at")
     known = await _known(name, api_base)
-    seen = [await probes.look(subject, long) for subject in known.subjects]
+    seen = [await probes.look(subject, long, watch) for subject in known.subjects]
     day = time.strftime("%Y-%m-%d")
     found = structs.replace(weakest(one.found for one in seen), probed=day)
     if known.entry.gguf:
@@ -104,7 +104,7 @@ async def _file(name: str, model: local.Local, named: bool) -> _Known:
     served, file = await model.served(), model.weights.file
     (where,) = served.target.endpoints
     bare, streaming = (served.afresh(where, stream=stream, timeout_s=CALL_S) for stream in (False, True))
-    subject = Subject(bare, streaming, where, min(model.reply, _ROOM_HERE), model.card)
+    subject = Subject(bare, streaming, where, min(model.reply, _ROOM_HERE), 1, model.card)
     return _Known(Entry(name if named else called(file.stem), gguf=str(file)), (subject,), local.known_as(file))
 
 
@@ -165,6 +165,6 @@ def _plain(text: str) -> str:
     return text if plain else "'" + text.replace("'", "''") + "'"
 
 
-def run(name: str, api_base: str | None = None, long: int = LONG) -> Probe:
+def run(name: str, api_base: str | None = None, long: int = LONG, watch: Watch = id) -> Probe:
     """`probe`, for callers without an event loop."""
-    return asyncio.run(probe(name, api_base, long))
+    return asyncio.run(probe(name, api_base, long, watch))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msgspec import structs
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,8 @@ STATES = {"works": "green", "adapted": "yellow", "fails": "red", "unknown": "dim
 def probe(model: str, api_base: str | None, *, write: bool, name: str | None, long: int, json: bool) -> None:
     """Look at the server, print what was found, and write it into models.yaml where that is asked for. Raises
     ModelError where the model cannot be used."""
-    found = probing.run(model, api_base, long)
+    with Console(stderr=True).status("Asking the server") as status:
+        found = probing.run(model, api_base, long, lambda what: status.update(f"Looking at {what}"))
     if name is not None:
         found = structs.replace(found, entry=structs.replace(found.entry, name=name))
     written = str(probing.write(found)) if write and found.usable else None
@@ -27,7 +29,14 @@ def probe(model: str, api_base: str | None, *, write: bool, name: str | None, lo
     else:
         _show(found, written)
     if not found.usable:
-        raise ModelError(f"{model} cannot be used: neither tool calls nor forms work on its server")
+        raise ModelError(_why_not(found))
+
+
+def _why_not(found: Probe) -> str:
+    states = [one.state for findings in found.findings.values() for one in findings]
+    if "unknown" in states and "fails" not in states:
+        return f"whether {found.model} can be used could not be told: its server did not answer in time"
+    return f"{found.model} cannot be used: neither tool calls nor forms work on its server"
 
 
 def _show(found: Probe, written: str | None) -> None:

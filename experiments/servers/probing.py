@@ -23,7 +23,7 @@ from experiments.servers.probes import Finding, Subject, Watch
 from traces.errors import InputError
 
 CALL_S = 60.0
-"""The longest that a call may take."""
+"""The longest that a call may take; with a file that this machine serves, twice that."""
 LONG = 6000
 """Tokens of the long prompt."""
 _ROOM, _ROOM_HERE = 2000, 256
@@ -103,7 +103,7 @@ async def _known(name: str, api_base: str | None) -> _Known:
 async def _file(name: str, model: local.Local, named: bool) -> _Known:
     served, file = await model.served(), model.weights.file
     (where,) = served.target.endpoints
-    bare, streaming = (served.afresh(where, stream=stream, timeout_s=CALL_S) for stream in (False, True))
+    bare, streaming = (served.afresh(where, stream=stream, timeout_s=2 * CALL_S) for stream in (False, True))
     subject = Subject(bare, streaming, where, min(model.reply, _ROOM_HERE), 1, model.card)
     return _Known(Entry(name if named else called(file.stem), gguf=str(file)), (subject,), local.known_as(file))
 

@@ -33,8 +33,8 @@ def probe(model: str, api_base: str | None, *, write: bool, name: str | None, lo
 
 
 def _why_not(found: Probe) -> str:
-    states = [one.state for findings in found.findings.values() for one in findings]
-    if "unknown" in states and "fails" not in states:
+    asked = {one.what: one.state for findings in found.findings.values() for one in findings}
+    if "unknown" in (asked["a form"], asked["a tool call"]):
         return f"whether {found.model} can be used could not be told: its server did not answer in time"
     return f"{found.model} cannot be used: neither tool calls nor forms work on its server"
 

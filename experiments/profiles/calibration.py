@@ -182,11 +182,12 @@ def _simulate(profile: Profile, found: Sequence[Evidence], runs: int) -> tuple[l
 def simulate(
     profile: Profile, scenario: Scenario, cases: list[str], team: str, engine: str, runs: int
 ) -> Iterator[tuple[Recorder, Outcome]]:
-    """About so many runs of a team with this profile, spread evenly over the cases."""
+    """About so many runs of a team with this profile, spread evenly over the cases. Each trial has difficulties of its
+    own, so that what is read of them does not hang on one draw."""
     trials = max(1, math.ceil(runs / len(cases)))
     plan = Plan(str(scenario.folder), (team,), (engine,), cases=tuple(cases), trials=trials, seed=1993)
     bench = Bench(plan)
-    bench.model_for = lambda case, seed, trial: SimulatedModel(profile, case, seed, trial)
+    bench.model_for = lambda case, seed, trial: SimulatedModel(profile, case, seed + trial, trial)
     for trial in plans.trials(plan, scenario):
         yield clock.run(_one(trial, bench), virtual=True)
 

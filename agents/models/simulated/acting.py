@@ -11,6 +11,7 @@ import msgspec
 
 from agents.models.model import Request
 from agents.models.simulated import noise
+from agents.models.simulated.difficulty import Difficulty
 from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.profile import Mode, Profile
 from agents.models.simulated.view import View, note, parse
@@ -42,8 +43,10 @@ class Draft:
 class Actor:
     """One decision: `act()` turns a view into a draft. An instance is used once."""
 
-    def __init__(self, request: Request, view: View, profile: Profile, rng: random.Random) -> None:
-        self.view, self.profile, self.rng = view, profile, rng
+    def __init__(
+        self, request: Request, view: View, profile: Profile, difficulty: Difficulty, rng: random.Random
+    ) -> None:
+        self.view, self.profile, self.difficulty, self.rng = view, profile, difficulty, rng
         self.index: Index = view.index
         self.tools: dict[str, dict[str, Any]] = {spec["function"]["name"]: spec["function"] for spec in request.tools}
         self.tokens = view.tokens
@@ -206,7 +209,7 @@ class Actor:
 
     def _strikes(self, step: Step, modes: tuple[Mode, ...], share: float = 1.0) -> Mode | None:
         rate = share * self.profile.error_rate(skill_of(step), self.tokens, len(self.tools))
-        return noise.strike(self.profile, rate, modes, self.rng)
+        return noise.strike(self.profile, self.difficulty.error(rate, step.id), modes, self.rng)
 
     def _conclude(self, step: Step) -> None:
         beliefs = self.view.beliefs

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agents.models.simulated.acting import UNKNOWN
+from agents.models.simulated.difficulty import Difficulty
 from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.profile import Profile
 from agents.models.simulated.view import View, note, parse
@@ -24,12 +25,12 @@ PROPOSED = "nothing of it has been done yet"
 _CANDIDATE = re.compile(r"^\[candidate: \d+\]$", re.MULTILINE)
 
 
-def plan(view: View, profile: Profile, rng: random.Random) -> Filled:
+def plan(view: View, profile: Profile, difficulty: Difficulty, rng: random.Random) -> Filled:
     """The case's subtasks; an error leaves one out, or forgets what one needs."""
     subtasks = [
         {"id": s.id, "goal": s.goal, "role": s.role, "needs": list(s.needs)} for s in view.index.subtasks.values()
     ]
-    if len(subtasks) < 2 or rng.random() >= profile.plan_error:
+    if len(subtasks) < 2 or rng.random() >= difficulty.error(profile.plan_error, "plan"):
         return {"subtasks": subtasks}, None
     victim = rng.randrange(len(subtasks) - 1)
     name = str(subtasks[victim]["id"])
@@ -43,7 +44,7 @@ def plan(view: View, profile: Profile, rng: random.Random) -> Filled:
     return {"subtasks": subtasks}, Fault("ignores", name, "forgot who needs the result of this subtask")
 
 
-def review(view: View, profile: Profile, rng: random.Random) -> Filled:
+def review(view: View, profile: Profile, difficulty: Difficulty, rng: random.Random) -> Filled:
     """What is wrong in the work at hand, as far as it notices: better in others' work than in its own, and better
     with the right value in sight."""
     delivered = "Delivered:\n" in view.messages[-1].content
@@ -53,18 +54,24 @@ def review(view: View, profile: Profile, rng: random.Random) -> Filled:
     problems, missed = [], []
     for name, reason in wrong:
         sighted = name in view.index.steps or view.in_sight(view.index.truth(name))
-        if rng.random() < chance * (1.0 if sighted else profile.check.blind):
+        if rng.random() < _notices(view, profile, difficulty, name, chance * (1.0 if sighted else profile.check.blind)):
             problems.append({"about": name, "reason": reason})
         else:
             missed.append(name)
-    if not wrong and rng.random() < profile.check.false_alarm:
-        able = [n for n in view.beliefs if skill_of(view.index.producer[n]) != "act"]
-        if able:
-            name = rng.choice(sorted(able))
+    able = sorted(n for n in view.beliefs if skill_of(view.index.producer[n]) != "act")
+    if able and not wrong:
+        name = rng.choice(able)
+        if rng.random() < difficulty.error(profile.check.false_alarm, view.index.producer[name].id):
             problems.append({"about": name, "reason": "does not look right"})
             return {"ok": False, "problems": problems}, Fault("wrong_check", name, "found fault with what is right")
     fault = Fault("incomplete_check", missed[0], f"overlooked {', '.join(missed)}") if missed else None
     return {"ok": not problems, "problems": problems}, fault
+
+
+def _notices(view: View, profile: Profile, difficulty: Difficulty, name: str, chance: float) -> float:
+    """The chance to see that this fact, or this step, is wrong; the same blind spots as an author of the same model."""
+    step = view.index.steps.get(name) or view.index.producer[name]
+    return difficulty.notices(chance, step.id, profile.error[skill_of(step)])
 
 
 def wrong_in(view: View) -> list[tuple[str, str]]:
@@ -129,7 +136,7 @@ def _delivered(view: View) -> str:
     return next((m.content for m in reversed(view.messages) if m.role == "assistant"), text)
 
 
-def decide(view: View, profile: Profile, rng: random.Random) -> Filled:
+def decide(view: View, profile: Profile, difficulty: Difficulty, rng: random.Random) -> Filled:
     """Done, unless the review names a problem or a finding is missing that it notices is missing."""
     index = view.index
     last = parse(view.messages[-1].content)
@@ -143,7 +150,7 @@ def decide(view: View, profile: Profile, rng: random.Random) -> Filled:
     named = {item["about"] for item in redo}
     for name, step in index.producer.items():
         due = name not in reported and index.subtask_of[step.id] != index.final and name not in named
-        if due and rng.random() < profile.check.other:
+        if due and rng.random() < _notices(view, profile, difficulty, name, profile.check.other):
             redo.append({"subtask": _subtask_of(view, name), "about": name, "reason": "nobody has found this out"})
     return {"done": not redo, "answer": "", "redo": redo}, None
 
@@ -155,7 +162,7 @@ def _subtask_of(view: View, fact: str) -> str:
     return subtask if planned else view.index.final
 
 
-def bid(view: View, profile: Profile, rng: random.Random) -> Filled:
+def bid(view: View, profile: Profile, difficulty: Difficulty, rng: random.Random) -> Filled:
     """What it expects to use, from the number of steps, and how sure it is, from its skill at them."""
     steps = view.index.steps_in(view.scope)
     rate = 1.0
@@ -165,10 +172,10 @@ def bid(view: View, profile: Profile, rng: random.Random) -> Filled:
     return {"take": True, "price": round(price), "confidence": round(rate * rng.uniform(0.9, 1.0), 3)}, None
 
 
-def ballot(view: View, profile: Profile, rng: random.Random) -> Filled:
+def ballot(view: View, profile: Profile, difficulty: Difficulty, rng: random.Random) -> Filled:
     """The first candidate in which it notices nothing wrong; the first of all where it finds fault with each."""
     candidates = _CANDIDATE.split(view.messages[-1].content)[1:]
-    wrong = [_seems_wrong(view, text, profile, rng) for text in candidates]
+    wrong = [_seems_wrong(view, text, profile, difficulty, rng) for text in candidates]
     choice = next((number for number, found in enumerate(wrong, 1) if not found), 1)
     return {"choice": choice, "reason": "nothing in it looks wrong" if not all(wrong) else "none looks right"}, None
 
@@ -181,12 +188,13 @@ def _seems_wrong(view: View, text: str, profile: Profile, rng: random.Random) ->
     false = {name for name in about & stated.keys() if stated[name].value != index.truth(name)}
     missing = {name for name in about & index.answer_facts if index.truth(name) not in answer}
     if not false | missing:
-        return rng.random() < profile.check.false_alarm
+        return rng.random() < difficulty.error(profile.check.false_alarm, next(reversed(index.steps)))
     sighted = any(view.in_sight(index.truth(name)) for name in false | missing)
-    return rng.random() < profile.check.other * (1.0 if sighted else profile.check.blind)
+    chance = profile.check.other * (1.0 if sighted else profile.check.blind)
+    return rng.random() < max(_notices(view, profile, difficulty, name, chance) for name in false | missing)
 
 
-def summary(view: View, profile: Profile, rng: random.Random) -> Filled:
+def summary(view: View, profile: Profile, difficulty: Difficulty, rng: random.Random) -> Filled:
     """What it believes, a line each; now and then one is lost."""
     names = list(view.beliefs)
     lost = [n for n in names if rng.random() < profile.mix.get("loses_history", 0) / 100]
@@ -195,7 +203,7 @@ def summary(view: View, profile: Profile, rng: random.Random) -> Filled:
     return {"notes": notes or ["nothing yet"]}, fault
 
 
-def selection(view: View, profile: Profile, rng: random.Random) -> Filled:
+def selection(view: View, profile: Profile, difficulty: Difficulty, rng: random.Random) -> Filled:
     """Whoever was spoken to last."""
     text = view.messages[-1].content
     listed = _CHOICE.search(text)
@@ -204,7 +212,7 @@ def selection(view: View, profile: Profile, rng: random.Random) -> Filled:
     return {"speaker": spoken_to[-1] if spoken_to else (names or [""])[0]}, None
 
 
-def ledger(view: View, profile: Profile, rng: random.Random) -> Filled:
+def ledger(view: View, profile: Profile, difficulty: Difficulty, rng: random.Random) -> Filled:
     """The first subtask that was not given to anybody yet, or whose findings have not come; twice at most."""
     said = [name for m in view.messages if m.role == "assistant" for name in parse(m.content).subtasks]
     todo = next((s for s in view.index.subtasks.values() if _to_give(view, s, said.count(s.id))), None)

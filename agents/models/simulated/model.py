@@ -14,6 +14,7 @@ from agents import memory
 from agents.models.model import Card, Price, Reply, Request
 from agents.models.simulated import serving
 from agents.models.simulated.acting import Actor
+from agents.models.simulated.difficulty import Difficulty
 from agents.models.simulated.forms import FORMS
 from agents.models.simulated.index import index_of
 from agents.models.simulated.profile import Profile
@@ -52,6 +53,7 @@ class SimulatedModel:
         self._sizes: dict[int, tuple[dict[str, Any], int]] = {}
         self._pool: Pool | None = None
         self._others: asyncio.Task[None] | None = None
+        self._difficulty = Difficulty(profile, seed, case.id if case else "")
 
     @property
     def case(self) -> Case:
@@ -78,14 +80,15 @@ class SimulatedModel:
         self, request: Request, view: View, rng: random.Random
     ) -> tuple[str, tuple[ToolCall, ...], Fault | None]:
         if request.schema is None:
-            if self.profile.refusal and not view.calls and rng.random() < self.profile.refusal:
+            refusal = self._difficulty.error(self.profile.refusal, "refusal")
+            if refusal and not view.calls and rng.random() < refusal:
                 return REFUSAL, (), Fault("refuses", detail="declined to work on the request")
-            draft = Actor(request, view, self.profile, rng).act()
+            draft = Actor(request, view, self.profile, self._difficulty, rng).act()
             return draft.text, tuple(draft.calls), draft.fault
         title = request.schema.get("title", "")
         if title not in FORMS:
             raise ModelError(f"a simulated model cannot fill in the form {title!r}; it knows: {', '.join(FORMS)}")
-        form, fault = FORMS[title](view, self.profile, rng)
+        form, fault = FORMS[title](view, self.profile, self._difficulty, rng)
         return msgspec.json.encode(form).decode(), (), fault
 
     def _usage(self, request: Request, view: View, text: str, calls: tuple[ToolCall, ...], rng: random.Random) -> Usage:

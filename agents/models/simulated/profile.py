@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from agents.models.simulated import scaling
 from agents.models.simulated.servers import Servers
@@ -41,6 +41,7 @@ SERVER_SETTINGS = (
     "tokens_per_minute",
     "gpu_hour",
 )
+CORRELATION_SETTINGS = ("clones",)
 LOAD_SETTINGS = {"load": "calls_per_s", "load_input": "input_tokens", "load_output": "output_tokens"}
 
 
@@ -52,6 +53,28 @@ class Check(Strict):
     other: float = Field(ge=0, le=1)
     blind: float = Field(ge=0, le=1)
     false_alarm: float = Field(ge=0, le=1)
+
+
+class Correlation(Strict):
+    """What tries of the same step share, each from 0 (nothing) to 1 (`difficulty`). `clones`: the correlation, on the
+    logit scale, of two tries of the same model. `others`: the share of that difficulty which any other model has in
+    common with it, `family`: a model of the same family. `case`: the share that the steps of a case have in common."""
+
+    clones: float = Field(ge=0, lt=1)
+    others: float = Field(ge=0, le=1)
+    family: float = Field(ge=0, le=1)
+    case: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _kin_are_nearer(self) -> Correlation:
+        if self.family < self.others:
+            raise ValueError(f"family ({self.family:g}) should not be below others ({self.others:g})")
+        return self
+
+
+def _typical() -> Correlation:
+    """That of a profile whose file does not give it, such as one from an earlier version: as the shipped ones have it."""
+    return _file("medium").correlation
 
 
 class Speed(Strict):
@@ -76,9 +99,12 @@ class Profile(Strict):
     `per_1k_context` for each 1,000 tokens of prompt and by `per_extra_tool` for each tool beyond four.
     `mix`: weights of the failure modes (names of MAST), among those that can happen at a step. `refusal`: how often
     it declines to work on a request. `cutoff`: what was public by then (2024-06) it knows without looking it up.
-    `servers`: what serves it; without, every call is served at once."""
+    `servers`: what serves it; without, every call is served at once. `model`: the model that it is, whose difficulties
+    it has, by default `name`; `family`: of which it is."""
 
     name: str
+    model: str = ""
+    family: str = ""
     note: str = ""
     context_window: int = Field(gt=0)
     parameters: float | None = Field(default=None, gt=0)
@@ -92,6 +118,7 @@ class Profile(Strict):
     per_1k_context: float = Field(ge=0)
     per_extra_tool: float = Field(ge=0)
     check: Check
+    correlation: Correlation = Field(default_factory=_typical)
     mix: dict[Mode, Annotated[float, Field(ge=0)]] = Field(default={})
     verbosity: float = Field(gt=0)
     speed: Speed
@@ -105,6 +132,11 @@ class Profile(Strict):
         if missing:
             raise ValueError(f"says nothing of {', '.join(missing)}")
         return error
+
+    @property
+    def weights(self) -> str:
+        """Whose difficulties it has: the same for all its clones."""
+        return self.model or self.name
 
     def error_rate(self, skill: Skill, context_tokens: int, tools: int) -> float:
         """The probability that this step goes wrong here."""
@@ -147,7 +179,7 @@ def of_file(path: Path) -> Profile:
 
 
 def _settings(spec: str, words: list[str]) -> dict[str, str]:
-    known = {"params", "tokens", "law", *OWN_SETTINGS, *SERVER_SETTINGS, *LOAD_SETTINGS}
+    known = {"params", "tokens", "law", *OWN_SETTINGS, *CORRELATION_SETTINGS, *SERVER_SETTINGS, *LOAD_SETTINGS}
     found = {}
     for word in words:
         name, equals, value = word.partition("=")
@@ -164,7 +196,8 @@ def _sized(spec: str, settings: dict[str, str]) -> Profile:
         raise InputError(f"sim:{spec}: law={law!r} is none of {', '.join(scaling.LAWS)}")
     anchors = {name: _file(name).model_dump() for name in scaling.ANCHORS}
     data = scaling.profile_data(anchors, sizes["params"], sizes["tokens"], law)
-    return Profile.model_validate({**data, "name": spec})
+    size = f"params={sizes['params']:g},tokens={sizes['tokens']:g}"
+    return Profile.model_validate({**data, "name": spec, "model": size})
 
 
 def _number(spec: str, name: str, value: str) -> float:
@@ -181,13 +214,15 @@ def _with(spec: str, base: Profile, settings: dict[str, str]) -> Profile:
     """The profile with the settings instead of its own."""
     if not settings:
         return base
-    data = {**base.model_dump(), "name": spec}
+    data = {**base.model_dump(), "name": spec, "model": base.weights}
     servers = dict(data["servers"] or {})
     for name, value in settings.items():
         if name in LOAD_SETTINGS:
             servers["load"] = {**servers.get("load", {}), LOAD_SETTINGS[name]: value}
         elif name in SERVER_SETTINGS:
             servers[name] = value
+        elif name in CORRELATION_SETTINGS:
+            data["correlation"] = {**data["correlation"], name: value}
         else:
             data[name] = value
     try:

@@ -76,7 +76,8 @@ def _case(subtasks: int) -> str:
 
 
 def profile(path: Path, **over: object) -> str:
-    """A simulated model without any error but those given: `error` for a conclusion, and the profile's other fields."""
+    """A simulated model without any error but those given: `error` for a conclusion, and the profile's other fields. Its
+    clones err independently, unless `correlation` says otherwise."""
     import yaml
 
     given = dict(over)
@@ -89,6 +90,7 @@ def profile(path: Path, **over: object) -> str:
         "per_1k_context": 0,
         "per_extra_tool": 0,
         "check": check,
+        "correlation": {"clones": 0, "others": 0, "family": 0, "case": 0},
         "mix": {"disobeys_task": 1},
         "verbosity": 1.0,
         "speed": {"first_token_s": 0.1, "prefill_tps": 1000, "decode_tps": 100, "jitter": 0},

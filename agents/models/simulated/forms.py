@@ -180,7 +180,7 @@ def ballot(view: View, profile: Profile, difficulty: Difficulty, rng: random.Ran
     return {"choice": choice, "reason": "nothing in it looks wrong" if not all(wrong) else "none looks right"}, None
 
 
-def _seems_wrong(view: View, text: str, profile: Profile, rng: random.Random) -> bool:
+def _seems_wrong(view: View, text: str, profile: Profile, difficulty: Difficulty, rng: random.Random) -> bool:
     index = view.index
     stated = dict(parse(text).notes)
     answer = text.partition("\n\nIt rests on:")[0]

@@ -47,6 +47,19 @@ def fill(value: Any, facts: dict[str, Any]) -> Any:
     return value
 
 
+def read(template: str, text: str) -> dict[str, str]:
+    """The facts in a text that was filled in from the template; nothing where it was not, or where that cannot be told."""
+    start, place, found = 0, "", dict[str, str]()
+    for literal, field, _, _ in [*string.Formatter().parse(template.strip()), ("", None, None, None)]:
+        end = text.find(literal, start + bool(place)) if literal or field is not None else len(text)
+        if end < 0 or (not place and end != start):
+            return {}
+        if place and found.setdefault(place, text[start:end]) != text[start:end]:
+            return {}
+        start, place = end + len(literal), field or ""
+    return {name: value for name, value in found.items() if "." not in name} if start == len(text) else {}
+
+
 def plain(text: str) -> str:
     """The template that says just this text."""
     return text.replace("{", "{{").replace("}", "}}")

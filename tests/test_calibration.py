@@ -105,7 +105,7 @@ def test_growth_with_the_prompt_comes_back_where_prompts_vary(true: float, tmp_p
         for name, growth in (("known", true), ("base", 0.1))
     )
     found = _evidence(known, folder, 25)
-    fitted = calibration.calibrate([found], profiles.load(base.removeprefix("sim:")), "fitted", 400)
+    fitted = calibration.calibrate([found], profiles.load(base.removeprefix("sim:")), "fitted", 600)
     (growth,) = [one for one in fitted.estimates if one.name == "per_1k_context"]
     assert not growth.kept, growth.why
     assert growth.low <= true <= growth.high

@@ -90,6 +90,7 @@ def profile(path: Path, **over: object) -> str:
         "per_1k_context": 0,
         "per_extra_tool": 0,
         "check": check,
+        "yields": {"one": 0, "more": 0},
         "correlation": {"clones": 0, "others": 0, "family": 0, "case": 0},
         "mix": {"disobeys_task": 1},
         "verbosity": 1.0,

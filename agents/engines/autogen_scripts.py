@@ -12,9 +12,9 @@ from agents.agent import Agent, problem_lines
 from agents.asking import UNCHECKED, PlannedTask, Review
 from agents.limits import MENDINGS
 from agents.teams import supervisor as hub
-from agents.teams.attempt import MEND, carry_on, propose, proposed
+from agents.teams.attempt import carry_on, propose, proposed
 from agents.teams.crew import SENT_BACK, assignment, plan, spread
-from agents.teams.debate import ATTACK
+from agents.teams.debate import ATTACK, mending
 from agents.teams.voting import Proposal, agreement, elect
 from agents.workspace import Workspace
 
@@ -117,7 +117,8 @@ async def debate(stand: Stand, debater: Agent) -> Script:
         yield Line(said)
         attacked = stand.attacks.pop(debater.name, "")
         if attacked:
-            text = await debater.work(MEND.format(problems=attacked), trusted=False)
+            theirs = [(p.agent, p.text) for p in stand.all if p.agent is not debater]
+            text = await debater.work(mending(attacked, theirs), trusted=False)
 
 
 def _target(stand: Stand, debater: Agent) -> Proposal | None:

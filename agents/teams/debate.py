@@ -5,6 +5,7 @@ It goes in the bus's rounds: what all say in one is heard by all in the next, wh
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -24,6 +25,8 @@ in it wrong or missing?
 Delivered:
 {delivery}"""
 AGREES = "I find nothing wrong."
+OTHERS = "\n\nWhat the others propose:\n\n{proposals}"
+PEER = "[proposal by {name}]\n{text}"
 
 
 @dataclass
@@ -41,8 +44,9 @@ class Debater:
     async def propose(self) -> None:
         await self._stand(await propose(self.work, self.agent))
 
-    async def turn(self, target: Agent) -> None:
-        """Attack what the target proposes; then answer to the attack on its own."""
+    async def turn(self, others: Sequence[Agent]) -> None:
+        """Attack what the first of the others proposes; then answer to the attack on its own."""
+        target = others[0]
         text = ATTACK.format(author=target.name, delivery=proposed(target, self.proposals[target.name]))
         aside = self.agent.aside()
         found = await aside.ask(text, Review, purpose="attack", trusted=False, otherwise=UNCHECKED)
@@ -51,7 +55,8 @@ class Debater:
         self.work.bus.send(self.agent.name, said, to=target.name, kind=kind, trusted=False)
         attacks = [heard.content for heard in await self._hear() if heard.content != AGREES]
         if attacks:
-            await self._stand(await self.agent.work(MEND.format(problems="\n".join(attacks)), trusted=False))
+            theirs = [(other, self.proposals[other.name]) for other in others]
+            await self._stand(await self.agent.work(mending("\n".join(attacks), theirs), trusted=False))
         else:
             await self._hear()
 
@@ -66,6 +71,12 @@ class Debater:
         heard = await self.work.bus.end_round(self.agent.name)
         self.proposals.update({message.sender: message.content for message in heard if message.kind == "proposal"})
         return heard
+
+
+def mending(problems: str, theirs: Iterable[tuple[Agent, str]]) -> str:
+    """What a debater is asked whose proposal was attacked: it is shown what the others propose (Du et al. 2023)."""
+    proposals = (PEER.format(name=agent.name, text=proposed(agent, text)) for agent, text in theirs)
+    return MEND.format(problems=problems) + OTHERS.format(proposals="\n\n".join(proposals))
 
 
 async def debate(work: Workspace) -> str:
@@ -85,11 +96,11 @@ async def debate(work: Workspace) -> str:
 
 async def _debated(work: Workspace, debaters: list[Debater], judge: Agent) -> None:
     until = stopping.rule(work.settings.stop, rounds=MENDINGS)
-    targets = [*debaters[1:], debaters[0]]
+    agents = [debater.agent for debater in debaters]
     await gather(*(debater.propose() for debater in debaters))
     for rounds in count():
         met = until(work.standing(rounds, agreement([debater.proposal for debater in debaters])))
         if met is not None:
             work.stopped(met, judge.name)
             return
-        await gather(*(one.turn(target.agent) for one, target in zip(debaters, targets, strict=True)))
+        await gather(*(one.turn([*agents[n + 1 :], *agents[:n]]) for n, one in enumerate(debaters)))

@@ -36,11 +36,13 @@ MODES: dict[str, Mode] = {
 CARELESS = ("disobeys_task", "says_not_does", "ignores", "doesnt_ask")
 
 LABELS: dict[str, tuple[str, ...]] = {
-    "careless": CARELESS,
+    "careless": (*CARELESS, "yields"),
     "repeats": ("repeats_step", "loses_history", "resets"),
     "refuses": (),
+    "yields": (),
     **{name: (name,) for name in MODES},
 }
 """Label → the modes that it can stand for: what they leave in a trace is the same, so rules cannot tell them apart.
 `careless` is a step done wrongly by an agent that had what it needed; `repeats` a call made again. `refuses` (an agent
-that declines to work) is no mode of MAST."""
+that declines to work) and `yields` (one that gives up a right value since others hold another, or find fault with it) are
+not in MAST."""

@@ -151,6 +151,9 @@ def _unseen(data: dict[str, Any]) -> list[Estimate]:
         kept("plan_error", data["plan_error"], 0, SINGLE),
         kept("check.other", data["check"]["other"], 0, f"{SINGLE}; moved as far as check.own"),
         kept("check.blind", data["check"]["blind"], 0, SINGLE),
+        kept("yields.one", data["yields"]["one"], 0, SINGLE),
+        kept("yields.more", data["yields"]["more"], 0, SINGLE),
+        kept("correlation.clones", data["correlation"]["clones"], 0, "not fitted yet: try others with sim:FILE,clones="),
     ]
 
 

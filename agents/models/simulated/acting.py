@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,9 +52,11 @@ class Actor:
         self.tools: dict[str, dict[str, Any]] = {spec["function"]["name"]: spec["function"] for spec in request.tools}
         self.tokens = view.tokens
         self.draft = Draft()
+        self._stood_firm: set[str] = set()
 
     def act(self) -> Draft:
         self._read_results()
+        self._weigh_peers()
         if DELEGATE in self.tools:
             return self._delegate()
         blocked: set[str] = set()
@@ -93,6 +96,33 @@ class Actor:
         for name, known in parse(told).notes:
             if name in self.index.producer and known.value != UNKNOWN:
                 self._note(name, known)
+
+    def _weigh_peers(self) -> None:
+        """Hold its own values against those of its peers, roots first; now and then it takes over theirs."""
+        if not self.view.peers:
+            return
+        for name, step in self.index.producer.items():
+            own = self.view.beliefs.get(name) or self.view.disputed.get(name)
+            if own is None or skill_of(step) == "act":
+                continue
+            theirs = [peer[name] for peer in self.view.peers if name in peer and peer[name].value != UNKNOWN]
+            votes = Counter(known.value for known in theirs)
+            against = 1 + votes.pop(own.value, 0)
+            value, number = max(votes.items(), key=lambda vote: vote[1], default=("", 0))
+            if number < against:
+                continue
+            self._stood_firm.add(name)
+            rate = self.profile.yields.more if number > against else self.profile.yields.one
+            if self.rng.random() < self.difficulty.error(rate, step.id):
+                if own.value == self.index.truth(name) and self.draft.fault is None:
+                    self.draft.fault = Fault("yields", step.id, f"took over {value} for {name}")
+                self._note(name, next(known for known in theirs if known.value == value))
+
+    def _talked_out(self, step: Step) -> bool:
+        """Whether it gives up what it was right in, since somebody found fault with it."""
+        held = [name for name in step.facts if name in self.view.disputed and name not in self._stood_firm]
+        right = any(self.view.disputed[name].value == self.index.truth(name) for name in held)
+        return right and self.rng.random() < self.difficulty.error(self.profile.yields.one, step.id)
 
     def _note(self, name: str, known: Known) -> None:
         self.view.believe(name, known)
@@ -214,13 +244,16 @@ class Actor:
     def _conclude(self, step: Step) -> None:
         beliefs = self.view.beliefs
         mode = None if self.draft.fault else self._strikes(step, ("disobeys_task", "ignores", "says_not_does"))
+        out = mode is None and self._talked_out(step)
         for name, fact in step.facts.items():
             misled = any(str(beliefs[g]) != self.index.truth(g) for g in fact.given)
-            value = noise.wrong_fact(step, name, self.rng) if mode or misled else fact.value
+            value = noise.wrong_fact(step, name, self.rng) if mode or out or misled else fact.value
             sources = [beliefs[g].source for g in fact.given if beliefs[g].source]
             self._note(name, Known(value, sources[0] if sources else ""))
         if mode:
             self.draft.fault = Fault(mode, step.id, f"concluded {', '.join(step.facts)} wrongly")
+        elif out and self.draft.fault is None:
+            self.draft.fault = Fault("yields", step.id, f"was talked out of {', '.join(step.facts)}")
 
     def _call(self, step: Step) -> Draft:
         assert step.tool is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.case import Case, Skill, Step, Subtask
+from tasks import templates
 from tasks.templates import names_in
 
 _KEPT = "index of the plan"
@@ -27,6 +28,11 @@ class Index:
         self.answering = [(step, facts) for step, facts in said if facts]
         self._rests: dict[str, frozenset[str]] = {}
         self._scopes: dict[tuple[str, ...], tuple[Step, ...]] = {}
+
+    def concluded(self, answer: str) -> dict[str, str]:
+        """What an answer says that its author concluded: the facts of steps without a tool."""
+        said = templates.read(self.case.answer, answer.strip())
+        return {name: value for name, value in said.items() if self.producer[name].tool is None}
 
     def truth(self, fact: str) -> str:
         return self.producer[fact].facts[fact].value

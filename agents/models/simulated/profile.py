@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -55,6 +57,14 @@ class Check(Strict):
     false_alarm: float = Field(ge=0, le=1)
 
 
+class Yields(Strict):
+    """How often it gives up a value of its own, right or wrong: told by `one` that it is wrong (a review, a peer with
+    another value), or against `more` peers who agree on another one than hold its own."""
+
+    one: float = Field(ge=0, le=1)
+    more: float = Field(ge=0, le=1)
+
+
 class Correlation(Strict):
     """What tries of the same step share, each from 0 (nothing) to 1 (`difficulty`). `clones`: the correlation, on the
     logit scale, of two tries of the same model. `others`: the share of that difficulty which any other model has in
@@ -72,9 +82,9 @@ class Correlation(Strict):
         return self
 
 
-def _typical() -> Correlation:
-    """That of a profile whose file does not give it, such as one from an earlier version: as the shipped ones have it."""
-    return _file("medium").correlation
+def _typical(field: str) -> Callable[[], Any]:
+    """What a profile has whose file does not give it, such as one from an earlier version: as the shipped medium."""
+    return lambda: getattr(_file("medium"), field)
 
 
 class Speed(Strict):
@@ -118,7 +128,8 @@ class Profile(Strict):
     per_1k_context: float = Field(ge=0)
     per_extra_tool: float = Field(ge=0)
     check: Check
-    correlation: Correlation = Field(default_factory=_typical)
+    correlation: Correlation = Field(default_factory=_typical("correlation"))
+    yields: Yields = Field(default_factory=_typical("yields"))
     mix: dict[Mode, Annotated[float, Field(ge=0)]] = Field(default={})
     verbosity: float = Field(gt=0)
     speed: Speed

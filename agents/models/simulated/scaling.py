@@ -79,6 +79,7 @@ def profile_data(anchors: Mapping[str, Any], parameters: float, tokens: float, l
         "per_1k_context": error([data["per_1k_context"] for data in known]),
         "per_extra_tool": error([data["per_extra_tool"] for data in known]),
         "check": each("check", chance),
+        "yields": each("yields", chance),
         "speed": {**each("speed", scaled), "jitter": medium["speed"]["jitter"]},
         "price": each("price", scaled),
     }

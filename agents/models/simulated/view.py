@@ -18,6 +18,7 @@ _NOTE = re.compile(rf"^- ([^\s:]+): (.+?)(?: \[({SOURCE}#\d+)\])?$", re.MULTILIN
 _PROBLEM = re.compile(r"^\* ([^\s:]+): ", re.MULTILINE)
 _SUBTASK = re.compile(r"^\[subtask: ([^\s\]]+)\]", re.MULTILINE)
 _HOLDER = re.compile(r"^\[done: ([^\s\]]+)\] by (\S+)$", re.MULTILINE)
+_PEER = re.compile(r"^\[proposal by \S+\]$", re.MULTILINE)
 _HELD_BACK = "Held back by your own check"
 
 
@@ -45,7 +46,9 @@ def note(name: str, known: Known) -> str:
 class View:
     """beliefs: fact → what was last said of it, unless it was disputed since or rests on something that changed.
     attempts: step → its calls in sight. results: what the newest calls gave back, not yet read.
-    scope: the subtasks at hand. own: facts that it noted itself. holders: who did which subtask."""
+    scope: the subtasks at hand. own: facts that it noted itself. holders: who did which subtask. disputed: facts that
+    somebody found fault with, not settled since, as they were held. peers: what each of the others proposes, in the
+    newest message, while it is not answered."""
 
     def __init__(self, messages: Sequence[ChatMessage], index: Index) -> None:
         self.index = index
@@ -57,6 +60,8 @@ class View:
         self.results: list[tuple[ToolCall, str]] = []
         self.calls: list[ToolCall] = []
         self.holders: dict[str, str] = {}
+        self.disputed: dict[str, Known] = {}
+        self.peers: list[dict[str, Known]] = []
         self.scope: tuple[str, ...] = tuple(index.subtasks)
         for message in messages:
             self._take(message)
@@ -67,14 +72,21 @@ class View:
         elif message.role == "tool":
             self._result(message)
         elif message.role == "user":
-            self._told(parse(message.content))
+            told, *peers = _PEER.split(message.content) if "[proposal by " in message.content else [message.content]
+            self.peers = list(map(self._proposed, peers))
+            self._told(parse(told))
 
     def _said(self, message: ChatMessage) -> None:
+        self.peers = []
         if message.content or not message.tool_calls:  # else what it noted was dropped, and it reads again
             self.results = []
         for name, known in parse(message.content).notes:
             if name in self.index.producer:
                 self.believe(name, known)
+                self.own.add(name)
+        if not message.tool_calls:
+            for name, value in self.index.concluded(message.content).items():
+                self.believe(name, Known(value))
                 self.own.add(name)
         for call in message.tool_calls:
             step, _, attempt = call.id.rpartition(".")
@@ -101,8 +113,14 @@ class View:
                 self.believe(name, known)
                 self.own.discard(name)
 
+    def _proposed(self, text: str) -> dict[str, Known]:
+        """What somebody's proposal says, and what its author noted on the way."""
+        said = self.index.concluded(text.partition("\n\nIt rests on:")[0])
+        return {**dict(parse(text).notes), **{name: Known(value) for name, value in said.items()}}
+
     def believe(self, name: str, known: Known) -> None:
         """Take a fact as known; what rested on another value of it is no longer."""
+        self.disputed.pop(name, None)
         before = self.beliefs.get(name)
         if before is not None and before.value != known.value:
             for later in self.index.rests_on(name):
@@ -115,6 +133,8 @@ class View:
         for fact in self.index.facts_about(name):
             if skill_of(self.index.producer[fact]) == "act":
                 continue
+            if fact in self.beliefs:
+                self.disputed[fact] = self.beliefs[fact]
             for gone in {fact} | self.index.rests_on(fact):
                 self.beliefs.pop(gone, None)
 

@@ -97,7 +97,7 @@ def test_a_reply_a_result_and_a_message_can_be_changed(parent: ExperimentFolder)
 
 
 def test_a_debater_acts_on_what_it_was_told_and_not_on_what_was_thought() -> None:
-    folder = prepare(Plan("billing_support", ("debate",), model="sim:small", cases=("first_month",), trials=1, seed=3))
+    folder = prepare(Plan("billing_support", ("debate",), model="sim:small", cases=("first_month",), trials=1, seed=10))
     (old,) = conducted(folder)
     agreed = next(r for r in old if isinstance(r.event, MessageSent) and r.event.message.kind == "agrees")
     told = _fork(folder, agreed.seq, message="* amount: 611.61 is wrong")

@@ -48,7 +48,7 @@ def fill(value: Any, facts: dict[str, Any]) -> Any:
 
 
 def read(template: str, text: str) -> dict[str, str]:
-    """The facts in a text that was filled in from the template; nothing where it was not, or where that cannot be told."""
+    """The facts in a text that was filled in from the template; none where it was not, or where that is unclear."""
     start, place, found = 0, "", dict[str, str]()
     for literal, field, _, _ in [*string.Formatter().parse(template.strip()), ("", None, None, None)]:
         end = text.find(literal, start + bool(place)) if literal or field is not None else len(text)

@@ -65,7 +65,7 @@ def test_of_the_errors_made_the_profiles_share_is_seen_and_least_where_it_is_har
 
 
 def test_difficulties_are_spread_as_the_correlation_says_and_shared_as_the_kinship_says() -> None:
-    """0.7 on the logit scale; .5 of a step's difficulty is the case's; .5 is any other model's, .7 one's of the family."""
+    """0.7 on the logit scale; half of a step's is the case's; .5 is any other model's, .7 one's of the family."""
     medium = _difficulties("a", "kin", "s1")
     assert fmean(d * d for d in medium) == pytest.approx(spread(0.7) ** 2, rel=0.08)
     for other, expected in (
@@ -95,7 +95,7 @@ def test_a_correlation_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="clones: Input should be less than 1"):
         profiles.load("medium,clones=1")
     wrong = profile(tmp_path / "wrong.yaml", correlation={**SHARED, "family": 0.2})
-    with pytest.raises(ScenarioError, match="family .0.2. should not be below others"):
+    with pytest.raises(ScenarioError, match=r"family .0.2. should not be below others"):
         profiles.load(wrong.removeprefix("sim:"))
 
 

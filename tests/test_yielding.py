@@ -43,9 +43,7 @@ def _replies(tmp_path: Path, own: str, said: str, seeds: int = SEEDS, **over: ob
     loaded = profiles.load(model)
 
     async def ask() -> list[Reply]:
-        return [
-            await SimulatedModel(loaded, case, seed, 0).chat(Request("solo-1", messages)) for seed in range(seeds)
-        ]
+        return [await SimulatedModel(loaded, case, seed, 0).chat(Request("solo-1", messages)) for seed in range(seeds)]
 
     return run(ask(), virtual=True)
 
@@ -103,7 +101,7 @@ def test_a_model_of_another_kind_sees_more_of_its_errors_than_a_clone() -> None:
 
 
 def test_debaters_are_shown_what_the_others_propose_when_they_mend(tmp_path: Path) -> None:
-    """In a run: three debaters, of whom a majority is wrong in some; some who were right give in, and it is labelled."""
+    """In a run: three debaters, of whom a majority may be wrong; some who were right give in, and it is labelled."""
     scenario = puzzle(tmp_path / "puzzle")
     check = {"other": 1.0, "false_alarm": 1.0}
     model = profile(tmp_path / "m.yaml", error=0.5, check=check, yields={"one": 0.5, "more": 1.0})

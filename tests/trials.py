@@ -76,8 +76,8 @@ def _case(subtasks: int) -> str:
 
 
 def profile(path: Path, **over: object) -> str:
-    """A simulated model without any error but those given: `error` for a conclusion, and the profile's other fields. Its
-    clones err independently, unless `correlation` says otherwise."""
+    """A simulated model without any error but those given: `error` for a conclusion, and the profile's other fields.
+    Its clones err independently and stand firm, unless `correlation` and `yields` say otherwise."""
     import yaml
 
     given = dict(over)

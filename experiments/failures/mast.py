@@ -44,5 +44,5 @@ LABELS: dict[str, tuple[str, ...]] = {
 }
 """Label → the modes that it can stand for: what they leave in a trace is the same, so rules cannot tell them apart.
 `careless` is a step done wrongly by an agent that had what it needed; `repeats` a call made again. `refuses` (an agent
-that declines to work) and `yields` (one that gives up a right value since others hold another, or find fault with it) are
-not in MAST."""
+that declines to work) and `yields` (one that gives up a right value since others hold another, or find fault with it)
+are not in MAST."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.case import Case, Skill, Step, Subtask
 from tasks import templates
+from tasks.case import Case, Skill, Step, Subtask
 from tasks.templates import names_in
 
 _KEPT = "index of the plan"

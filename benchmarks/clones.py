@@ -2,9 +2,9 @@
 
 python -m benchmarks.clones [SEEDS]     (default 12; about a quarter of an hour on two cores)
 
-For each seed, which draws new difficulties, one agent does every case of the shipped scenarios four times: sim:medium as
-it is, and a model whose error rates are scaled until as many trials are right as in a published row. A majority of three
-is reckoned from the same trials: 3 pass^2 - 2 pass^3; independent trials would give 3 p^2 - 2 p^3.
+For each seed, which draws new difficulties, one agent does every case of the shipped scenarios four times: sim:medium
+as it is, and a model whose error rates are scaled until as many trials are right as in a published row. A majority of
+three is reckoned from the same trials: 3 pass^2 - 2 pass^3; independent trials would give 3 p^2 - 2 p^3.
 """
 
 from __future__ import annotations

@@ -59,11 +59,21 @@ class Fact(Strict):
         return pattern
 
 
+class Act(Strict):
+    """A tool call. `args` may quote facts as {name}."""
+
+    tool: str
+    args: dict[str, Any] = {}
+
+
 class Tempting(Strict):
-    """What a careless agent does instead of the step: other arguments, or other conclusions."""
+    """What a careless agent does instead of the step: other arguments, or other conclusions; or, at the end, an `act`
+    that must not be made. `likelihood`: how many times as likely as usual it is to err here."""
 
     args: dict[str, Any] = {}
     facts: dict[str, str] = {}
+    act: Act | None = None
+    likelihood: float = Field(default=1.0, ge=0)
 
 
 class Step(Strict):
@@ -191,6 +201,9 @@ class Case(Strict):
                 yield from _quotes(step.args, [*loc, "args"], f"step {step.id!r}", facts)
                 if step.tempting is not None:
                     yield from _quotes(step.tempting.args, [*loc, "tempting", "args"], f"step {step.id!r}", facts)
+                    if step.tempting.act is not None:
+                        act = step.tempting.act.args
+                        yield from _quotes(act, [*loc, "tempting", "act", "args"], f"step {step.id!r}", facts)
                     for name in step.tempting.facts.keys() - step.facts.keys():
                         near = yamlfile.nearest(name, step.facts)
                         yield [*loc, "tempting", "facts", name], f"the step finds out no {name!r}{near}"

@@ -51,6 +51,8 @@ def _temptations(case: Case) -> Iterator[tuple[Step, str, dict[str, Any], dict[s
                     yield step, "args", step.tempting.args, {}
                 if step.tempting.facts:
                     yield step, "facts", {}, step.tempting.facts
+                if step.tempting.act is not None:
+                    yield step, "act", {}, {}
 
 
 def _walk(
@@ -84,6 +86,9 @@ def _walk(
             if step is tempted:
                 found |= {name: Known(value) for name, value in facts.items()}
             known |= {name: found.get(name, Known("unknown")) for name in step.facts}
+        act = tempted.tempting.act if tempted is not None and tempted.tempting is not None else None
+        if act is not None and not args and not facts:
+            _text(tools[act.tool].function, world, arguments_for(act.args, known, tools[act.tool].parameters))
         answer = templates.fill(case.answer, known)
         outcome = graders.Outcome(answer, world.db, knowledge.chunk)
         return graders.grade(case, outcome, graders.custom_graders(scenario.folder)).success

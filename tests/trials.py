@@ -76,17 +76,19 @@ def _case(subtasks: int) -> str:
 
 
 def profile(path: Path, **over: object) -> str:
-    """A simulated model without any error but those given: `error` for a conclusion, and the profile's other fields.
-    Its clones err independently and stand firm, unless `correlation` and `yields` say otherwise."""
+    """A simulated model without any error but those given: `error` for a conclusion (or `rates` by skill), and other
+    fields. Its clones err independently and stand firm, unless `correlation` and `yields` say otherwise."""
     import yaml
 
     given = dict(over)
-    error = given.pop("error", 0.0)
+    error, rates = given.pop("error", 0.0), given.pop("rates", None)
     check = {"own": 1.0, "other": 1.0, "blind": 1.0, "false_alarm": 0.0, **given.pop("check", {})}  # type: ignore[dict-item]
     data = {
         "context_window": 100_000,
-        "error": {"retrieve": 0, "lookup": 0, "compute": 0, "decide": error, "act": 0, "write": 0},
+        "error": rates or {"retrieve": 0, "lookup": 0, "compute": 0, "decide": error, "act": 0, "write": 0},
         "plan_error": 0,
+        "commission": 0,
+        "looks_right": 0,
         "per_1k_context": 0,
         "per_extra_tool": 0,
         "check": check,

@@ -97,7 +97,7 @@ def title(label: str) -> str:
     """A label in words: MAST's code and name, or what it stands for."""
     if label in MODES:
         return f"{MODES[label].code} {MODES[label].name}"
-    codes = ", ".join(MODES[name].code for name in LABELS.get(label, ()))
+    codes = ", ".join(MODES[name].code for name in LABELS.get(label, ()) if name in MODES)
     return f"{label} ({codes})" if codes else label
 
 

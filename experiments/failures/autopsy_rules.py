@@ -346,6 +346,8 @@ class _Reader:
         elif _key(call) in made and (useful or faithful is None):
             label = "resets" if _key(call) == made[0] and made[0] != made[-1] else "repeats"
             self._note(turn, due, label, f"made the same call of {call.tool} before", lasting=lasting)
+        elif lasting and not any(step.tool == call.tool for step in self.solution.acts):
+            self._note(turn, None, "oversteps", f"called {call.tool}, which the job does not want", lasting=lasting)
         elif not left and not useful:
             self._note(turn, None, "unaware_of_end", f"called {call.tool} when nothing was left to do", lasting=lasting)
         elif useful or faithful is not None:

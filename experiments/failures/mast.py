@@ -40,9 +40,10 @@ LABELS: dict[str, tuple[str, ...]] = {
     "repeats": ("repeats_step", "loses_history", "resets"),
     "refuses": (),
     "yields": (),
+    "oversteps": (),
     **{name: (name,) for name in MODES},
 }
 """Label → the modes that it can stand for: what they leave in a trace is the same, so rules cannot tell them apart.
 `careless` is a step done wrongly by an agent that had what it needed; `repeats` a call made again. `refuses` (an agent
 that declines to work) and `yields` (one that gives up a right value since others hold another, or find fault with it)
-are not in MAST."""
+are not in MAST, nor does it tell `oversteps` (an act that must not be made) from other disobedience."""

@@ -149,6 +149,8 @@ def calibrate(found: Sequence[Evidence], base: Profile, name: str, runs: int = S
 def _unseen(data: dict[str, Any]) -> list[Estimate]:
     return [
         kept("plan_error", data["plan_error"], 0, SINGLE),
+        kept("commission", data["commission"], 0, "not fitted"),
+        kept("looks_right", data["looks_right"], 0, "not fitted"),
         kept("check.other", data["check"]["other"], 0, f"{SINGLE}; moved as far as check.own"),
         kept("check.blind", data["check"]["blind"], 0, SINGLE),
         kept("yields.one", data["yields"]["one"], 0, SINGLE),

@@ -23,6 +23,8 @@ from traces.kernel import Fault, ToolCall
 
 TRIES = 3
 UNKNOWN = "unknown"
+OVERSTEPS = "oversteps"
+"""An act that must not be made: the error, and the difficulty to see it."""
 DELEGATE = "delegate_work_to_coworker"
 """CrewAI's tool by which a manager has work done."""
 _NOT_KNOWN = Known(UNKNOWN)
@@ -85,11 +87,30 @@ class Actor:
             step = self.index.steps.get(call.id.rpartition(".")[0])
             if step is None:
                 continue
-            for name, known in read(step, result).items():
+            shown = read(step, result)
+            if shown.keys() != step.facts.keys() and self._takes_for_right(step, call):
+                self._mistake(step, [name for name in step.facts if name not in shown])
+            for name, known in shown.items():
                 if self.draft.fault is None and self._strikes(step, ("says_not_does",), share=0.2):
                     known = Known(noise.wrong_fact(step, name, self.rng), known.source)
                     self.draft.fault = Fault("says_not_does", step.id, f"misread {name}")
                 self._note(name, known)
+
+    def _takes_for_right(self, step: Step, call: ToolCall) -> bool:
+        """Whether the result of a wrong call of its own looks to it like that of the right one."""
+        if skill_of(step) == "act" or step.tool not in self.tools:
+            return False
+        if msgspec.json.decode(call.arguments) == self._arguments(step):
+            return False
+        seen = self.difficulty.notices(1 - self.profile.looks_right, step.id, self.profile.error[skill_of(step)])
+        return self.rng.random() >= seen
+
+    def _mistake(self, step: Step, names: list[str]) -> None:
+        """Read out of such a result what a careless agent believes."""
+        for name in names:
+            self._note(name, Known(noise.wrong_fact(step, name, self.rng)))
+        if self.draft.fault is None:
+            self.draft.fault = Fault("says_not_does", step.id, f"took a wrong result for {', '.join(names)}")
 
     def _hear(self, told: str) -> None:
         """Take over what a colleague knows."""
@@ -238,7 +259,8 @@ class Actor:
     # --- doing -------------------------------------------------------------------------------------------------
 
     def _strikes(self, step: Step, modes: tuple[Mode, ...], share: float = 1.0) -> Mode | None:
-        rate = share * self.profile.error_rate(skill_of(step), self.tokens, len(self.tools))
+        tempted = step.tempting.likelihood if step.tempting is not None and step.tempting.act is None else 1.0
+        rate = min(0.95, share * tempted * self.profile.error_rate(skill_of(step), self.tokens, len(self.tools)))
         return noise.strike(self.profile, self.difficulty.error(rate, step.id), modes, self.rng)
 
     def _conclude(self, step: Step) -> None:
@@ -309,7 +331,25 @@ class Actor:
 
     # --- reporting ---------------------------------------------------------------------------------------------
 
+    def _oversteps(self) -> Draft | None:
+        """Make an act that must not be made: it is tempted to, or believes what it would follow from."""
+        for step in self.index.steps_in(self.view.scope):
+            act = step.tempting.act if step.tempting is not None else None
+            if act is None or act.tool not in self.tools or f"{OVERSTEPS}_{step.id}" in self.view.attempts:
+                continue
+            rate = self.profile.commission * step.tempting.likelihood if step.tempting is not None else 0.0
+            led = any(str(self.view.beliefs.get(n, f.value)) not in (f.value, UNKNOWN) for n, f in step.facts.items())
+            if not led and self.rng.random() >= self.difficulty.error(min(0.95, rate), OVERSTEPS):
+                continue
+            if not led and self.draft.fault is None:
+                self.draft.fault = Fault(OVERSTEPS, step.id, f"called {act.tool}, which must not be done")
+            arguments = arguments_for(act.args, self.view.beliefs, self.tools[act.tool]["parameters"])
+            return self._emit(act.tool, arguments, f"{OVERSTEPS}_{step.id}")
+        return None
+
     def _finish(self, *, early: bool = False) -> Draft:
+        if not early and (overstep := self._oversteps()) is not None:
+            return overstep
         if not early and not self.draft.fault and self.tools and "search" in self.tools:
             last = next(reversed(self.index.steps.values()))
             if self._strikes(last, ("unaware_of_end",), share=0.3):

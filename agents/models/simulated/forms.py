@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from agents.models.simulated.acting import UNKNOWN
+from agents.models.simulated.acting import OVERSTEPS, UNKNOWN
 from agents.models.simulated.difficulty import Difficulty
 from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.profile import Profile
@@ -53,7 +53,7 @@ def review(view: View, profile: Profile, difficulty: Difficulty, rng: random.Ran
     wrong = wrong_in(view)
     problems, missed = [], []
     for name, reason in wrong:
-        sighted = name in view.index.steps or view.in_sight(view.index.truth(name))
+        sighted = name in view.index.steps or name == OVERSTEPS or view.in_sight(view.index.truth(name))
         if rng.random() < _notices(view, profile, difficulty, name, chance * (1.0 if sighted else profile.check.blind)):
             problems.append({"about": name, "reason": reason})
         else:
@@ -70,6 +70,8 @@ def review(view: View, profile: Profile, difficulty: Difficulty, rng: random.Ran
 
 def _notices(view: View, profile: Profile, difficulty: Difficulty, name: str, chance: float) -> float:
     """The chance to see that this fact, or this step, is wrong; the same blind spots as an author of the same model."""
+    if name == OVERSTEPS:
+        return difficulty.notices(chance, OVERSTEPS, profile.commission)
     step = view.index.steps.get(name) or view.index.producer[name]
     return difficulty.notices(chance, step.id, profile.error[skill_of(step)])
 
@@ -107,11 +109,14 @@ def _at_issue(view: View) -> dict[str, Known]:
 
 
 def _wrong_call(index: Index, text: str) -> dict[str, str]:
-    """The acting steps with this tool, unless the call that is about to be made is one of them as it should be."""
+    """The acting steps with this tool, unless the call that is about to be made is one of them as it should be; where
+    the solution has none, it oversteps."""
     truths = {name: Known(index.truth(name)) for name in index.producer}
     acts = [s for s in index.steps.values() if s.tool and skill_of(s) == "act" and f"call {s.tool}(" in text]
     if any(_says_all(templates.fill(step.args, truths).values(), text) for step in acts):
         return {}
+    if not acts:
+        return {OVERSTEPS: "nothing of that kind is to be done"}
     return {step.id: "the call does not say what was worked out" for step in acts}
 
 

@@ -107,6 +107,8 @@ class Price(Strict):
 class Profile(Strict):
     """`error`: probability that a step of a skill goes wrong, in a short context with few tools. It grows by
     `per_1k_context` for each 1,000 tokens of prompt and by `per_extra_tool` for each tool beyond four.
+    `commission`: how often it makes an act that a case tempts it to and that must not be made. `looks_right`: how often
+    it takes what a wrong call of its own gave back for what it was looking for.
     `mix`: weights of the failure modes (names of MAST), among those that can happen at a step. `refusal`: how often
     it declines to work on a request. `cutoff`: what was public by then (2024-06) it knows without looking it up.
     `servers`: what serves it; without, every call is served at once. `model`: the model that it is, whose difficulties
@@ -125,6 +127,8 @@ class Profile(Strict):
     refusal: float = Field(default=0, ge=0, le=1)
     error: dict[Skill, Annotated[float, Field(ge=0, le=1)]]
     plan_error: float = Field(ge=0, le=1)
+    commission: float = Field(default_factory=_typical("commission"), ge=0, le=1)
+    looks_right: float = Field(default_factory=_typical("looks_right"), ge=0, le=1)
     per_1k_context: float = Field(ge=0)
     per_extra_tool: float = Field(ge=0)
     check: Check

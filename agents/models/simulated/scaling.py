@@ -76,6 +76,7 @@ def profile_data(anchors: Mapping[str, Any], parameters: float, tokens: float, l
         "training_tokens": tokens,
         "error": each("error", error),
         "plan_error": error([data["plan_error"] for data in known]),
+        "commission": error([data["commission"] for data in known]),
         "per_1k_context": error([data["per_1k_context"] for data in known]),
         "per_extra_tool": error([data["per_extra_tool"] for data in known]),
         "check": each("check", chance),

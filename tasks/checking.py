@@ -11,7 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from tasks import graders, templates, wanted, yamlfile
-from tasks.case import Case, Step
+from tasks.case import Act, Case, Step
 from tasks.reading import Known, arguments_for
 from tasks.scenario import Scenario
 from tasks.yamlfile import Loc, Problem
@@ -128,13 +128,26 @@ def _calls(case: Case, tools: Mapping[str, Tool]) -> Iterator[Problem]:
     for number, subtask in enumerate(case.plan):
         for place, step in enumerate(subtask.steps):
             tool = tools.get(step.tool or "")
+            loc: list[str | int] = ["plan", number, "steps", place]
+            if step.tempting is not None and step.tempting.act is not None:
+                yield from _act(step.tempting.act, tools, truths, [*loc, "tempting", "act"])
             if tool is None:
                 continue  # told by the role, which may not use it
-            loc: list[str | int] = ["plan", number, "steps", place]
             yield from _call(tool, step.args, truths, [*loc, "args"], set(step.args))
             if step.tempting is not None and step.tempting.args:
                 both = {**step.args, **step.tempting.args}
                 yield from _call(tool, both, truths, [*loc, "tempting", "args"], set(step.tempting.args))
+
+
+def _act(act: Act, tools: Mapping[str, Tool], truths: Mapping[str, Known], loc: Loc) -> Iterator[Problem]:
+    """What is wrong with an act that an agent is tempted to make."""
+    tool = tools.get(act.tool)
+    if tool is None:
+        yield [*loc, "tool"], f"there is no tool {act.tool!r}; there are: {', '.join(tools)}{_near(act.tool, tools)}"
+    elif tool.effect is not Effect.OUTSIDE:
+        yield [*loc, "tool"], f"{act.tool} has no outside effect, so calling it does no harm"
+    else:
+        yield from _call(tool, act.args, truths, [*loc, "args"], set(act.args))
 
 
 def _call(

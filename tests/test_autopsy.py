@@ -109,7 +109,7 @@ class Trace:
         self._kept[agent] = len(prompt)
         prompt.append(k.ChatMessage("assistant", text, made))
         for call, (name, arguments, result) in zip(made, calls, strict=True):
-            effect = "outside" if name == "make_credit" else "read"
+            effect = "outside" if name in ("make_credit", "cancel_order") else "read"
             ok = not result.startswith("error")
             self.events.append(k.ToolExecuted(agent, name, call.id, effect, arguments, ok, result))
             prompt.append(k.ChatMessage("tool", result, tool_call_id=call.id, trusted=False))
@@ -181,6 +181,11 @@ SMALL: dict[str, list[k.Record]] = {
     "wrong_check": Trace()
     .told("judge", f"[subtask: facts] Find it\nDelivered:\n{NOTED}")
     .says("judge", json.dumps({"ok": False, "problems": [{"about": "rule", "reason": "no"}]}), purpose="review")
+    .ends(ANSWER),
+    "oversteps": alone()
+    .says("solo", "", RULE, PAID)
+    .says("solo", NOTED, paying("40"))
+    .says("solo", "", ("cancel_order", {"id": "7"}, "cancelled"), tools=(*TOOLS, "cancel_order"))
     .ends(ANSWER),
     "refuses": alone().says("solo", "I'm sorry, but I can't help with that.").ends(""),
 }

@@ -59,8 +59,8 @@ def _chain(folder: Path, steps: int) -> Path:
 def test_a_chain_of_look_ups_decays_by_the_wrong_results_that_look_right(
     steps: int, looks_right: float, tmp_path: Path
 ) -> None:
-    """Nobody checks. A wrong call comes back empty and is made again, unless its result looks right: 1 - e u a step, and
-    a little more where it goes wrong again."""
+    """Nobody checks. A wrong call comes back empty and is made again, unless its result looks right: 1 - e u a step,
+    and a little more where it goes wrong again."""
     error = 0.15
     model = _careless(tmp_path / "model.yaml", error, looks_right)
     done = do(Plan(str(_chain(tmp_path / "chain", steps)), ("pipeline",), model=model, trials=RUNS))

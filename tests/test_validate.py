@@ -66,6 +66,21 @@ def told(folder: Path, *, run: bool = True) -> list[str]:
             "tea.yaml:15",
             "did you mean 'grams'",
         ),
+        (
+            {"case": DONE.replace("200}\n", "200}\n        tempting: {act: {tool: reserv}}\n", 1)},
+            "tea.yaml:15: plan.0.steps.1.tempting.act.tool",
+            "there is no tool 'reserv'",
+        ),
+        (
+            {"case": DONE.replace("200}\n", "200}\n        tempting: {act: {tool: reserve, args: {gram: 3}}}\n", 1)},
+            "tea.yaml:15: plan.0.steps.1.tempting.act.args",
+            "did you mean 'grams'",
+        ),
+        (
+            {"case": DONE.replace("200}\n", "200}\n        tempting: {act: {tool: query_database}}\n", 1)},
+            "tea.yaml:15: plan.0.steps.1.tempting.act.tool",
+            "no outside effect",
+        ),
         ({"case": DONE.replace("grams: 200}", 'grams: "{prise}"}')}, "tea.yaml:14", "did you mean 'price'"),
         ({"case": DONE.replace("name: tea, grams", 'name: "{price.colour}", grams')}, "tea.yaml:14", "is no fact"),
         ({"case": DONE.replace("name: tea, grams", 'name: "{", grams')}, "tea.yaml:14", "for braces"),

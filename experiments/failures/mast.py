@@ -39,7 +39,6 @@ LABELS: dict[str, tuple[str, ...]] = {
     "careless": (*CARELESS, "yields"),
     "repeats": ("repeats_step", "loses_history", "resets"),
     "refuses": (),
-    "yields": (),
     "oversteps": (),
     **{name: (name,) for name in MODES},
 }

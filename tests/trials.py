@@ -77,7 +77,8 @@ def _case(subtasks: int) -> str:
 
 def profile(path: Path, **over: object) -> str:
     """A simulated model without any error but those given: `error` for a conclusion (or `rates` by skill), and other
-    fields. Its clones err independently and stand firm, unless `correlation` and `yields` say otherwise."""
+    fields. Its clones err independently and stand firm, and nothing is lost between agents, unless
+    `correlation`, `yields` and `handover` say otherwise."""
     import yaml
 
     given = dict(over)
@@ -93,6 +94,7 @@ def profile(path: Path, **over: object) -> str:
         "per_extra_tool": 0,
         "check": check,
         "yields": {"one": 0, "more": 0},
+        "handover": {"loss": 0, "bent": 0, "unaided": 1},
         "correlation": {"clones": 0, "others": 0, "family": 0, "case": 0},
         "mix": {"disobeys_task": 1},
         "verbosity": 1.0,

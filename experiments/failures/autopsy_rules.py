@@ -256,10 +256,12 @@ class _Reader:
         for name in (name for step in self.index.steps_in(turn.view.scope) for name in step.facts):
             noted = turn.view.beliefs.get(name)
             shown = self.shown[turn.chat.agent].get(name)
+            step = self.index.producer[name]
             value = _line(noted.value) if noted is not None else shown[-1] if shown else UNKNOWN
+            if value == UNKNOWN and step.tool is None and self._had_what_it_rests_on(turn, step, name):
+                value = _line(self.solution.truths[name])
             if value != UNKNOWN and name not in said and value not in turn.text:
-                step = self.index.producer[name]
-                self._note(turn, step, "withholds", f"does not report {name}, which it knew", (name,))
+                self._note(turn, step, "withholds", f"does not report {name}, which it had", (name,))
                 return
 
     def _looked(self, seq: int, chat: Chat, prompt: Sequence[ChatMessage]) -> None:

@@ -155,6 +155,8 @@ def _unseen(data: dict[str, Any]) -> list[Estimate]:
         kept("check.blind", data["check"]["blind"], 0, SINGLE),
         kept("yields.one", data["yields"]["one"], 0, SINGLE),
         kept("yields.more", data["yields"]["more"], 0, SINGLE),
+        kept("handover.loss", data["handover"]["loss"], 0, SINGLE),
+        kept("handover.unaided", data["handover"]["unaided"], 0, SINGLE),
         kept("correlation.clones", data["correlation"]["clones"], 0, "not fitted; try sim:FILE,clones="),
     ]
 

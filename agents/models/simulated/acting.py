@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from agents.models.model import Request
-from agents.models.simulated import noise
+from agents.models.simulated import noise, passing
 from agents.models.simulated.difficulty import Difficulty
 from agents.models.simulated.index import Index, skill_of
+from agents.models.simulated.passing import UNKNOWN
 from agents.models.simulated.profile import Mode, Profile
 from agents.models.simulated.view import View, note, parse
 from tasks import templates
@@ -22,7 +24,6 @@ from tasks.reading import Known, arguments_for, read
 from traces.kernel import Fault, ToolCall
 
 TRIES = 3
-UNKNOWN = "unknown"
 OVERSTEPS = "oversteps"
 """An act that must not be made: the error, and the difficulty to see it."""
 DELEGATE = "delegate_work_to_coworker"
@@ -44,12 +45,19 @@ class Draft:
 
 
 class Actor:
-    """One decision: `act()` turns a view into a draft. An instance is used once."""
+    """One decision: `act()` turns a view into a draft. An instance is used once. `luck`: a number from 0 to 1 for each
+    name, the same whenever this agent asks in this trial."""
 
     def __init__(
-        self, request: Request, view: View, profile: Profile, difficulty: Difficulty, rng: random.Random
+        self,
+        request: Request,
+        view: View,
+        profile: Profile,
+        difficulty: Difficulty,
+        rng: random.Random,
+        luck: Callable[[str], float],
     ) -> None:
-        self.view, self.profile, self.difficulty, self.rng = view, profile, difficulty, rng
+        self.view, self.profile, self.difficulty, self.rng, self._luck = view, profile, difficulty, rng, luck
         self.index: Index = view.index
         self.tools: dict[str, dict[str, Any]] = {spec["function"]["name"]: spec["function"] for spec in request.tools}
         self.tokens = view.tokens
@@ -164,8 +172,12 @@ class Actor:
             return None
         for step, facts in self.index.answering:
             due = not self.view.beliefs.keys() >= facts
-            if due and step.id not in blocked and (skill_of(step) != "act" or self._can_ask(step)):
+            if not due or step.id in blocked:
+                continue
+            if self._can_ask(step) or (skill_of(step) != "act" and self._sees_to(step)):
                 return self._first_needed(step, blocked)
+            if skill_of(step) != "act":
+                self._do_without(step)
         return None
 
     def _done(self, step: Step) -> bool:
@@ -180,10 +192,25 @@ class Actor:
                 producer = self.index.producer[name]
                 if self._can_ask(producer):
                     return producer
-                if producer.id not in blocked and skill_of(producer) != "act":
+                if producer.id in blocked or skill_of(producer) == "act":
+                    self._give_up(producer)
+                elif self._sees_to(producer):
                     return self._first_needed(producer, blocked)
-                self._give_up(producer)
+                else:
+                    self._do_without(producer)
         return step
+
+    def _sees_to(self, step: Step) -> bool:
+        """Whether it knows that this is needed, and how to find it out: what is of its own part, and of the rest what
+        it works out by itself. Who has the whole job made the plan of it."""
+        if self.view.whole or self.index.subtask_of[step.id] in self.view.scope:
+            return True
+        return self._luck(step.id) >= self.difficulty.error(1 - self.profile.handover.unaided, step.id)
+
+    def _do_without(self, step: Step) -> None:
+        if self.draft.fault is None:
+            self.draft.fault = Fault("doesnt_ask", step.id, f"did without {', '.join(step.facts)}")
+        self._give_up(step)
 
     def _give_up(self, step: Step) -> None:
         """What cannot be found out here is recalled, if it was public when the model was trained; else it is said to be
@@ -230,7 +257,7 @@ class Actor:
         arguments = {
             "coworker": names[turn % len(names)] if names else subtask.role,
             "task": f"\n[subtask: {subtask.id}] {subtask.goal}",
-            "context": "\n".join(note(name, known) for name, known in self.view.beliefs.items()) or "none",
+            "context": self._passed_on(self.view.beliefs) or "none",
         }
         return self._emit(DELEGATE, arguments, f"delegate_{subtask.id}")
 
@@ -242,7 +269,7 @@ class Actor:
         return next((name for name in self.tools if name.startswith(tool)), None)
 
     def _hand_over(self, step: Step) -> Draft:
-        report = "\n".join(note(name, known) for name, known in self.view.beliefs.items()) or "Nothing found yet."
+        report = self._passed_on(self.view.beliefs) or "Nothing found yet."
         tool = self._colleague_for(step)
         assert tool is not None
         return self._emit(tool, {"report": report}, f"handoff_{step.id}")
@@ -363,15 +390,12 @@ class Actor:
 
     def _report(self) -> list[str]:
         names = [n for step in self.index.steps_in(self.view.scope) for n in step.facts if n in self.view.beliefs]
-        if len(names) > 1 and not self.draft.fault and self._withholds():
-            gone = self.rng.choice(names)
-            names.remove(gone)
-            self.draft.fault = Fault("withholds", self.index.producer[gone].id, f"left out {gone}")
-        return [note(name, self.view.beliefs[name]) for name in names] or ["Nothing found."]
+        return [self._passed_on(names) or "Nothing found."]
 
-    def _withholds(self) -> bool:
-        step = next(iter(self.index.steps.values()))
-        return bool(self._strikes(step, ("withholds",), share=self.profile.mix.get("withholds", 0) / 100))
+    def _passed_on(self, names: Iterable[str]) -> str:
+        lines, fault = passing.notes(names, self.view, self.profile, self.difficulty, self.rng)
+        self.draft.fault = self.draft.fault or fault
+        return "\n".join(lines)
 
     def _answer(self) -> str:
         facts = {name: self.view.beliefs.get(name, _NOT_KNOWN) for name in self.index.answer_facts}

@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 import zlib
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -83,13 +84,16 @@ class SimulatedModel:
             refusal = self._difficulty.error(self.profile.refusal, "refusal")
             if refusal and not view.calls and rng.random() < refusal:
                 return REFUSAL, (), Fault("refuses", detail="declined to work on the request")
-            draft = Actor(request, view, self.profile, self._difficulty, rng).act()
+            draft = Actor(request, view, self.profile, self._difficulty, rng, partial(self._luck, request.agent)).act()
             return draft.text, tuple(draft.calls), draft.fault
         title = request.schema.get("title", "")
         if title not in FORMS:
             raise ModelError(f"a simulated model cannot fill in the form {title!r}; it knows: {', '.join(FORMS)}")
         form, fault = FORMS[title](view, self.profile, self._difficulty, rng)
         return msgspec.json.encode(form).decode(), (), fault
+
+    def _luck(self, agent: str, name: str) -> float:
+        return stream(self._seed, self.case.id, self._trial, agent, "luck", name).random()
 
     def _usage(self, request: Request, view: View, text: str, calls: tuple[ToolCall, ...], rng: random.Random) -> Usage:
         read = view.tokens + sum(map(self._size, request.tools))

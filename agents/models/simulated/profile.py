@@ -81,6 +81,17 @@ class Correlation(Strict):
         return self
 
 
+class Handover(Strict):
+    """What gets lost between agents. `loss`: how often a fact that one passes on to another is not passed on as it is,
+    at each hop, in a short context; it grows as errors do. `bent`: the share of those that come out wrong; the others
+    are left out. `unaided`: how often who was given a part of the job finds out by itself what that rests on, where
+    nobody told it."""
+
+    loss: float = Field(ge=0, le=1)
+    bent: float = Field(ge=0, le=1)
+    unaided: float = Field(ge=0, le=1)
+
+
 def _typical(field: str) -> Callable[[], Any]:
     """What a profile has whose file does not give it, such as one from an earlier version: as the shipped medium."""
     return lambda: getattr(_file("medium"), field)
@@ -133,6 +144,7 @@ class Profile(Strict):
     check: Check
     correlation: Correlation = Field(default_factory=_typical("correlation"))
     yields: Yields = Field(default_factory=_typical("yields"))
+    handover: Handover = Field(default_factory=_typical("handover"))
     mix: dict[Mode, Annotated[float, Field(ge=0)]] = Field(default={})
     verbosity: float = Field(gt=0)
     speed: Speed
@@ -154,8 +166,11 @@ class Profile(Strict):
 
     def error_rate(self, skill: Skill, context_tokens: int, tools: int) -> float:
         """The probability that this step goes wrong here."""
-        grown = 1 + self.per_1k_context * context_tokens / 1000 + self.per_extra_tool * max(0, tools - 4)
-        return min(0.95, self.error[skill] * grown)
+        return min(0.95, self.error[skill] * self.crowded(context_tokens, tools))
+
+    def crowded(self, context_tokens: int, tools: int = 0) -> float:
+        """How many times as likely an error is here as in a short context with few tools."""
+        return 1 + self.per_1k_context * context_tokens / 1000 + self.per_extra_tool * max(0, tools - 4)
 
 
 def names() -> list[str]:

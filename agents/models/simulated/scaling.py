@@ -81,6 +81,7 @@ def profile_data(anchors: Mapping[str, Any], parameters: float, tokens: float, l
         "per_extra_tool": error([data["per_extra_tool"] for data in known]),
         "check": each("check", chance),
         "yields": each("yields", chance),
+        "handover": each("handover", chance),
         "speed": {**each("speed", scaled), "jitter": medium["speed"]["jitter"]},
         "price": each("price", scaled),
     }

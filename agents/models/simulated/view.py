@@ -118,6 +118,11 @@ class View:
         said = self.index.concluded(text.partition("\n\nIt rests on:")[0])
         return {**dict(parse(text).notes), **{name: Known(value) for name, value in said.items()}}
 
+    @property
+    def whole(self) -> bool:
+        """Whether the whole job is at hand, not a part of it."""
+        return len(self.scope) >= len(self.index.subtasks)
+
     def believe(self, name: str, known: Known) -> None:
         """Take a fact as known; what rested on another value of it is no longer."""
         self.disputed.pop(name, None)

@@ -13,8 +13,8 @@ from typing import Any
 from msgspec import Struct, structs
 
 from agents.agent import HELD_BACK
-from agents.models.simulated.acting import UNKNOWN
 from agents.models.simulated.index import Index, skill_of
+from agents.models.simulated.passing import UNKNOWN
 from agents.models.simulated.view import View, parse
 from experiments.failures.solution import Solution, arguments_of, same
 from experiments.judging.reviews import Look, is_look, look, prompts

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from agents.models.simulated.acting import OVERSTEPS, UNKNOWN
+from agents.models.simulated.acting import OVERSTEPS
 from agents.models.simulated.difficulty import Difficulty
 from agents.models.simulated.index import Index, skill_of
+from agents.models.simulated.passing import UNKNOWN
 from agents.models.simulated.profile import Profile
 from agents.models.simulated.view import View, note, parse
 from tasks import templates

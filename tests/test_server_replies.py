@@ -6,13 +6,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from standin import Fault, Good, Judge, Raw, Standin, Step, text
 
+from agents.models import parts
 from agents.models.hosted import Hosted
 from agents.models.model import Reply, Request
+from tests import cli
 from traces.errors import ModelError
 from traces.kernel import ChatMessage
 
@@ -290,7 +293,9 @@ def test_a_failure_that_comes_with_status_200_is_told_in_the_servers_words(body:
             Raw(b"<html><h1>413 Request Entity Too Large</h1></html>", 413, "text/html"),
             "longer than its context window",
         ),
-        (Raw(b"error code: 524", 524, "text/plain"), "within 120 s"),
+        (Raw(b"error code: 524", 524, "text/plain"), "its model did not answer in time. .* It said: error code: 524"),
+        (Raw(b'{"error": {"message": "upstream timed out", "code": 504}}'), "It said: upstream timed out"),
+        (Raw(b'{"error": {"message": "too \\ud800 hot", "left": NaN}}', 400), "It said: too \ufffd hot$"),
         (
             Fault(400, '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set'),
             "takes? tools",
@@ -307,3 +312,67 @@ def test_a_refusal_is_told_as_what_it_is(step: Step, says: str) -> None:
     with pytest.raises(ModelError, match=says) as caught:
         chat([step], ask(), retries=0)
     assert "is the address right" not in str(caught.value)
+
+
+DEEP = '{"a":' * 20_000 + "1" + "}" * 20_000
+UNUSUAL = {
+    "arguments 20,000 deep": {
+        "tool_calls": [{"id": "a", "type": "function", "function": {**NAMED, "arguments": DEEP}}]
+    },
+    "a sound without an end": {"content": "hello", "audio": {"id": "x", "data": "AA"}},
+    "pictures and notes": {"content": "hello", "annotations": [{"type": "url"}], "images": [{"x": 1}]},
+    "blocks": {"content": "hello", "thinking_blocks": [{"type": "thinking"}], "provider_specific_fields": [1]},
+    "log probabilities": {"content": "hello", "logprobs": {"content": [{"token": 7}]}},
+}
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+@pytest.mark.parametrize("message", UNUSUAL.values(), ids=UNUSUAL.keys())
+def test_what_else_is_in_a_message_fails_no_call(message: dict[str, Any], stream: bool) -> None:
+    body = completion({"role": "assistant", "content": None, **message}, usage={**USED, "total_tokens": 13})
+    reply, _ = chat(sse(message) if stream else Raw(json.dumps(body).encode()), ask(tools=(FIND,)), stream=stream)
+    assert (reply.text, len(reply.tool_calls)) == ((message.get("content") or ""), len(message.get("tool_calls", ())))
+    assert all(len(call.arguments) < 1000 and not parts.is_object(call.arguments) for call in reply.tool_calls)
+
+
+def test_a_form_that_comes_as_an_object_is_read() -> None:
+    reply, _ = chat(
+        Raw(json.dumps(completion({"role": "assistant", "content": {"price": 7}})).encode()), ask(schema=FORM)
+    )
+    assert json.loads(reply.text) == {"price": 7}
+
+
+def test_a_model_that_repeats_itself_in_a_stream_has_replied() -> None:
+    reply, _ = chat(sse(*[{"content": "no "}] * 300, finish="length"), ask(), stream=True)
+    assert (reply.text, reply.finish_reason) == ("no " * 300, "length")
+
+
+def test_a_count_that_is_far_too_small_for_the_prompt_is_not_taken() -> None:
+    reply, _ = chat(Good(usage={"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}), ask("word " * 2000))
+    assert reply.usage.origin == "estimated"
+    assert reply.usage.input_tokens > 1500
+
+
+@pytest.mark.parametrize("said", [DEEP, "[" * 20_000 + "]" * 20_000], ids=["objects", "lists"])
+def test_what_is_20_000_deep_costs_its_run_and_no_later_look_at_it(
+    said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with Standin([text(said)]) as server:
+        options = (
+            "--teams",
+            "solo,supervisor",
+            "--cases",
+            1,
+            "--trials",
+            1,
+            "--max-calls",
+            4,
+            "--on",
+            "here",
+            "--json",
+        )
+        model = ("--model", "hosted_vllm/standin", "--api-base", server.url)
+        cli.said(capsys, "compare", "billing_support", *model, *options)
+    for verb in (("verdict", "latest"), ("autopsy", "latest"), ("report", "latest", "--into", tmp_path / "r.html")):
+        code, _, err = cli.said(capsys, *verb)
+        assert (code in (0, 4), err.count("\n") <= 1) == (True, True), err

@@ -92,6 +92,15 @@ def check_depth(text: bytes | str, depth: int = DEPTH) -> None:
             raise OutOfBounds(f"nested more than {depth} deep")
 
 
+def is_shallow(text: str, depth: int = DEPTH) -> bool:
+    """Whether `check_depth` lets it through."""
+    try:
+        check_depth(text, depth)
+    except OutOfBounds:
+        return False
+    return True
+
+
 def check(value: Any, *, depth: int = DEPTH, items: int = ITEMS) -> None:
     """Raises OutOfBounds where a value made of dicts, lists, tuples and plain values is nested too deeply (or contains
     itself), has too many values, or has a number that is not finite or does not fit into 64 bits."""

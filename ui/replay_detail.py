@@ -14,6 +14,7 @@ import streamlit as st
 from experiments import words
 from experiments.reading.steps import TITLES
 from traces import kernel as k
+from traces import strict
 from traces.kernel import NANO, Record
 from traces.prompts import prompt_at
 from ui import shared
@@ -74,7 +75,7 @@ def _plain(value: Any) -> str:
 def _pretty(arguments: str) -> str:
     """JSON, indented; what is no JSON, as it came."""
     try:
-        return json.dumps(json.loads(arguments), indent=2, ensure_ascii=False)
+        return json.dumps(strict.loads(arguments), indent=2, ensure_ascii=False)
     except ValueError:
         return arguments
 

@@ -16,6 +16,9 @@ SAMPLE = 50_000
 ESTIMATED = "its server sent no count of tokens that can be true: they are counted here"
 MESSAGE, CALL = 4, 8
 """Tokens that frame a message, and a tool call in it."""
+LONGEST = 256
+"""Characters of a token: the longest in use are half as long, of blanks alone. Fewer tokens are a count of something
+else, such as of what was not cached."""
 HIDDEN = 1 << 20
 """Tokens that a model may have written out of sight, or a server may have added to a prompt."""
 
@@ -46,10 +49,10 @@ def reply_tokens(reply: Reply) -> int:
 
 def plausible(counted: Any, characters: int) -> int | None:
     """The server's count of the tokens of a text; None for what is no count, or cannot be one of this text: no token is
-    less than a byte, which is a quarter of a character at most, and some text is some tokens."""
+    less than a byte, which is a quarter of a character at most, and none is longer than LONGEST characters."""
     if not bounds.is_count(counted) or counted > 4 * characters + HIDDEN:
         return None
-    return None if characters and not counted else counted
+    return None if counted * LONGEST < characters else counted
 
 
 def unfinished(request: Request, card: Card, seconds: float) -> Usage:

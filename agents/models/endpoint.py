@@ -49,6 +49,7 @@ def litellm() -> Any:
     library.drop_params = True
     library.modify_params = True
     library.disable_aiohttp_transport = True
+    library.REPEATED_STREAMING_CHUNK_LIMIT = 1 << 40  # a model that repeats itself has replied; its limit ends it
     transport.install()
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     logging.getLogger("LiteLLM Router").setLevel(logging.CRITICAL)

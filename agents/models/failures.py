@@ -152,7 +152,7 @@ def kind_of(error: BaseException | None, heard: Heard) -> Kind:
         return Kind.ODD
     status = odd.status if odd is not None else heard.status
     if heard.error is not None:
-        return _of_connection(heard.error)
+        return Kind.REDIRECT if heard.location else _of_connection(heard.error)
     if 300 <= status < 400:
         return Kind.REDIRECT
     if heard.location and status in (400, 404, 405, 422):
@@ -224,7 +224,7 @@ def explain(error: BaseException, heard: Heard, name: str, target: Target, retri
     sentence = _SENTENCES[kind].format(
         where=where,
         tried=tried,
-        late=_too_late(error, target, where),
+        late=_too_late(error, heard, target, where),
         keys=_key_variables(endpoints[0]),
         odd=_shown(heard.odd.what, keys) if heard.odd else said,
         to=heard.location or "another address",
@@ -232,7 +232,7 @@ def explain(error: BaseException, heard: Heard, name: str, target: Target, retri
         if heard.odd and heard.odd.what.startswith("a web page")
         else "",
     )
-    told = kind in _WITHOUT_WORDS or not said
+    told = (kind in _WITHOUT_WORDS and not (kind is Kind.TIMEOUT and heard.words)) or not said
     hint = " (Settings of calls are in `extra` in models.yaml.)" if kind is Kind.PARAMETER else ""
     return f"model {name!r}: {sentence}" + ("" if told else f" It said: {said}") + hint
 
@@ -285,7 +285,9 @@ _SENTENCES = {
 _WITHOUT_WORDS = frozenset({Kind.KEY, Kind.CONNECTION, Kind.NAME, Kind.TIMEOUT, Kind.ODD, Kind.REDIRECT})
 
 
-def _too_late(error: BaseException, target: Target, where: str) -> str:
+def _too_late(error: BaseException, heard: Heard, target: Target, where: str) -> str:
+    if heard.words:
+        return f"{where} says that its model did not answer in time"
     if "no whole reply" in str(error) and target.deadline_s != target.timeout_s:
         return f"no whole reply from {where} within {target.deadline_s:g} s (total_s in models.yaml)"
     return f"no answer from {where} within {target.timeout_s:g} s (timeout_s in models.yaml)"

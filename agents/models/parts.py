@@ -121,7 +121,9 @@ def content(value: Any) -> str:
     """The text of a message's content: a text, or parts of which some are texts."""
     if isinstance(value, list):
         return "".join(map(_part, value))
-    return _part(value) if isinstance(value, dict) else text(value)
+    if isinstance(value, dict):
+        return _part(value) if "text" in value else json.dumps(value)  # a form that was not written as text
+    return text(value)
 
 
 def _part(part: Any) -> str:
@@ -141,10 +143,12 @@ def text(value: Any) -> str:
 
 
 def arguments(value: Any) -> str:
-    """Arguments as the JSON text that the protocol has, whatever is wrong with it: whoever makes the call reads it."""
+    """Arguments as the JSON text that the protocol has, whatever is wrong with it: whoever makes the call reads it. One
+    that is nested so deeply that nobody could is cut off: it stays what cannot be read."""
     if value is None:
         return ""
-    return writable(value) if isinstance(value, str) else json.dumps(value)
+    written = writable(value) if isinstance(value, str) else json.dumps(value)
+    return written if bounds.is_shallow(written) else f"{written[: bounds.DEPTH]}..."
 
 
 def is_object(arguments: str) -> bool:

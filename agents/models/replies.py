@@ -27,7 +27,7 @@ from agents.models.parts import (
     without_choices,
 )
 from agents.models.streams import assembled
-from traces import strict
+from traces import bounds, strict
 
 _WRAPPERS = ("data", "result", "response")
 
@@ -43,7 +43,9 @@ class _Call(Struct):
     type: Literal["function"]
 
 
-class _Message(Struct):
+class _Message(Struct, forbid_unknown_fields=True):
+    """LiteLLM fails on what else may be in one, where it is not of the form that it expects."""
+
     role: Literal["assistant"]
     content: str | None = None
     tool_calls: list[_Call] | None = None
@@ -52,11 +54,17 @@ class _Message(Struct):
     function_call: None = None
     reasoning: None = None
     thinking: None = None
+    annotations: None = None
+    audio: None = None
 
 
-class _Choice(Struct):
+class _Choice(Struct, forbid_unknown_fields=True):
     message: _Message
     finish_reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    index: int = 0
+    logprobs: None = None
+    stop_reason: str | int | None = None
+    token_ids: None = None
 
 
 class _Details(Struct):
@@ -96,7 +104,8 @@ def _plain(seen: _Completion) -> bool:
     calls = seen.choices[0].message.tool_calls or ()
     figures = (seen.usage.prompt_tokens, seen.usage.completion_tokens) if seen.usage else ()
     ids = {call.id for call in calls if call.id}
-    return len(ids) == len(calls) and all(strict.count(figure) is not None for figure in figures)
+    shallow = all(bounds.is_shallow(call.function.arguments) for call in calls)
+    return shallow and len(ids) == len(calls) and all(strict.count(figure) is not None for figure in figures)
 
 
 def _completion(body: bytes, content_type: str) -> dict[str, Any]:

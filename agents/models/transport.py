@@ -16,7 +16,7 @@ import httpx
 
 from agents.models import parts, replies, streams
 from agents.models.parts import Odd
-from traces import bounds, strict
+from traces import strict
 
 _COMPLETIONS = "/chat/completions"
 _WORDS = 20_000
@@ -229,8 +229,8 @@ def _other(
 def words(body: bytes, content_type: str = "") -> str:
     """What the body of an error says: the message of its error object, the title of a page, or its text."""
     try:
-        value = strict.loads(body)
-    except bounds.Malformed:
+        value = parts.json_of(body)
+    except Odd:
         value = None
     if isinstance(value, dict | list):
         return _message(value)

@@ -3,7 +3,6 @@ rules that need no label, so that real runs and simulated ones are read alike.""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Literal
@@ -13,6 +12,7 @@ from msgspec import Struct
 from agents.models.simulated.index import Index, skill_of
 from experiments.failures.solution import Solution
 from tasks.case import Skill, Step
+from traces import strict
 from traces.kernel import Chat, Record, ToolExecuted
 
 Kind = Literal["right", "careless", "repeats", "role", "early"]
@@ -108,7 +108,7 @@ class _Reader:
     def looked(self, chat: Chat) -> None:
         """A check of what the last reply is about to do, or of the answer that it gave."""
         try:
-            passed = bool(json.loads(chat.text)["ok"])
+            passed = bool(strict.loads(chat.text)["ok"])
         except (ValueError, KeyError, TypeError):
             return
         if self.calls:

@@ -20,7 +20,7 @@ from experiments.failures.solution import Solution, arguments_of, same
 from experiments.judging.reviews import Look, is_look, look, prompts
 from tasks.case import Step
 from tasks.reading import Known, arguments_for, read
-from traces import wording
+from traces import strict, wording
 from traces.kernel import AnswerHandedIn, Chat, ChatMessage, Record, RunFinished, ToolExecuted
 
 WORKING = ("act", "answer")
@@ -448,7 +448,7 @@ def _key(call: ToolExecuted) -> str:
 
 def _subtasks(text: str) -> list[dict[str, Any]]:
     try:
-        said = json.loads(text)
+        said = strict.loads(text)
     except ValueError:
         return []
     tasks = said.get("subtasks") if isinstance(said, dict) else None
@@ -458,7 +458,7 @@ def _subtasks(text: str) -> list[dict[str, Any]]:
 def _reply(chat: Chat) -> tuple[str, bool]:
     """What it said, and whether it made no call; a reply in the form of a JSON action is taken apart."""
     try:
-        whole = json.loads(chat.text) if chat.text.startswith("{") else None
+        whole = strict.loads(chat.text) if chat.text.startswith("{") else None
     except ValueError:
         whole = None
     if not isinstance(whole, dict):

@@ -3,7 +3,6 @@ what came of it. No label is looked at, so real runs and simulated ones are read
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cached_property
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from agents.models.simulated.index import Index, skill_of
 from tasks.case import Step
 from tasks.reading import arguments_for, read
+from traces import strict
 from traces.kernel import ToolCall, ToolExecuted
 
 _NAMELIKE = re.compile(r"^\S{1,40}$")
@@ -60,7 +60,7 @@ class Solution:
 def arguments_of(call: ToolCall) -> dict[str, Any] | None:
     """A call's arguments as they came; None where they are no JSON object."""
     try:
-        given = json.loads(call.arguments)
+        given = strict.loads(call.arguments)
     except ValueError:
         return None
     return given if isinstance(given, dict) else None

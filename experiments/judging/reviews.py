@@ -3,7 +3,6 @@ it say? Needs no label of an error."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from msgspec import Struct
 from agents.models.simulated.forms import wrong_in
 from agents.models.simulated.index import Index
 from agents.models.simulated.view import View, parse
+from traces import strict
 from traces.kernel import Chat, ChatMessage, Record
 
 OTHERS = ("review", "attack")
@@ -77,7 +77,7 @@ def look(seq: int, chat: Chat, prompt: Sequence[ChatMessage], index: Index) -> L
 
 def _reply(text: str) -> dict[str, Any] | None:
     try:
-        said = json.loads(text)
+        said = strict.loads(text)
     except ValueError:
         return None
     return said if isinstance(said, dict) and "ok" in said else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal
@@ -19,6 +18,7 @@ from agents.models.hosted import Hosted
 from agents.models.model import Card, Reply, Request
 from agents.models.probed import Found
 from experiments.servers import window
+from traces import strict
 from traces.errors import MalformedOutput, ModelError
 from traces.kernel import ChatMessage, ToolCall
 
@@ -304,7 +304,7 @@ def _wrong(call: ToolCall) -> str:
     if call.name != TOOL["function"]["name"]:
         return f"it called {call.name[:40]!r}, which was not offered"
     with contextlib.suppress(ValueError):
-        arguments = json.loads(call.arguments)
+        arguments = strict.loads(call.arguments)
         wrong = next(_mistakes(arguments), None)
         return f"arguments: {wrong}" if wrong else ""
     return f"its arguments are not valid JSON: {call.arguments[:60]!r}"

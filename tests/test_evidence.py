@@ -123,6 +123,7 @@ def test_worth_in_rows_is_the_p_value_of_each_on_the_teams_side(alpha: float) ->
             assert list(like_these.worth_in_rows(means)) == expected
     many = np.full((2, 40), 0.1) * np.array([[1], [-1]])  # 40 log 1.1 = 3.8: p = 0.0058
     assert list(like_these.worth_in_rows(many, alpha)) == [True, False]
+    assert list(like_these.worth_in_rows(np.full((1, 40), 0.04), alpha)) == [False]  # 40 log 1.04 = 1.57: p = 0.077
 
 
 def test_rows_without_a_gain_speak_for_nothing() -> None:

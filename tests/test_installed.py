@@ -86,7 +86,18 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def test_the_wheel_compares_in_processes_beside_files_of_its_own_names(installed: Path, own: Path) -> None:
     done = _run(
-        installed, own, "compare", "billing_support", "--trials", "1", "--teams", "solo,market", "--workers", "2"
+        installed,
+        own,
+        "compare",
+        "billing_support",
+        "--trials",
+        "1",
+        "--cases",
+        "4",
+        "--teams",
+        "solo,market",
+        "--workers",
+        "2",
     )
     assert done.returncode == 0, done.stderr
     assert "(simulated)" in done.stdout

@@ -38,8 +38,8 @@ from traces.kernel import Budget, Chat, Record, RunFinished, ToolExecuted
 from traces.recorder import encoded
 from traces.store import Store
 
-PLAN = Plan("market_brief", teams=("solo", "market"), cases=6, trials=15, workers=1)
-RUNS = 6 * 15 * 2
+PLAN = Plan("market_brief", teams=("solo", "market"), cases=6, trials=8, workers=1)
+RUNS = 6 * 8 * 2
 
 
 def on(place: str, workers: int) -> Plan:
@@ -285,12 +285,12 @@ def test_a_share_on_which_every_worker_dies_ends_the_experiment(monkeypatch: pyt
 
 
 def test_the_budget_of_the_experiment_is_held_over_its_workers_and_can_be_seen() -> None:
-    folder = prepare(Plan("market_brief", trials=40, workers=2, total=Budget(tokens=200_000)))
+    folder = prepare(Plan("market_brief", trials=40, workers=2, total=Budget(tokens=60_000)))
     progress = conduct(folder)
     spent = totals.recorded(folder).tokens
-    assert spent >= 200_000
+    assert spent >= 60_000
     assert progress.done < progress.total
-    assert progress.ended == f"the experiment's budget is spent: {spent:,} of 200,000 tokens"
+    assert progress.ended == f"the experiment's budget is spent: {spent:,} of 60,000 tokens"
     assert home.state(folder, time.time()) == "stopped"
     again = conduct(folder)  # there is nothing left to go on with
     assert again.ended

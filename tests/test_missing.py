@@ -176,7 +176,7 @@ def test_help_on_a_class_of_cases_is_claimed_there_alone() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
 def test_a_better_team_whose_runs_are_lost_is_never_told_that_one_agent_is_enough(share: float) -> None:
-    """12 points better; lost runs counted as failures made one agent enough (benchmarks/edges.py has the rates)."""
+    """12 points better; lost runs counted as failures made one agent enough (benchmarks/lost.py has the rates)."""
     rng = np.random.default_rng(5)
     kinds: Counter[str] = Counter()
     for _ in range(12):

@@ -3,7 +3,7 @@
 python -m benchmarks.statistics [EXPERIMENTS]     (default 2,000 for each row; about an hour and a half)
 
 Every experiment is made up with a known difference (benchmarks/worlds.py). Then the verdict at its edges
-(benchmarks/edges.py; benchmarks/lost.py, run alone, has lost runs), and whether differences are seen as often as `headcount plan` promises (benchmarks/power.py):
+(benchmarks/edges.py), and whether differences are seen as often as `headcount plan` promises (benchmarks/power.py):
 each runs alone too.
 """
 

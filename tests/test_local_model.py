@@ -126,7 +126,7 @@ assert reply.usage.output_tokens == 2
 
 def test_an_experiment_on_the_real_model_is_whole_graded_and_replayable() -> None:
     """Its answers may be wrong; its runs may not be broken."""
-    plan = Plan("market_brief", ("solo", "market"), model="local", cases=1, trials=1, budget=Budget(calls=4))
+    plan = Plan("market_brief", ("solo", "market"), model="local", cases=1, trials=1, budget=Budget(calls=2))
     folder = prepare(plan)
     progress = conduct(folder)
     assert progress.done == 2

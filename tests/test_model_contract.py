@@ -35,8 +35,8 @@ MESSAGES = (
     ChatMessage("user", "The request:\nWhat does a kWh cost?", trusted=False),
 )
 SEARCH = registry.builtin()["search"].spec
-REVIEW = Request("ann", MESSAGES, schema=schema_of(Review), purpose="review")
-ACT = Request("ann", MESSAGES, tools=(SEARCH,))
+REVIEW = Request("ann", MESSAGES, schema=schema_of(Review), purpose="review", max_tokens=64)
+ACT = Request("ann", MESSAGES, tools=(SEARCH,), max_tokens=64)
 
 
 def _simulated(name: str) -> Callable[[ExitStack], Model]:

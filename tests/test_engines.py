@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,17 @@ def test_a_call_of_a_tool_that_is_not_there_is_refused_in_the_trace(
     ((_, recorder),) = do(Plan("market_brief", ("solo",), (engine,), cases=1, trials=1))
     refused = [e for e in events(recorder) if isinstance(e, ToolExecuted)]
     assert [(e.tool, e.ok) for e in refused] == [("no_such_tool", False)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_model_repeats_or_writes_wrongly_breaks_no_run_off(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own end of what goes in circles does, on every engine alike; arguments that are no object are refused."""
+    wrong: list[Any] = [("search", [1, 2])] * 2
+    lines = [*wrong, *[("search", {"query": "refund"})] * 7, "Nothing was credited.", {"ok": True, "problems": []}]
+    monkeypatch.setattr(Bench, "model_for", lambda self, case, seed, trial: ScriptedModel(lines))
+    ((outcome, recorder),) = do(Plan("billing_support", ("solo",), (engine,), cases=1, trials=1))
+    assert (outcome.status, outcome.ended_by) == ("limited", "in_circles: 5 of 5"), outcome
+    assert [e.ok for e in events(recorder) if isinstance(e, ToolExecuted)][:4] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("engine", FOREIGN)

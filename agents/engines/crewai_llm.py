@@ -10,10 +10,11 @@ from crewai.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from agents import memory
-from agents.acting import Turn, read_json
+from agents.acting import Turn
 from agents.agent import Agent
 from agents.engines.bridge import Bridge
 from agents.engines.failing import Failure
+from agents.models import history
 from marketplace.bus import Bus
 from tools.toolbox import ToolResult
 from traces.kernel import ChatMessage, ToolCall
@@ -44,7 +45,7 @@ class Mind:
         self._tell(turn)
         if not turn.calls:
             return turn.text
-        functions = ({"name": call.name, "arguments": call.arguments} for call in turn.calls)
+        functions = ({"name": call.name, "arguments": history.arguments(call.arguments)} for call in turn.calls)
         return [
             {"id": call.id, "type": "function", "function": function}
             for call, function in zip(turn.calls, functions, strict=True)
@@ -54,7 +55,7 @@ class Mind:
         """Delegation, and the report that comes back, are messages: CrewAI passes them on as a tool call's result."""
         for call in turn.calls:
             if call.name in DELEGATION:
-                told = read_json(call.arguments)
+                told = msgspec.json.decode(history.arguments(call.arguments))
                 text = f"{told.get('task') or told.get('question') or ''}\n\n{told.get('context') or ''}".strip()
                 self.bus.send(self.agent.name, text, topic=str(told.get("coworker")), kind="delegate", trusted=False)
         if self.reports_to and not turn.calls:

@@ -1,4 +1,5 @@
-"""Keeps what CrewAI writes out of the home folder: it makes a key there when it is imported, and databases later."""
+"""Keeps what CrewAI writes out of the home folder (it makes a key there when it is imported, and databases later), and
+its own end of runs out of ours."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import os
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="headcount-crewai-", ignore_cleanup_errors=True)
 
@@ -22,3 +24,5 @@ def prepare() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about its own modules
         importlib.import_module("crewai")
+        utilities: Any = importlib.import_module("crewai.utilities.agent_utils")
+    utilities.MAX_REPEATED_TOOL_CALLS = 1 << 30  # it breaks the run off; our agents notice that they go in circles

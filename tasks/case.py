@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,6 +66,27 @@ class Act(Strict):
     args: dict[str, Any] = {}
 
 
+class When(Strict):
+    """A condition, written as "FACT is VALUE" or "FACT is not VALUE"."""
+
+    fact: str
+    value: str
+    negated: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        found = re.fullmatch(r"(\S+) is (not )?(.*\S)\s*", text.strip())
+        if found is None:
+            raise ValueError('should be "FACT is VALUE" or "FACT is not VALUE"')
+        return {"fact": found[1], "negated": bool(found[2]), "value": found[3]}
+
+    def holds(self, value: str) -> bool:
+        return (value == self.value) != self.negated
+
+
 class Tempting(Strict):
     """What a careless agent does instead of the step: other arguments, or other conclusions; or, at the end, an `act`
     that must not be made. `likelihood`: how many times as likely as usual it is to err here."""
@@ -79,7 +100,9 @@ class Tempting(Strict):
 class Step(Strict):
     """One step of the reference solution: a tool call, or (without `tool`) a conclusion.
 
-    `args` may quote facts of earlier steps as {name}. `id` is unique in the case.
+    `args` may quote facts of earlier steps as {name}. `id` is unique in the case. `any_of`: other calls that do as well
+    and find out the same. `optional`: it may be left out. `when`: it is to be done only where that is so; where it is
+    not, doing it is a mistake.
     """
 
     id: str = Field(pattern=ID)
@@ -88,6 +111,23 @@ class Step(Strict):
     facts: dict[str, Fact] = {}
     skill: Skill | None = None
     tempting: Tempting | None = None
+    any_of: tuple[Act, ...] = ()
+    optional: bool = False
+    when: When | None = None
+
+    @property
+    def ways(self) -> tuple[Act, ...]:
+        """The calls that do it, the plan's own first; none for a conclusion."""
+        return (Act(tool=self.tool, args=self.args), *self.any_of) if self.tool else ()
+
+    @property
+    def uses(self) -> set[str]:
+        """The facts that it takes."""
+        calls: set[str] = set().union(
+            *(templates.names_in(way.args) for way in self.ways), templates.names_in(self.args)
+        )
+        given = {name for fact in self.facts.values() for name in fact.given}
+        return calls | given | ({self.when.fact} if self.when else set())
 
     @field_validator("facts", mode="before")
     @classmethod
@@ -100,6 +140,10 @@ class Step(Strict):
     def _finds_something(self) -> Step:
         if not self.facts:
             raise ValueError(f"step {self.id!r} finds out nothing: give it at least one fact")
+        if self.any_of and self.tool is None:
+            raise ValueError(
+                f"step {self.id!r} calls no tool, so there are no other calls that do as well: give `tool`"
+            )
         return self
 
 
@@ -147,13 +191,35 @@ class Case(Strict):
     @property
     def kinds(self) -> tuple[str, ...]:
         """By what else than difficulty cases are told apart: its features, and how many tools its solution takes."""
-        tools = {step.tool for subtask in self.plan for step in subtask.steps} - {None}
+        truths = {name: fact.value for s in self.plan for step in s.steps for name, fact in step.facts.items()}
+        tools = {step.tool for subtask in self.plan for step in subtask.steps if is_due(step, truths)} - {None}
         return (*self.features, f"{len(tools)} tool{'' if len(tools) == 1 else 's'}")
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Case:
         yamlfile.found((*self._told_twice(), *self._needs_others(), *self._quotes_others()))
+        yamlfile.found(tuple(self._rests_on_what_may_be_missing()))
         return self
+
+    def _rests_on_what_may_be_missing(self) -> Iterator[Problem]:
+        """The answer, or a step that must be done, takes a fact of a step that need not or must not be done."""
+        steps = [(n, m, step) for n, s in enumerate(self.plan) for m, step in enumerate(s.steps)]
+        truths = {name: fact.value for _, _, step in steps for name, fact in step.facts.items()}
+        left_out = {
+            name: step for _, _, step in steps if step.optional or not is_due(step, truths) for name in step.facts
+        }
+
+        def why(name: str) -> str:
+            step = left_out[name]
+            kind = "optional" if step.optional else "not to be done here"
+            return f"{name!r}, which step {step.id!r} finds out: that is {kind}"
+
+        for name in sorted(templates.names_in(self.answer) & left_out.keys()):
+            yield ["answer"], f"the answer uses {why(name)}"
+        for n, m, step in steps:
+            if not step.optional and is_due(step, truths):
+                for name in sorted(step.uses & left_out.keys()):
+                    yield ["plan", n, "steps", m], f"step {step.id!r} uses {why(name)}"
 
     def _told_twice(self) -> Iterator[Problem]:
         steps: list[tuple[list[str | int], Step]] = [
@@ -199,6 +265,11 @@ class Case(Strict):
             for place, step in enumerate(subtask.steps):
                 loc: list[str | int] = ["plan", number, "steps", place]
                 yield from _quotes(step.args, [*loc, "args"], f"step {step.id!r}", facts)
+                for number_, way in enumerate(step.any_of):
+                    yield from _quotes(way.args, [*loc, "any_of", number_, "args"], f"step {step.id!r}", facts)
+                if step.when is not None and step.when.fact not in facts - step.facts.keys():
+                    near = yamlfile.nearest(step.when.fact, facts)
+                    yield [*loc, "when"], f"no other step finds out {step.when.fact!r}{near}"
                 if step.tempting is not None:
                     yield from _quotes(step.tempting.args, [*loc, "tempting", "args"], f"step {step.id!r}", facts)
                     if step.tempting.act is not None:
@@ -240,6 +311,11 @@ class Case(Strict):
         for subtask in self.plan:
             graph.add_edges_from((need, subtask.id) for need in subtask.needs)
         return graph
+
+
+def is_due(step: Step, truths: Mapping[str, str]) -> bool:
+    """Whether the step is to be done, where these facts are true."""
+    return step.when is None or step.when.holds(truths[step.when.fact])
 
 
 def _quotes(value: Any, loc: Loc, who: str, facts: Collection[str]) -> Iterator[Problem]:

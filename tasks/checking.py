@@ -10,8 +10,8 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from tasks import graders, templates, wanted, yamlfile
-from tasks.case import Act, Case, Step
+from tasks import graders, wanted, yamlfile
+from tasks.case import Act, Case
 from tasks.reading import Known, arguments_for
 from tasks.scenario import Scenario
 from tasks.yamlfile import Loc, Problem
@@ -131,6 +131,13 @@ def _calls(case: Case, tools: Mapping[str, Tool]) -> Iterator[Problem]:
             loc: list[str | int] = ["plan", number, "steps", place]
             if step.tempting is not None and step.tempting.act is not None:
                 yield from _act(step.tempting.act, tools, truths, [*loc, "tempting", "act"])
+            for other, way in enumerate(step.any_of):
+                where: Loc = [*loc, "any_of", other]
+                if way.tool in tools:
+                    yield from _call(tools[way.tool], way.args, truths, [*where, "args"], set(way.args))
+                else:
+                    known = f"there are: {', '.join(tools)}{_near(way.tool, tools)}"
+                    yield [*where, "tool"], f"there is no tool {way.tool!r}; {known}"
             if tool is None:
                 continue  # told by the role, which may not use it
             yield from _call(tool, step.args, truths, [*loc, "args"], set(step.args))
@@ -178,16 +185,12 @@ def _order(case: Case) -> Iterator[Problem]:
     }
     for number, subtask in enumerate(case.plan):
         for n, step in enumerate(subtask.steps):
-            for name in sorted(_uses(step) - step.facts.keys()):
+            for name in sorted(step.uses - step.facts.keys()):
                 where, step_number = found_by[name]
                 late = step_number >= n if where == subtask.id else place[where] > place[subtask.id]
                 if late:
                     why = f"step {step.id!r} uses {name!r}, which is found out only later, in {where!r}"
                     yield ["plan", number, "steps", n], f"{why}: put it into `needs`"
-
-
-def _uses(step: Step) -> set[str]:
-    return templates.names_in(step.args) | {given for fact in step.facts.values() for given in fact.given}
 
 
 # --- documents and the database -----------------------------------------------------------------------------------

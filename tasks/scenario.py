@@ -14,7 +14,7 @@ import difflib
 import hashlib
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -298,6 +298,10 @@ def _check_graders(path: Path, case: Case, custom: Mapping[str, graders.Grader])
             yield error(["expect", index, *loc], problem)
 
 
+def _able(step: Step, tools: Collection[str]) -> bool:
+    return any(way.tool in tools for way in step.ways)
+
+
 def _check_roles(path: Path, case: Case, file: ScenarioFile) -> Iterator[ScenarioError]:
     error = yamlfile.place_of(path)
     for index, subtask in enumerate(case.plan):
@@ -307,7 +311,7 @@ def _check_roles(path: Path, case: Case, file: ScenarioFile) -> Iterator[Scenari
             why = f"no role {subtask.role!r} in scenario.yaml; it has: {', '.join(file.roles)}{near}"
             yield error(["plan", index, "role"], why)
             continue
-        missing = next((s.tool for s in subtask.steps if s.tool and s.tool not in role.tools), None)
+        missing = next((s.tool for s in subtask.steps if s.tool and not _able(s, role.tools)), None)
         if missing:
             has = ", ".join(role.tools) or "no tools"
             why = f"{subtask.role} may not use {missing!r}, which subtask {subtask.id!r} needs; it has: {has}"

@@ -54,11 +54,12 @@ async def by_grader(floor: Floor, made: Delivery) -> str:
     truth, which no team has: a ceiling for experiments. A subtask that the reference does not have, or that finds
     nothing out, goes to the reviewer."""
     case = floor.work.case
-    steps = [step for subtask in case.plan if subtask.id == made.posting.id for step in subtask.steps if step.tool]
+    index = index_of(case)
+    steps = [step for step in index.steps_in((made.posting.id,)) if step.tool and not step.optional]
     facts = [name for step in steps for name in step.facts]
     if not facts:
         return await by_reviewer(floor, made)
-    truth = index_of(case).truth
+    truth = index.truth
     return "\n".join(f"* {name}: is not right" for name in facts if truth(name) not in made.posting.delivery)
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from agents.models.simulated.index import Index, skill_of
-from experiments.failures.solution import Solution
+from experiments.failures.solution import Solution, uses_tool
 from tasks.case import Skill, Step
 from traces import strict
 from traces.kernel import Chat, Record, ToolExecuted
@@ -84,7 +84,7 @@ class _Reader:
                 self._conclude(step, chat)
         if not chat.tool_calls and not _REFUSAL.search(chat.text):
             tried = {attempt.step for attempt in self.attempts}
-            left = next((s for s in self.index.steps.values() if s.tool and s.id not in tried), None)
+            left = next((s for s in self.index.steps.values() if s.tool and not s.optional and s.id not in tried), None)
             if left is not None:
                 self._note(left, "early")
 
@@ -100,6 +100,8 @@ class _Reader:
                 self._done.add(step.id)
         elif key not in self._made and self._serves_done(call):
             pass  # another call has shown it already: not needed, not wrong
+        elif self._follows_a_wrong_condition(call):
+            pass  # the error was made where it took the condition to hold
         elif (missed := self._meant(call)) is not None:
             unknown = call.tool not in self.calls[-1].tools
             self._note(missed, "role" if unknown else "repeats" if key in self._made else "careless")
@@ -133,7 +135,13 @@ class _Reader:
 
     def _meant(self, call: ToolExecuted) -> Step | None:
         open_ = [step for step in self._open() if self._ready(step)] or self._open()
-        return next((step for step in open_ if step.tool == call.tool), open_[0] if open_ else None)
+        due = [step for step in open_ if not step.optional]
+        return next((step for step in open_ if uses_tool(step, call.tool)), due[0] if due else None)
+
+    def _follows_a_wrong_condition(self, call: ToolExecuted) -> bool:
+        """Whether it is a call for a step that is not to be done in this case, and for no other."""
+        others = [step for step in self.index.every.values() if step.id not in self.index.steps]
+        return any(uses_tool(step, call.tool) for step in others) and call.tool not in self.solution.tools
 
     def _conclude(self, step: Step, chat: Chat) -> None:
         """A conclusion shows where it is said: by its name in the agent's notes, or by its value in the answer."""

@@ -16,10 +16,11 @@ from agents.agent import HELD_BACK
 from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.passing import UNKNOWN
 from agents.models.simulated.view import View, parse
-from experiments.failures.solution import Solution, arguments_of, same
+from experiments.failures.solution import Solution, arguments_of, same, uses_tool
 from experiments.judging.reviews import Look, is_look, look, prompts
-from tasks.case import Step
+from tasks.case import Act, Step
 from tasks.reading import Known, arguments_for, read
+from tasks.templates import names_in
 from traces import strict, wording
 from traces.kernel import AnswerHandedIn, Chat, ChatMessage, Record, RunFinished, ToolExecuted
 
@@ -81,7 +82,7 @@ def find(records: Sequence[Record], index: Index) -> Found:
         frozenset(reader.wrong | reader.harm),
         frozenset(unsaid),
         reader.right,
-        frozenset(step.id for step in reader.solution.acts if step.id not in reader.done),
+        frozenset(step.id for step in reader.solution.acts if step.id not in reader.done and not step.optional),
         tuple(reader.looks),
     )
 
@@ -230,8 +231,8 @@ class _Reader:
         agent = turn.chat.agent
         for step in self.index.steps_in(turn.view.scope):
             known = turn.beliefs.keys() >= step.facts.keys()
-            able = step.tool is not None and (step.tool in turn.chat.tools or not turn.chat.tools)
-            if able and not known and step.id not in self.tried[agent]:
+            able = any(not turn.chat.tools or way.tool in turn.chat.tools for way in step.ways)
+            if able and not step.optional and not known and step.id not in self.tried[agent]:
                 self._note(turn, step, "ends_early", f"stopped before {step.id}", tuple(step.facts))
                 return
 
@@ -253,7 +254,8 @@ class _Reader:
 
     def _reported(self, turn: _Turn) -> None:
         said = {name for name, _ in parse(turn.text).notes}
-        for name in (name for step in self.index.steps_in(turn.view.scope) for name in step.facts):
+        due = [step for step in self.index.steps_in(turn.view.scope) if not step.optional]
+        for name in (name for step in due for name in step.facts):
             noted = turn.view.beliefs.get(name)
             shown = self.shown[turn.chat.agent].get(name)
             step = self.index.producer[name]
@@ -322,7 +324,7 @@ class _Reader:
                 self.right.update(dict.fromkeys(step.facts, turn.seq))
         if call.ok:
             for step in self.index.steps.values():
-                if step.tool == call.tool:
+                if uses_tool(step, call.tool):
                     for name, known in read(step, call.result).items():
                         self.shown[call.agent][name].append(_line(known.value))
 
@@ -334,7 +336,7 @@ class _Reader:
     def _judge(self, turn: _Turn, call: ToolExecuted, served: list[Step]) -> None:
         lasting = call.ok and call.effect == "outside"
         left = self._left(turn)
-        open_ = [step for step in left if step.tool == call.tool]
+        open_ = [step for step in left if uses_tool(step, call.tool)]
         useful = [step for step in served if step in left or step.id not in self.done]
         faithful = next((step for step in open_ if self._faithful(turn, step, call)), None)
         due = faithful or next(iter(open_ or left), None)
@@ -348,7 +350,7 @@ class _Reader:
         elif _key(call) in made and (useful or faithful is None):
             label = "resets" if _key(call) == made[0] and made[0] != made[-1] else "repeats"
             self._note(turn, due, label, f"made the same call of {call.tool} before", lasting=lasting)
-        elif lasting and not any(step.tool == call.tool for step in self.solution.acts):
+        elif lasting and not any(uses_tool(step, call.tool) for step in self.solution.acts):
             self._note(turn, None, "oversteps", f"called {call.tool}, which the job does not want", lasting=lasting)
         elif not left and not useful:
             self._note(turn, None, "unaware_of_end", f"called {call.tool} when nothing was left to do", lasting=lasting)
@@ -375,18 +377,16 @@ class _Reader:
         return sorted(found, key=lambda step: order.index(step.id))
 
     def _act_left(self, turn: _Turn, step: Step) -> bool:
-        return skill_of(step) == "act" and step.id not in self.done and step.tool in turn.chat.tools
+        return (
+            skill_of(step) == "act"
+            and step.id not in self.done
+            and any(way.tool in turn.chat.tools for way in step.ways)
+        )
 
     def _faithful(self, turn: _Turn, step: Step, call: ToolExecuted) -> bool:
-        """Whether it is the step's call with what the agent believes, be that wrong."""
-        if not turn.beliefs.keys() >= set(self.index.needs[step.id]):
-            return False
+        """Whether it is a call that does the step, with what the agent believes, be that wrong."""
         known = {name: Known(value) for name, value in turn.beliefs.items()}
-        wanted = arguments_for(step.args, known, {})
-        texts = {name: str(value) for name, value in wanted.items() if " " in str(value)}
-        if skill_of(step) == "act":
-            return same(wanted, call.arguments)
-        return same(wanted, call.arguments) and all(str(call.arguments.get(n)) == text for n, text in texts.items())
+        return any(_is_call(step, way, known, call) for way in step.ways if way.tool == call.tool)
 
     def _wrongly_believed(self, turn: _Turn, step: Step) -> set[str]:
         """The wrong facts that a step was done with, and those that they rest on."""
@@ -427,8 +427,19 @@ def _as_asked(chat: Chat, call: ToolExecuted) -> ToolExecuted:
     return structs.replace(call, arguments=arguments_of(asked) or {})
 
 
+def _is_call(step: Step, way: Act, known: dict[str, Known], call: ToolExecuted) -> bool:
+    given = {name for fact in step.facts.values() for name in fact.given}
+    if not known.keys() >= names_in(way.args) | given:
+        return False
+    wanted = arguments_for(way.args, known, {})
+    texts = {name: str(value) for name, value in wanted.items() if " " in str(value)}
+    if skill_of(step) == "act":
+        return same(wanted, call.arguments)
+    return same(wanted, call.arguments) and all(str(call.arguments.get(n)) == text for n, text in texts.items())
+
+
 def _variants(step: Step) -> Iterator[dict[str, Any]]:
-    yield step.args
+    yield from (way.args for way in step.ways)
     if step.tempting is not None:
         yield {**step.args, **step.tempting.args}
 

@@ -26,7 +26,7 @@ class Solution:
     @cached_property
     def tools(self) -> frozenset[str]:
         """The tools that the reference solution uses."""
-        return frozenset(step.tool for step in self.index.steps.values() if step.tool)
+        return frozenset(way.tool for step in self.index.steps.values() for way in step.ways)
 
     @cached_property
     def acts(self) -> list[Step]:
@@ -35,26 +35,37 @@ class Solution:
 
     def serves(self, step: Step, call: ToolExecuted) -> bool:
         """Whether the call did what the step is for: an act by its arguments, a look-up by what it found."""
-        if step.tool != call.tool:
+        if not uses_tool(step, call.tool):
             return False
         if skill_of(step) == "act":
-            return same(self._arguments[step.id], call.arguments)
+            return any(same(wanted, call.arguments) for wanted in self._arguments[step.id, call.tool])
         found = read(step, call.result) if call.ok else {}
         return all(name in found and number(found[name].value) == value for name, value in self._wanted[step.id])
 
     def is_call(self, step: Step, call: ToolCall) -> bool:
         """Whether it is the step's call by name and arguments, whatever came of it."""
         given = arguments_of(call)
-        return step.tool == call.name and given is not None and same(self._arguments[step.id], given)
+        wanted = self._arguments.get((step.id, call.name), [])
+        return given is not None and any(same(one, given) for one in wanted)
 
     @cached_property
-    def _arguments(self) -> dict[str, dict[str, Any]]:
-        return {step.id: arguments_for(step.args, self.truths, {}) for step in self.index.steps.values()}
+    def _arguments(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        """(step, tool) → the arguments with which a call of that tool does it."""
+        found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for step in self.index.steps.values():
+            for way in step.ways:
+                found.setdefault((step.id, way.tool), []).append(arguments_for(way.args, self.truths, {}))
+        return found
 
     @cached_property
     def _wanted(self) -> dict[str, list[tuple[str, Any]]]:
         steps = self.index.steps.values()
         return {step.id: [(name, number(fact.value)) for name, fact in step.facts.items()] for step in steps}
+
+
+def uses_tool(step: Step, tool: str) -> bool:
+    """Whether a call of this tool may do the step."""
+    return any(way.tool == tool for way in step.ways)
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,7 @@ class Actor:
         blocked: set[str] = set()
         while True:
             step = self._next(blocked)
+            step = step and self._way(step)
             if step is None:
                 return self._ask_person() or self._finish()
             if self._can_ask(step):
@@ -92,9 +93,10 @@ class Actor:
         for call, result in self.view.results:
             if call.name in ("ask_colleague", DELEGATE):
                 self._hear(result)
-            step = self.index.steps.get(call.id.rpartition(".")[0])
+            step = self.index.every.get(call.id.rpartition(".")[0])
             if step is None:
                 continue
+            step = self._way(step)
             shown = read(step, result)
             if shown.keys() != step.facts.keys() and self._takes_for_right(step, call):
                 self._mistake(step, [name for name in step.facts if name not in shown])
@@ -123,7 +125,7 @@ class Actor:
     def _hear(self, told: str) -> None:
         """Take over what a colleague knows."""
         for name, known in parse(told).notes:
-            if name in self.index.producer and known.value != UNKNOWN:
+            if name in self.index.finder and known.value != UNKNOWN:
                 self._note(name, known)
 
     def _weigh_peers(self) -> None:
@@ -161,10 +163,25 @@ class Actor:
 
     def _next(self, blocked: set[str]) -> Step | None:
         """The first step at hand that is not done, or the one that must be done before it."""
-        for step in self.index.steps_in(self.view.scope):
-            if step.id not in blocked and not self._done(step):
-                return self._first_needed(step, blocked)
+        for step in self.index.all_in(self.view.scope):
+            if step.id not in blocked and not self._done(step) and self._wants(step):
+                return self._first_needed(self._way(step), blocked)
         return self._missing_for_answer(blocked)
+
+    def _wants(self, step: Step) -> bool:
+        """Whether it means to do it: what is optional now and then, what hangs on a condition as far as it believes in
+        that, or does not know."""
+        if step.optional and self._luck(f"{step.id} is optional") < 0.5:
+            return False
+        believed = self.view.beliefs.get(step.when.fact) if step.when is not None else None
+        if step.when is None or believed is None:
+            return True
+        return believed.value != UNKNOWN and step.when.holds(believed.value)
+
+    def _way(self, step: Step) -> Step:
+        """The step as the call by which it does it, one of those for which it has the tool."""
+        able = [way for way in self.index.ways[step.id] if way.tool in self.tools]
+        return able[int(self._luck(f"{step.id} by") * len(able))] if len(able) > 1 else able[0] if able else step
 
     def _missing_for_answer(self, blocked: set[str]) -> Step | None:
         """What the final answer must say, and nobody has told."""
@@ -187,9 +204,9 @@ class Actor:
         return self.view.beliefs.keys() >= step.facts.keys()
 
     def _first_needed(self, step: Step, blocked: set[str]) -> Step:
-        for name in self.index.needs[step.id]:
+        for name in self._needs(step):
             if name not in self.view.beliefs:
-                producer = self.index.producer[name]
+                producer = self._way(self.index.finder[name])
                 if self._can_ask(producer):
                     return producer
                 if producer.id in blocked or skill_of(producer) == "act":
@@ -199,6 +216,12 @@ class Actor:
                 else:
                     self._do_without(producer)
         return step
+
+    def _needs(self, step: Step) -> Sequence[str]:
+        """What it takes, what its condition is about first."""
+        one_way = len(self.index.ways[step.id]) == 1
+        needs = self.index.needs[step.id] if one_way else sorted(step.uses)
+        return needs if step.when is None else [step.when.fact, *(name for name in needs if name != step.when.fact)]
 
     def _sees_to(self, step: Step) -> bool:
         """Whether it knows that this is needed, and how to find it out: what is of its own part, and of the rest what
@@ -295,7 +318,7 @@ class Actor:
         mode = None if self.draft.fault else self._strikes(step, ("disobeys_task", "ignores", "says_not_does"))
         out = mode is None and self._talked_out(step)
         for name, fact in step.facts.items():
-            misled = any(str(beliefs[g]) != self.index.truth(g) for g in fact.given)
+            misled = any(g in self.index.producer and str(beliefs[g]) != self.index.truth(g) for g in fact.given)
             value = noise.wrong_fact(step, name, self.rng) if mode or out or misled else fact.value
             sources = [beliefs[g].source for g in fact.given if beliefs[g].source]
             self._note(name, Known(value, sources[0] if sources else ""))
@@ -378,8 +401,8 @@ class Actor:
         if not early and (overstep := self._oversteps()) is not None:
             return overstep
         if not early and not self.draft.fault and self.tools and "search" in self.tools:
-            last = next(reversed(self.index.steps.values()))
-            if self._strikes(last, ("unaware_of_end",), share=0.3):
+            last = next(reversed(self.index.steps.values()), None)
+            if last is not None and self._strikes(last, ("unaware_of_end",), share=0.3):
                 self.draft.fault = Fault("unaware_of_end", last.id, "went on after the end")
                 return self._emit("search", {"query": f"more about {self.index.case.title}"}, "aside")
         if self.index.final in self.view.scope:
@@ -389,7 +412,7 @@ class Actor:
         return self.draft
 
     def _report(self) -> list[str]:
-        names = [n for step in self.index.steps_in(self.view.scope) for n in step.facts if n in self.view.beliefs]
+        names = [n for step in self.index.all_in(self.view.scope) for n in step.facts if n in self.view.beliefs]
         return [self._passed_on(names) or "Nothing found."]
 
     def _passed_on(self, names: Iterable[str]) -> str:

@@ -59,10 +59,10 @@ def review(view: View, profile: Profile, difficulty: Difficulty, rng: random.Ran
             problems.append({"about": name, "reason": reason})
         else:
             missed.append(name)
-    able = sorted(n for n in view.beliefs if skill_of(view.index.producer[n]) != "act")
+    able = sorted(n for n in view.beliefs if skill_of(view.index.finder[n]) != "act")
     if able and not wrong:
         name = rng.choice(able)
-        if rng.random() < difficulty.error(profile.check.false_alarm, view.index.producer[name].id):
+        if rng.random() < difficulty.error(profile.check.false_alarm, view.index.finder[name].id):
             problems.append({"about": name, "reason": "does not look right"})
             return {"ok": False, "problems": problems}, Fault("wrong_check", name, "found fault with what is right")
     fault = Fault("incomplete_check", missed[0], f"overlooked {', '.join(missed)}") if missed else None
@@ -73,7 +73,7 @@ def _notices(view: View, profile: Profile, difficulty: Difficulty, name: str, ch
     """The chance to see that this fact, or this step, is wrong; the same blind spots as an author of the same model."""
     if name == OVERSTEPS:
         return difficulty.notices(chance, OVERSTEPS, profile.commission)
-    step = view.index.steps.get(name) or view.index.producer[name]
+    step = view.index.every.get(name) or view.index.finder[name]
     return difficulty.notices(chance, step.id, profile.error[skill_of(step)])
 
 
@@ -96,6 +96,8 @@ def wrong_in(view: View) -> list[tuple[str, str]]:
                 found[name] = "is wrong or missing in the answer"
             elif name in due and belief is None:
                 found[name] = "is missing"
+    for name in (name for name in beliefs if name not in index.producer):
+        found[name] = "is not to be done here"
     if pending:
         found.update(_wrong_call(index, text))
     return [(n, r) for n, r in found.items() if not any(n in index.rests_on(o) for o in found if o != n)]
@@ -106,14 +108,15 @@ def _at_issue(view: View) -> dict[str, Known]:
     text = view.messages[-1].content
     if "Delivered:\n" not in text:
         return view.beliefs
-    return {name: known for name, known in parse(text).notes if name in view.index.producer}
+    return {name: known for name, known in parse(text).notes if name in view.index.finder}
 
 
 def _wrong_call(index: Index, text: str) -> dict[str, str]:
     """The acting steps with this tool, unless the call that is about to be made is one of them as it should be; where
     the solution has none, it oversteps."""
     truths = {name: Known(index.truth(name)) for name in index.producer}
-    acts = [s for s in index.steps.values() if s.tool and skill_of(s) == "act" and f"call {s.tool}(" in text]
+    able = [s for s in index.steps.values() if skill_of(s) == "act"]
+    acts = [way for s in able for way in index.ways[s.id] if way.tool and f"call {way.tool}(" in text]
     if any(_says_all(templates.fill(step.args, truths).values(), text) for step in acts):
         return {}
     if not acts:
@@ -131,7 +134,7 @@ def _facts_due(view: View) -> set[str]:
     """What a delivery that is not the final answer must report."""
     if view.index.final in view.scope:
         return set()
-    return {name for step in view.index.steps_in(view.scope) for name in step.facts}
+    return {name for step in view.index.steps_in(view.scope) if not step.optional for name in step.facts}
 
 
 def _delivered(view: View) -> str:
@@ -155,7 +158,12 @@ def decide(view: View, profile: Profile, difficulty: Difficulty, rng: random.Ran
     reported = {name for name, known in last.notes if known.value != UNKNOWN}
     named = {item["about"] for item in redo}
     for name, step in index.producer.items():
-        due = name not in reported and index.subtask_of[step.id] != index.final and name not in named
+        due = (
+            not step.optional
+            and name not in reported
+            and index.subtask_of[step.id] != index.final
+            and name not in named
+        )
         if due and rng.random() < _notices(view, profile, difficulty, name, profile.check.other):
             redo.append({"subtask": _subtask_of(view, name), "about": name, "reason": "nobody has found this out"})
     return {"done": not redo, "answer": "", "redo": redo}, None
@@ -163,7 +171,7 @@ def decide(view: View, profile: Profile, difficulty: Difficulty, rng: random.Ran
 
 def _subtask_of(view: View, fact: str) -> str:
     """The subtask that finds it out; the final one where the plan at hand does not have that."""
-    subtask = view.index.subtask_of[view.index.producer[fact].id]
+    subtask = view.index.subtask_of[view.index.finder[fact].id]
     planned = any(f"[report: {subtask}]" in message.content for message in view.messages)
     return subtask if planned else view.index.final
 
@@ -194,7 +202,7 @@ def _seems_wrong(view: View, text: str, profile: Profile, difficulty: Difficulty
     false = {name for name in about & stated.keys() if stated[name].value != index.truth(name)}
     missing = {name for name in about & index.answer_facts if index.truth(name) not in answer}
     if not false | missing:
-        return rng.random() < difficulty.error(profile.check.false_alarm, next(reversed(index.steps)))
+        return rng.random() < difficulty.error(profile.check.false_alarm, next(reversed(index.steps), "plan"))
     sighted = any(view.in_sight(index.truth(name)) for name in false | missing)
     chance = profile.check.other * (1.0 if sighted else profile.check.blind)
     return rng.random() < max(_notices(view, profile, difficulty, name, chance) for name in false | missing)
@@ -204,7 +212,7 @@ def summary(view: View, profile: Profile, difficulty: Difficulty, rng: random.Ra
     """What it believes, a line each; now and then one is lost."""
     names = list(view.beliefs)
     lost = [n for n in names if rng.random() < profile.mix.get("loses_history", 0) / 100]
-    fault = Fault("loses_history", view.index.producer[lost[0]].id, f"left {', '.join(lost)} out") if lost else None
+    fault = Fault("loses_history", view.index.finder[lost[0]].id, f"left {', '.join(lost)} out") if lost else None
     notes = [note(name, view.beliefs[name]) for name in names if name not in lost]
     return {"notes": notes or ["nothing yet"]}, fault
 
@@ -243,7 +251,8 @@ def ledger(view: View, profile: Profile, difficulty: Difficulty, rng: random.Ran
 def _to_give(view: View, subtask: Subtask, given: int) -> bool:
     if given == 0:
         return True
-    missing = [n for s in subtask.steps for n in s.facts if n not in view.beliefs and skill_of(s) != "act"]
+    due = [s for s in view.index.steps_in((subtask.id,)) if skill_of(s) != "act" and not s.optional]
+    missing = [n for s in due for n in s.facts if n not in view.beliefs]
     return given < 2 and bool(missing) and subtask.id != view.index.final
 
 

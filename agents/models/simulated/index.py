@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks import templates
-from tasks.case import Case, Skill, Step, Subtask
+from tasks.case import Case, Skill, Step, Subtask, is_due
 from tasks.templates import names_in
 
 _KEPT = "index of the plan"
@@ -12,17 +12,23 @@ _SKILL_OF_TOOL: dict[str, Skill] = {"search": "retrieve", "query_database": "loo
 
 class Index:
     """Steps and subtasks by name; which step finds which fact; which facts rest on which; `answering`: the steps that
-    find out what the answer says, with those facts."""
+    find out what the answer says, with those facts. `steps` and `producer` are the solution's; `every` and `finder`
+    have the steps too that are not to be done, since their condition does not hold: who is wrong about it does them.
+    `ways`: each step as each call that does it, the plan's own first."""
 
     def __init__(self, case: Case) -> None:
         order = case.order
         self.case = case
         self.subtasks: dict[str, Subtask] = {s.id: s for s in sorted(case.plan, key=lambda s: order.index(s.id))}
         self.final = order[-1]
-        self.steps: dict[str, Step] = {step.id: step for s in self.subtasks.values() for step in s.steps}
+        self.every: dict[str, Step] = {step.id: step for s in self.subtasks.values() for step in s.steps}
+        self.finder: dict[str, Step] = {name: step for step in self.every.values() for name in step.facts}
+        truths = {name: step.facts[name].value for name, step in self.finder.items()}
+        self.steps: dict[str, Step] = {name: step for name, step in self.every.items() if is_due(step, truths)}
+        self.ways = {step.id: _ways(step) for step in self.every.values()}
         self.subtask_of: dict[str, str] = {step.id: s.id for s in self.subtasks.values() for step in s.steps}
         self.producer: dict[str, Step] = {name: step for step in self.steps.values() for name in step.facts}
-        self.needs: dict[str, tuple[str, ...]] = {s.id: tuple(sorted(uses(s))) for s in self.steps.values()}
+        self.needs: dict[str, tuple[str, ...]] = {s.id: tuple(sorted(s.uses)) for s in self.every.values()}
         self.answer_facts = names_in(case.answer)
         said = [(step, self.answer_facts & step.facts.keys()) for step in self.steps.values()]
         self.answering = [(step, facts) for step, facts in said if facts]
@@ -35,7 +41,8 @@ class Index:
         return {name: value for name, value in said.items() if self.producer[name].tool is None}
 
     def truth(self, fact: str) -> str:
-        return self.producer[fact].facts[fact].value
+        """Its value; of one that nothing should find out there is none."""
+        return self.producer[fact].facts[fact].value if fact in self.producer else ""
 
     def rests_on(self, fact: str) -> frozenset[str]:
         """The facts that were worked out from `fact`, directly or not, leaving out what was done (acts)."""
@@ -48,7 +55,7 @@ class Index:
         todo = [fact]
         while todo:
             name = todo.pop()
-            for step in self.steps.values():
+            for step in self.every.values():
                 if name in self.needs[step.id] and skill_of(step) != "act":
                     new = set(step.facts) - found
                     found |= new
@@ -56,24 +63,29 @@ class Index:
         return found
 
     def steps_in(self, scope: tuple[str, ...]) -> tuple[Step, ...]:
-        """The steps of some subtasks, in order."""
+        """The solution's steps of some subtasks, in order."""
+        return tuple(s for s in self.all_in(scope) if s.id in self.steps)
+
+    def all_in(self, scope: tuple[str, ...]) -> tuple[Step, ...]:
+        """All steps of some subtasks, in order."""
         if scope not in self._scopes:
-            self._scopes[scope] = tuple(s for s in self.steps.values() if self.subtask_of[s.id] in scope)
+            self._scopes[scope] = tuple(s for s in self.every.values() if self.subtask_of[s.id] in scope)
         return self._scopes[scope]
 
     def facts_about(self, name: str) -> list[str]:
         """The facts that a complaint about `name` (a fact, step or subtask) is about."""
-        if name in self.producer:
+        if name in self.finder:
             return [name]
-        if name in self.steps:
-            return list(self.steps[name].facts)
+        if name in self.every:
+            return list(self.every[name].facts)
         if name in self.subtasks:
             return [fact for step in self.subtasks[name].steps for fact in step.facts]
         return []
 
 
-def uses(step: Step) -> set[str]:
-    return names_in(step.args) | {given for fact in step.facts.values() for given in fact.given}
+def _ways(step: Step) -> tuple[Step, ...]:
+    others = (step.model_copy(update={"tool": way.tool, "args": way.args, "any_of": ()}) for way in step.any_of)
+    return (step.model_copy(update={"any_of": ()}), *others) if step.any_of else (step,)
 
 
 def skill_of(step: Step) -> Skill:

@@ -25,7 +25,7 @@ def notes(
     """The lines in which these facts are passed on, and the first error in them, if any."""
     lines, fault = [], None
     for name in names:
-        known, step = view.beliefs[name], view.index.producer[name]
+        known, step = view.beliefs[name], view.index.finder[name]
         rate = min(0.95, profile.handover.loss * profile.crowded(view.tokens))
         if known.value == UNKNOWN or rng.random() >= difficulty.error(rate, step.id):
             lines.append(note(name, known))

@@ -81,7 +81,7 @@ class View:
         if message.content or not message.tool_calls:  # else what it noted was dropped, and it reads again
             self.results = []
         for name, known in parse(message.content).notes:
-            if name in self.index.producer:
+            if name in self.index.finder:
                 self.believe(name, known)
                 self.own.add(name)
         if not message.tool_calls:
@@ -109,7 +109,7 @@ class View:
         for name in parsed.problems:
             self.dispute(name)
         for name, known in parsed.notes:
-            if name in self.index.producer:
+            if name in self.index.finder:
                 self.believe(name, known)
                 self.own.discard(name)
 
@@ -136,7 +136,7 @@ class View:
         """Somebody says that this is wrong: it must be found out again, and so must what rests on it. What was done
         stays done."""
         for fact in self.index.facts_about(name):
-            if skill_of(self.index.producer[fact]) == "act":
+            if skill_of(self.index.finder[fact]) == "act":
                 continue
             if fact in self.beliefs:
                 self.disputed[fact] = self.beliefs[fact]

@@ -16,11 +16,10 @@ from agents.agent import HELD_BACK
 from agents.models.simulated.index import Index, skill_of
 from agents.models.simulated.passing import UNKNOWN
 from agents.models.simulated.view import View, parse
-from experiments.failures.solution import Solution, arguments_of, same, uses_tool
+from experiments.failures.solution import Solution, arguments_of, follows, uses_tool
 from experiments.judging.reviews import Look, is_look, look, prompts
-from tasks.case import Act, Step
-from tasks.reading import Known, arguments_for, read
-from tasks.templates import names_in
+from tasks.case import Step
+from tasks.reading import read
 from traces import strict, wording
 from traces.kernel import AnswerHandedIn, Chat, ChatMessage, Record, RunFinished, ToolExecuted
 
@@ -232,9 +231,17 @@ class _Reader:
         for step in self.index.steps_in(turn.view.scope):
             known = turn.beliefs.keys() >= step.facts.keys()
             able = any(not turn.chat.tools or way.tool in turn.chat.tools for way in step.ways)
-            if able and not step.optional and not known and step.id not in self.tried[agent]:
+            if able and self._expected(turn, step) and not known and step.id not in self.tried[agent]:
                 self._note(turn, step, "ends_early", f"stopped before {step.id}", tuple(step.facts))
                 return
+
+    def _expected(self, turn: _Turn, step: Step) -> bool:
+        """Whether one with the conclusions of this agent would do it."""
+        if step.when is None:
+            return not step.optional
+        said = self.index.concluded(turn.text)
+        held = turn.beliefs.get(step.when.fact) or said.get(step.when.fact)
+        return held is not None and step.when.holds(held) and not step.optional
 
     def _answered(self, turn: _Turn) -> None:
         """What the final answer must say and does not, where its author had what it takes."""
@@ -385,8 +392,7 @@ class _Reader:
 
     def _faithful(self, turn: _Turn, step: Step, call: ToolExecuted) -> bool:
         """Whether it is a call that does the step, with what the agent believes, be that wrong."""
-        known = {name: Known(value) for name, value in turn.beliefs.items()}
-        return any(_is_call(step, way, known, call) for way in step.ways if way.tool == call.tool)
+        return follows(step, call, turn.beliefs)
 
     def _wrongly_believed(self, turn: _Turn, step: Step) -> set[str]:
         """The wrong facts that a step was done with, and those that they rest on."""
@@ -425,17 +431,6 @@ def _as_asked(chat: Chat, call: ToolExecuted) -> ToolExecuted:
     if call.ok or call.arguments or asked is None:
         return call
     return structs.replace(call, arguments=arguments_of(asked) or {})
-
-
-def _is_call(step: Step, way: Act, known: dict[str, Known], call: ToolExecuted) -> bool:
-    given = {name for fact in step.facts.values() for name in fact.given}
-    if not known.keys() >= names_in(way.args) | given:
-        return False
-    wanted = arguments_for(way.args, known, {})
-    texts = {name: str(value) for name, value in wanted.items() if " " in str(value)}
-    if skill_of(step) == "act":
-        return same(wanted, call.arguments)
-    return same(wanted, call.arguments) and all(str(call.arguments.get(n)) == text for n, text in texts.items())
 
 
 def _variants(step: Step) -> Iterator[dict[str, Any]]:

@@ -4,12 +4,14 @@ what came of it. No label is looked at, so real runs and simulated ones are read
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 from agents.models.simulated.index import Index, skill_of
-from tasks.case import Step
-from tasks.reading import arguments_for, read
+from tasks.case import Act, Step
+from tasks.reading import Known, arguments_for, read
+from tasks.templates import names_in
 from traces import strict
 from traces.kernel import ToolCall, ToolExecuted
 
@@ -66,6 +68,23 @@ class Solution:
 def uses_tool(step: Step, tool: str) -> bool:
     """Whether a call of this tool may do the step."""
     return any(way.tool == tool for way in step.ways)
+
+
+def follows(step: Step, call: ToolExecuted, beliefs: Mapping[str, str]) -> bool:
+    """Whether it is a call that does the step, for one who takes these facts for true."""
+    known = {name: Known(value) for name, value in beliefs.items()}
+    return any(_is_call(step, way, known, call) for way in step.ways if way.tool == call.tool)
+
+
+def _is_call(step: Step, way: Act, known: Mapping[str, Known], call: ToolExecuted) -> bool:
+    given = {name for fact in step.facts.values() for name in fact.given}
+    if not known.keys() >= names_in(way.args) | given:
+        return False
+    wanted = arguments_for(way.args, known, {})
+    texts = {name: str(value) for name, value in wanted.items() if " " in str(value)}
+    if skill_of(step) == "act":
+        return same(wanted, call.arguments)
+    return same(wanted, call.arguments) and all(str(call.arguments.get(n)) == text for n, text in texts.items())
 
 
 def arguments_of(call: ToolCall) -> dict[str, Any] | None:

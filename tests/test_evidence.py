@@ -228,3 +228,56 @@ def test_what_was_won_once_counts_at_every_later_look(drawn: list[float]) -> Non
     best = [betting.best_above(drawn[:n], 0.0) for n in range(1, len(drawn) + 1)]
     assert best == sorted(best)
     assert 0 < betting.p_value(drawn) <= 1
+
+
+def test_what_bets_come_to_by_hand() -> None:
+    """Spread evenly over stakes from 0 to 1: a sure gain of 1 makes 1 + 1/2, one and a loss the mean of 1 - stake^2."""
+    assert betting.wealth_above([], 0.0) == 1.0
+    assert betting.wealth_above([1.0], 0.0) == pytest.approx(1.5)
+    assert betting.wealth_above([1.0], 0.5) == pytest.approx(1 + 1 / 2 / 3)
+    assert betting.wealth_above([1.0, -1.0], 0.0) == pytest.approx(2 / 3, rel=1e-3)
+    assert betting.best_above([1.0, -1.0], 0.0) == pytest.approx(1.5)
+    assert betting.best_above([-1.0], 0.0) == betting.best_above([], 0.0) == 1.0
+    assert betting.wealth_against_margin([0.0], 0.5) == pytest.approx(1 + 0.025 + 0.05 + 0.075 + 0.7 * 0.999)
+    assert betting.wealth_against_margin([1.0], 0.5) == pytest.approx(0.1 * (0.75 + 0.5 + 0.25) + 0.7 * 0.001)
+    assert betting.wealth_against_margin([0.0], 0.2) == pytest.approx(1 + 0.25 * (0.15 + 0.7 * 0.999))
+
+
+def test_wealth_beyond_all_bounds_is_a_number() -> None:
+    most = pytest.approx(math.exp(700.0))
+    assert betting.wealth_above([1.0] * 3000, 0.0) == most
+    assert betting.best_above([1.0] * 3000, 0.0) == most
+    assert betting.wealth_above([0.5], -1.0) == most
+    assert betting.wealth_against_margin([-1.0] * 3000, 0.5) == most
+
+
+@pytest.mark.parametrize(
+    ("drawn", "p"),
+    [
+        ([1.0] * 5, 6 / 63),  # the mean of (1 + stake)^5 is (2^6 - 1) / 6
+        ([-1.0] * 5, 6 / 63),
+        ([0.5], 1 / 1.25),
+        ([-0.5], 1 / 1.25),
+        ([1.0, -1.0], 1 / 1.5),
+        ([-1.0, 1.0], 1.0),
+        ([0.0], 1.0),
+    ],
+)
+def test_p_values_of_bets_by_hand(drawn: list[float], p: float) -> None:
+    assert betting.p_value(drawn) == pytest.approx(p, rel=1e-3)
+
+
+def test_the_ends_are_where_betting_against_them_has_made_the_inverse_of_what_is_allowed() -> None:
+    drawn = [0.5, 0.2, -0.1, 0.3] * 10
+    for level, limit, (low, high) in (
+        (0.95, 20.0, betting.confidence_sequence(drawn)),
+        (0.9, 10.0, betting.confidence_sequence(drawn, 0.9)),
+    ):
+        assert -1 < low < 0.225 < high < 1
+        assert betting.best_above(drawn, low) == pytest.approx(limit, rel=1e-4)
+        assert betting.best_above([-x for x in drawn], -high) == pytest.approx(limit, rel=1e-4)
+        out = betting.ruled_out_above([0.0] * 60) if level == 0.95 else betting.ruled_out_above([0.0] * 60, level)
+        assert 0 < out < 0.2
+        assert betting.wealth_against_margin([0.0] * 60, out) == pytest.approx(limit, rel=1e-4)
+    assert betting.confidence_sequence([]) == (-1.0, 1.0)
+    assert betting.ruled_out_above([1.0]) == 1.0

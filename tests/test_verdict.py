@@ -162,3 +162,32 @@ def test_a_summary_adds_up() -> None:
     assert (summary.trials, summary.success, summary.tokens, summary.latency_s) == (2, 0.5, 200, 2.0)
     assert (summary.cost_usd, summary.cost_per_success_usd) == (1e-6, 2e-6)
     assert (summary.limited, summary.failed) == (0.5, 0.0)
+
+
+def test_where_nothing_can_be_compared_it_says_what_there_is() -> None:
+    def text(*groups: tuple[str, str, int]) -> str:
+        found = judge([outcome("c", t, True, team, engine=engine) for team, engine, t in groups])
+        assert (found.kind, found.question, found.answers) == ("no_comparison", "", {})
+        return found.text
+
+    assert text() == "No comparison: there is only nothing."
+    assert text(("solo", "native", 0)) == "No comparison: there is only solo."
+    assert text(("market", "native", 0), ("pair", "native", 0)) == "No comparison: there is only market, pair."
+    assert text(("market", "native", 0), ("market", "crewai", 0)) == "No comparison: there is only market."
+    assert text(("solo", "native", 0), ("solo", "crewai", 0)) == "No comparison: there is only solo, on 2 engines."
+    assert text(("solo", "native", 0), ("market", "native", 1)) == "No comparison: no trial was done by two teams."
+    assert text(("solo", "native", 0), ("market", "native", 0)).startswith("No comparison: one trial of one case")
+
+
+def test_what_lost_runs_leave_is_said_after_what_the_verdict_rests_on() -> None:
+    made = _experiment({"solo": 0.5, "market": 0.7}, cases=12)
+    gone = [o.run for o in made if o.team == "market" and o.success][:10]
+    lost = [
+        msgspec.structs.replace(o, status="failed", success=False, error="x")
+        if o.team == "market" and o.run in gone
+        else o
+        for o in made
+    ]
+    found = judge(lost)
+    assert re.search(r": (on these 12 cases|for cases like these) the team is worth it", found.text)
+    assert re.search(r"Paired over 12 cases and \d+ trials\. 10 of 240 runs", found.reason)

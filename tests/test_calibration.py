@@ -51,13 +51,14 @@ def _true(profile: Any, name: str) -> float:
 
 @pytest.mark.parametrize(("scenario", "least"), [("billing_support", 17), ("market_brief", 14)])
 def test_a_known_profile_comes_back_within_its_intervals(scenario: str, least: int) -> None:
-    """From a base that is twice as careless. Of so many intervals at 95 %, one may miss."""
+    """From a base that is twice as careless. Of 14 or more intervals at 95 %, more than two miss once in thirty times:
+    one seed draws one set of difficulties, so they miss together."""
     true, base = profiles.load("medium"), profiles.load("small")
     fitted = calibration.calibrate([_evidence("sim:medium", scenario, 12)], base, "fitted", RUNS)
     told = [one for one in fitted.estimates if not one.kept]
     missed = [one for one in told if not one.low * 0.999 <= _true(true, one.name) <= one.high * 1.001]
     assert len(told) >= least
-    assert len(missed) <= 1, missed
+    assert len(missed) <= 2, missed
     for one in told:
         if one.name in ("error.retrieve", "speed.decode_tps", "verbosity"):
             assert abs(one.value - _true(true, one.name)) < abs(_true(base, one.name) - _true(true, one.name))

@@ -195,10 +195,13 @@ def _warm(session: Any, items: list[Any], functions: dict[Any, list[FunctionType
         return COLD
     session.config._tmp_path_factory._given_basetemp = at / "tmp"
     session.config._tmp_path_factory._basetemp = None
-    for item, following in zip(items, [*items[1:], None], strict=True):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        if session.testsfailed:
-            return KILLED
+    try:
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.testsfailed:
+                return KILLED
+    except Exception:  # such as a file of pytest's own that the mutant has closed
+        return KILLED
     return SURVIVED
 
 

@@ -186,3 +186,76 @@ def test_a_better_team_whose_runs_are_lost_is_never_told_that_one_agent_is_enoug
     assert "one_is_enough" not in kinds
     assert kinds["team_worth_it"] >= 10 or share > 0
     assert kinds["runs_broke_off"] == 12 or share < 0.3
+
+
+def _pairs(team: str, base: str) -> tuple[list[Outcome], list[Outcome]]:
+    """Six trials of each of a few cases, given by a letter each: w(on), l(ost), anything else failed."""
+
+    def made(results: str, name: str) -> list[Outcome]:
+        done = [outcome(f"c{n // 6}", n % 6, letter == "w", name) for n, letter in enumerate(results)]
+        return [lost(one) if results[n] == "l" else one for n, one in enumerate(done)]
+
+    return made(team, "market"), made(base, "solo")
+
+
+def test_bounds_by_hand() -> None:
+    """Of 12 pairs one is lost for the team and one for the baseline, both of which may have been either."""
+    a, b = _pairs("wwwwwlwwwwww", "w-----l-----")
+    low, high = (
+        comparing.on_these(*_pairs(*both)) for both in (("wwwww-wwwwww", "w-----w-----"), ("w" * 12, "w-----------"))
+    )
+    found = comparing.on_these(a, b)
+    assert found is not None
+    assert low is not None
+    assert high is not None
+    assert (found.low, found.high, found.at_most) == (low.low, high.high, high.at_most)
+    assert found.p == max(low.p, high.p) < 1
+    assert (found.cases, found.pairs, found.lost) == (2, 10, 2)
+    assert found.rates == pytest.approx((1.0, 0.1))
+    assert found.value == pytest.approx(0.9)
+    turned = comparing.on_these(b, a)
+    assert turned is not None
+    assert turned.value == pytest.approx(-0.9)
+    assert turned.p == pytest.approx(found.p)
+
+
+@pytest.mark.parametrize(
+    ("team", "base", "p"),
+    [("wl----", "w-----", 1.0), ("w-----", "wl----", 1.0), ("w--l--", "---w--", 1.0), ("ll----", "-w----", 1.0)],
+)
+def test_where_no_difference_lies_between_the_bounds_its_p_is_1(team: str, base: str, p: float) -> None:
+    found = comparing.on_these(*_pairs(team, base))
+    assert found is not None
+    assert found.p == p
+
+
+def test_where_all_of_one_side_is_lost_the_value_is_the_middle() -> None:
+    found = comparing.on_these(*_pairs("llllll", "w-----"))
+    assert found is not None
+    assert (found.pairs, found.lost, found.rates) == (0, 6, None)
+    assert found.value == pytest.approx((-1 / 6 + 5 / 6) / 2)
+
+
+def test_of_fewer_than_six_cases_nothing_is_said_about_others_and_of_none_nothing_at_all() -> None:
+    six, five = _pairs("w" * 36, "-" * 36), _pairs("w" * 30, "-" * 30)
+    assert comparing.on_like_these(*six) is not None
+    assert comparing.on_like_these(*five) is None
+    five[0][3] = lost(five[0][3])
+    assert comparing.on_like_these(*five) is None
+    assert comparing.on_these([], []) is None
+    assert comparing.at_every_look(*six, order=["elsewhere"]) is None
+    found = comparing.at_every_look(*six, order=["c2", "elsewhere"])
+    assert found is not None
+    assert found.value == 1.0
+
+
+def test_equivalence_is_within_the_margin_on_both_sides_whatever_was_lost() -> None:
+    even = _pairs("w-" * 60, "w-" * 60)
+    more, less = _pairs("w" * 120, "w" * 114 + "-" * 6), _pairs("w" * 114 + "-" * 6, "w" * 120)
+    for a, b in (more, less):
+        margins = [margin for margin in (0.02, 0.05, 0.08, 0.12, 0.3) if comparing.equivalent(a, b, margin)]
+        assert margins == [0.08, 0.12, 0.3]  # the interval at 90% ends at 7.1 points
+    assert comparing.equivalent(*even, 0.2)
+    holes = [lost(one) if n % 3 == 0 else one for n, one in enumerate(even[0])]
+    assert not comparing.equivalent(holes, even[1], 0.2)
+    assert not comparing.equivalent([], [], 0.9)

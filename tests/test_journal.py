@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -163,7 +166,9 @@ def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:
 
 _WRITER = """
 import sys
+import threading
 import time
+import zlib
 from pathlib import Path
 from traces.journal import Journal
 from traces.kernel import Noted, Record
@@ -249,6 +254,7 @@ def test_sync_returns_when_all_that_was_appended_is_on_the_disk_with_the_name_of
     path = tmp_path / "journal-0.jsonl"
     first, second, third = records(3)
     with Journal(path, fsync_every=1e9) as log:
+        log.sync()
         assert disk.since() == [(tmp_path.name, -1)]
         log.append(first)
         log.append(second)
@@ -272,7 +278,7 @@ def test_without_sync_it_comes_to_the_disk_after_a_while(tmp_path: Path, disk: D
         for record in some:
             log.append(record)
             log.sync()  # waits for what is under way
-            assert disk.since()[-1] == (path.name, path.stat().st_size)
+            assert disk.since() == [(path.name, path.stat().st_size)]  # once
     assert disk.since() == []
     with Journal(tmp_path / "journal-1.jsonl", fsync_every=0.02) as log:
         log.append(some[0])
@@ -322,3 +328,114 @@ def test_a_failure_in_the_background_comes_to_who_appends_next(tmp_path: Path, d
     with pytest.raises(TraceError, match="Input/output error"):
         log.append(records(1)[0])
     log._thread.shutdown()
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_what_is_closed_leaves_no_file_and_no_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, threads = open_files(), {thread.ident for thread in threading.enumerate()}
+    log = Journal(tmp_path / "journal-0.jsonl", fsync_every=0.0, segment=300)
+    for record in records(20):
+        log.append(record)
+    assert len(journal.segments(log.path)) > 5
+    log.close()
+    closed: list[int] = []
+    monkeypatch.setattr(os, "close", closed.append)
+    log.close()
+    assert closed == []
+    assert open_files() == before
+    assert {thread.ident for thread in threading.enumerate()} <= threads
+
+
+def test_a_segment_that_cannot_be_begun_leaves_no_file_open(tmp_path: Path, disk: Disk) -> None:
+    log = Journal(tmp_path / "journal-0.jsonl", fsync_every=1e9, segment=1)
+    before = open_files()
+    disk.broken = True
+    with pytest.raises(TraceError, match="Input/output error"):
+        log.append(records(1)[0])
+    assert open_files() == before
+    assert log.path.name == "journal-0.jsonl"
+
+
+def test_a_segment_is_full_at_its_size_and_one_that_is_opened_again_is_gone_on_from_once(tmp_path: Path) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    some = records(5)
+    size = len(written(tmp_path / "other.jsonl", some[:1]))
+    with Journal(path, segment=size) as log:
+        log.append(some[0])
+        assert log.path.name == "journal-0.0001.jsonl"
+    with Journal(path) as log:
+        for record in some[1:]:
+            log.append(record)
+    with Journal(path) as log:
+        log.append(some[0])
+        log.append(some[1])
+    assert [len(read(one)) for one in journal.segments(path)] == [1, 4, 2]
+    assert path.stat().st_mode & 0o777 == 0o644 & ~umask()
+
+
+def umask() -> int:
+    found = os.umask(0)
+    os.umask(found)
+    return found
+
+
+def test_places_and_names_of_segments(tmp_path: Path) -> None:
+    names = {"journal-0.jsonl": 0, "journal-0.0001.jsonl": 1, "journal-0.12345.jsonl": 12345, "notes.txt": 0}
+    assert {name: journal.place(tmp_path / name)[1] for name in names} == names
+    assert journal.place(tmp_path / "notes.txt")[0] == "notes.txt"
+    alone = tmp_path / "journal-7.jsonl"
+    name = b'{"next":"journal-7.0001.jsonl"'
+    alone.write_bytes(b'%b,"crc":"%08x"}\n' % (name, zlib.crc32(name)))
+    assert journal.successor(alone) == "journal-7.0001.jsonl"
+    assert journal.missing([alone]) == [
+        journal.Damage(tmp_path / "journal-7.0001.jsonl", 0, 0, "this segment is missing")
+    ]
+
+
+def test_every_damaged_place_is_found_and_neighbours_are_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal-0.jsonl"
+    lines = written(path, records(6)).splitlines(keepends=True)
+    bad, zeros, torn = b"garbled\n", b"\0" * 5 + b"\n", b"torn"
+    path.write_bytes(b"".join([lines[0], bad, lines[1], zeros, bad, bad, lines[2], torn]))
+    ends = [len(b"".join(part)) for part in ([lines[0]], [lines[0], bad, lines[1]])]
+    last = path.stat().st_size - len(torn)
+    expected = [
+        journal.Damage(path, ends[0], 8, "a line whose checksum does not fit"),
+        journal.Damage(path, ends[1], 6 + 8 + 8, "zeros instead of an event"),
+        journal.Damage(path, last, 4, "a line that breaks off"),
+    ]
+    assert journal.damaged(path) == expected
+    with Journal(path) as log:
+        assert log.repaired == expected[2]
+    assert journal.damaged(path) == expected[:2]
+    with Journal(path) as log:
+        assert log.repaired is None
+
+
+def _event(arguments: str) -> bytes:
+    call = f'"type":"effect_intended","agent":"a","tool":"t","call_id":"c","arguments":{arguments},"key":"k"'
+    return b'{"run":0,"seq":0,"t":0,"wall":0,"event":{%b}}' % call.encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (_event("{}"), ""),
+        (_event('{"a":' + "[" * 147 + "]" * 147 + "}"), ""),
+        (_event('{"a":' + "[" * 148 + "]" * 148 + "}"), "nested more than 150 deep"),
+        (_event("7"), "Expected `object`"),
+        (b'{"run":0', "truncated"),
+        (b'{"run":0,"seq":0,"t":0,"wall":0,"event":{"type":"from_the_future"}}', "Invalid value"),
+        (_event('{"a":"\xff"}').replace("\xff".encode(), b"\xff"), "UTF-8"),
+    ],
+)
+def test_why_a_line_is_no_event(line: bytes, said: str, tmp_path: Path) -> None:
+    found = journal.fault(line)
+    assert (said.lower() in found.lower()) if said else found == ""
+    if said and "nested" not in said:
+        for path in (tmp_path / "journal-0.jsonl", None):
+            with pytest.raises(TraceError, match=f"^{re.escape(str(path or 'journal'))}: an event that this version"):
+                journal.decode(line, path)

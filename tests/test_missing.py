@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.worlds import outcomes
-from experiments.judging import comparing
+from experiments.judging import comparing, these_cases
+from experiments.judging.missing import bounded
 from experiments.judging.statistics import Difference
 from experiments.judging.verdict import Verdict, judge
 from experiments.outcome import Outcome
@@ -255,6 +256,11 @@ def test_equivalence_is_within_the_margin_on_both_sides_whatever_was_lost() -> N
     for a, b in (more, less):
         margins = [margin for margin in (0.02, 0.05, 0.08, 0.12, 0.3) if comparing.equivalent(a, b, margin)]
         assert margins == [0.08, 0.12, 0.3]  # the interval at 90% ends at 7.1 points
+        estimate = these_cases.estimate(list(bounded(a, b).low.values()))
+        assert estimate is not None
+        end = max(map(abs, estimate.interval(0.9)))
+        assert not comparing.equivalent(a, b, end)
+        assert comparing.equivalent(a, b, end + 1e-9)
     assert comparing.equivalent(*even, 0.2)
     holes = [lost(one) if n % 3 == 0 else one for n, one in enumerate(even[0])]
     assert not comparing.equivalent(holes, even[1], 0.2)

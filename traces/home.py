@@ -123,7 +123,13 @@ class ExperimentFolder:
         return total
 
     def write_status(self, status: Status) -> None:
-        write_atomically(self.status_file, msgspec.json.encode(status))
+        """Raises TraceError where it cannot be written, on a full disk neither over the last one."""
+        data = msgspec.json.encode(status)
+        try:
+            write_atomically(self.status_file, data)
+        except NotWritten:
+            if not _written_over(self.status_file, data):
+                raise
 
     def read_status(self) -> Status | None:
         """The last heartbeat; None if there is none that can be read."""
@@ -258,6 +264,17 @@ def writing(named: Path | str) -> Iterator[None]:
         yield
     except (OSError, NotWritten) as error:
         raise InputError(f"{named} cannot be written: {reason(error)}") from None
+
+
+def _written_over(path: Path, data: bytes) -> bool:
+    """Whether `data` could be put where a file's old content is: that takes no room that a full disk has not."""
+    try:
+        with open(path, "r+b") as file:
+            file.write(data)
+            file.truncate()
+    except OSError:
+        return False
+    return True
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -53,11 +53,18 @@ def _show_table(rows: list[dict[str, Any]]) -> None:
         [["" if row.get(name) is None else str(row[name]) for name in columns] for row in rows],
     )
     for place, name in enumerate(columns):
-        wraps, widest = name in WORDS, max(len(name), *(len(line[place]) for line in told))
-        table.add_column(name, no_wrap=not wraps, min_width=min(12, widest) if wraps else widest)
+        texts = [name, *(line[place] for line in told)]
+        wraps, widest = name in WORDS, max(map(len, texts))
+        table.add_column(name, no_wrap=not wraps, min_width=_least(texts) if wraps else widest)
     for line in told:
         table.add_row(*line)
     printing.whole(console, table)
+
+
+def _least(texts: list[str]) -> int:
+    """How narrow a column that wraps may become: a word of up to 20 characters, a file's name say, stays whole."""
+    longest = max((len(word) for text in texts for word in text.split()), default=0)
+    return min(20, max(longest, min(12, max(map(len, texts)))))
 
 
 def _experiments() -> list[dict[str, Any]]:

@@ -122,7 +122,8 @@ class Profile(Strict):
     `mix`: weights of the failure modes (names of MAST), among those that can happen at a step. `refusal`: how often
     it declines to work on a request. `cutoff`: what was public by then (2024-06) it knows without looking it up.
     `servers`: what serves it; without, every call is served at once. `model`: the model that it is, whose difficulties
-    it has, by default `name`; `family`: of which it is."""
+    it has, by default `name`; `family`: of which it is. `intervals`: of numbers that were fitted to runs, by name such
+    as error.act, what 95 in 100 plausible models have."""
 
     name: str
     model: str = ""
@@ -150,6 +151,7 @@ class Profile(Strict):
     speed: Speed
     price: Price
     servers: Servers | None = None
+    intervals: dict[str, tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]] = Field(default={})
 
     @field_validator("error")
     @classmethod
@@ -158,6 +160,17 @@ class Profile(Strict):
         if missing:
             raise ValueError(f"says nothing of {', '.join(missing)}")
         return error
+
+    @model_validator(mode="after")
+    def _intervals_are_of_its_numbers(self) -> Profile:
+        data = self.model_dump()
+        for name, (low, high) in self.intervals.items():
+            found: Any = data
+            for part in name.split("."):
+                found = found.get(part) if isinstance(found, dict) else None
+            if not isinstance(found, int | float) or not low <= found <= high:
+                raise ValueError(f"intervals: {name}: {low:g} to {high:g} does not hold the profile's number, {found}")
+        return self
 
     @property
     def weights(self) -> str:
@@ -246,12 +259,14 @@ def _with(spec: str, base: Profile, settings: dict[str, str]) -> Profile:
     data = {**base.model_dump(), "name": spec, "model": base.weights}
     servers = dict(data["servers"] or {})
     for name, value in settings.items():
+        data["intervals"].pop(name, None)
         if name in LOAD_SETTINGS:
             servers["load"] = {**servers.get("load", {}), LOAD_SETTINGS[name]: value}
         elif name in SERVER_SETTINGS:
             servers[name] = value
         elif name in CORRELATION_SETTINGS:
             data["correlation"] = {**data["correlation"], name: value}
+            data["intervals"].pop(f"correlation.{name}", None)
         else:
             data[name] = value
     try:

@@ -99,7 +99,7 @@ def _draw(profile: Profile, places: dict[str, float]) -> Draw:
         _set(data, name, number, profile.intervals)
     shared = data["correlation"]
     shared["family"] = max(shared["family"], shared["others"])
-    return Draw(Profile.model_validate(data), numbers)
+    return Draw(Profile.model_validate({**data, "intervals": {}}), numbers)
 
 
 def _is_ratio(name: str) -> bool:

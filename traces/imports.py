@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
+import threading
 import traceback
 from typing import Any
 
@@ -19,7 +20,7 @@ def load(path: str, what: str) -> Any:
     with the reason, where there is no such thing."""
     module, _, attribute = path.partition(":")
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what it prints is not what the command says
+        with _aside():
             return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         why = beside.hidden(module.partition(".")[0]) or f"{_place(module, error)}{error}"
@@ -29,6 +30,15 @@ def load(path: str, what: str) -> Any:
     except BaseException as error:  # whatever a user's module raises, sys.exit included, is told with its place
         words = f"{type(error).__name__}: {str(error)[:LONGEST]}"
         raise InputError(f"{what} cannot be loaded from {path}: {_place(module, error)}{words}") from error
+
+
+def _aside() -> contextlib.AbstractContextManager[object]:
+    """Send what a module prints to stderr: it is not what the command says. sys.stdout belongs to the whole process, so
+    only the main thread may exchange it: two threads that do so at a time can leave it exchanged for good. What other
+    threads print, the command sends to stderr anyway."""
+    if threading.current_thread() is threading.main_thread():
+        return contextlib.redirect_stdout(sys.stderr)
+    return contextlib.nullcontext()
 
 
 def _place(module: str, error: BaseException) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from typing import Any
 
 from msgspec import Struct
@@ -41,7 +42,8 @@ class Endpoint(Struct, frozen=True):
 
 def litellm() -> Any:
     """LiteLLM, imported when first used (seconds), offline and silent."""
-    quiet.environment()
+    if "litellm" not in sys.modules:  # what it is silenced by counts when it is imported
+        quiet.environment()
     import litellm as library
 
     library.suppress_debug_info = True

@@ -30,7 +30,7 @@ SETTINGS = {
 
 
 def environment() -> None:
-    """Set what is not set yet. Costs nothing: safe to call at every use."""
+    """Set what is not set yet. Safe to call at every use."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
 

@@ -10,6 +10,8 @@ def tokens_in(text: str) -> int:
     """About how many tokens a text has: one is about four characters of English (OpenAI's rule of thumb), or one and a
     half of scripts without spaces and of Korean (measured with OpenAI's tokenizers: 1.1 to 2.7).
     Used where a model has not counted for us: to keep within a window, and by simulated models."""
+    if text.isascii():
+        return (len(text) + 3) // 4
     joined = wording.joined(text)
     return (len(text) - joined + 3) // 4 + (2 * joined + 2) // 3
 

@@ -9,12 +9,14 @@ import sqlite3
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cache, lru_cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
 from tools import retrieval, sandbox, sql, usercode
+from tools.snapshots import Snapshot, content_of, version_of
 from tools.tool import Retriever, Tool, World
 from tools.usercode import Failed
 from traces import bounds, paths, yamltree
@@ -77,18 +79,24 @@ def world(
     folder: Path, database: str | None, setup: str = "", retriever: Retriever | None = None, results: int = 4
 ) -> World:
     """A fresh world: the scenario's database as its SQL file makes it, after the case's `setup`."""
-    db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    db = _empty()
+    first: Snapshot | None = None
     try:
         if database:
             path = folder / database
             with _TEMPLATES:
-                _template(path, _stamp(path)).backup(db)
+                template, first = _template(path, _stamp(path))
+                template.backup(db)
         if setup:
             _execute(db, setup, f"{folder} (a case's setup)")
     except ScenarioError:
         db.close()
         raise
-    return World(db, retriever, results)
+    return World(db, retriever, results, first=first)
+
+
+def _empty() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -99,16 +107,18 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=64)
-def _template(path: Path, stamp: tuple[int, int]) -> sqlite3.Connection:
+def _template(path: Path, stamp: tuple[int, int]) -> tuple[sqlite3.Connection, Snapshot]:
     """The database as the file makes it, to be copied page by page: one that was deserialized would keep what an open
-    transaction writes to itself, and no snapshot of it could have that."""
+    transaction writes to itself, and no snapshot of it could have that. And what all copies hold at first."""
     db = sqlite3.connect(":memory:", check_same_thread=False)
     try:
         _execute(db, yamltree.decoded(yamltree.content(path, bounds.SIZE), str(path)).replace("\r\n", "\n"), str(path))
+        with closing(_empty()) as fresh:
+            db.backup(fresh)
+            return db, Snapshot(version_of(fresh), content_of(fresh), shared=True)
     except BaseException:
         db.close()
         raise
-    return db
 
 
 def _execute(db: sqlite3.Connection, script: str, place: str) -> None:

@@ -8,32 +8,57 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-from msgspec import Struct
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TypeVar
 
 from tools.guard import Guard, refuse_writing
 
+T = TypeVar("T", bound="Snapshot | None")
 _KEPT = 8  # connections that wait for the next query
+_SHARED = 1 << 20  # bytes of a content whose connections wait beyond one trial
 
 
-class Snapshot(Struct, frozen=True, gc=False):
-    """The content of a database, None for an empty one, at a version of it."""
+class Snapshot:
+    """The content of a database, None for an empty one, at a version of it, and the connections to it that wait for the
+    next query. One that is `shared` by many databases, as what their file makes, keeps them when one is closed."""
 
-    version: tuple[int, int]
-    content: bytes | None
+    def __init__(self, version: tuple[int, int], content: bytes | None, *, shared: bool = False) -> None:
+        self.version, self.content = version, content
+        self._kept = shared and len(content or b"") <= _SHARED
+        self._closed = False
+        self._idle: deque[Guard] = deque()
+
+    @contextmanager
+    def guarded(self) -> Iterator[Guard]:
+        """A connection for queries of models, of this thread alone for as long as it is in use."""
+        try:
+            guard = self._idle.pop()
+        except IndexError:
+            guard = Guard(opened(self.content))
+        yield guard
+        if len(self._idle) < _KEPT and not self._closed:  # one that was left by an error is not used again
+            self._idle.append(guard)
+        else:
+            guard.close()
+
+    def close(self) -> None:
+        """Let go of the connections, unless others go on with them."""
+        if not self._kept:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
 
 
 class Snapshots:
     """Of one database. `db` itself is looked at only while nothing writes."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, first: Snapshot | None = None) -> None:
         self._db = db
         self._lock = threading.Lock()
         self._writers = 0
-        self._last: Snapshot | None = None
-        self._idle: list[tuple[Snapshot, Guard]] = []
+        self._last = first
 
     def now(self) -> Snapshot:
         """The content as it is; while something writes, as it was before."""
@@ -55,17 +80,9 @@ class Snapshots:
         """Whether something writes."""
         return self._writers > 0
 
-    @contextmanager
-    def guarded(self) -> Iterator[Guard]:
+    def guarded(self) -> AbstractContextManager[Guard]:
         """A connection for queries of models, of this thread alone for as long as it is in use."""
-        snapshot = self.now()
-        guard = self._waiting(snapshot) or Guard(opened(snapshot.content))
-        yield guard
-        with self._lock:  # one that was left by an error is not used again
-            if len(self._idle) < _KEPT:
-                self._idle.append((snapshot, guard))
-                return
-        guard.close()
+        return self.now().guarded()
 
     def copy(self, *, writable: bool = False) -> sqlite3.Connection:
         """A connection to a copy, for whoever asks to close."""
@@ -76,30 +93,26 @@ class Snapshots:
 
     def close(self) -> None:
         with self._lock:
-            idle, self._idle = self._idle, []
-        for _, guard in idle:
-            guard.close()
+            self._put(None)
 
     def _now(self) -> Snapshot:
         if self._writers and self._last is not None:
             return self._last
-        version = (self._db.total_changes, self._db.execute("PRAGMA schema_version").fetchone()[0])
+        version = version_of(self._db)
         if self._last is not None and self._last.version == version and not self._db.in_transaction:
             return self._last
-        found = Snapshot(version, content_of(self._db))
         # What an open transaction has written may be rolled back, and counts as a change all the same.
-        self._last = found if not self._db.in_transaction else Snapshot((-1, -1), found.content)
-        return self._last
+        return self._put(Snapshot((-1, -1) if self._db.in_transaction else version, content_of(self._db)))
 
-    def _waiting(self, snapshot: Snapshot) -> Guard | None:
-        with self._lock:
-            stale = [guard for kept, guard in self._idle if kept is not snapshot]
-            fresh = [guard for kept, guard in self._idle if kept is snapshot]
-            found = fresh.pop() if fresh else None
-            self._idle = [(snapshot, guard) for guard in fresh]
-        for guard in stale:
-            guard.close()
-        return found
+    def _put(self, following: T) -> T:
+        if self._last is not None:
+            self._last.close()
+        self._last = following
+        return following
+
+
+def version_of(db: sqlite3.Connection) -> tuple[int, int]:
+    return db.total_changes, db.execute("PRAGMA schema_version").fetchone()[0]
 
 
 def content_of(db: sqlite3.Connection) -> bytes | None:

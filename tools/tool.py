@@ -7,14 +7,14 @@ import math
 import sqlite3
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import ConfigDict, create_model
 
-from tools.snapshots import Snapshots
+from tools.snapshots import Snapshot, Snapshots
 from tools.usercode import LIMIT_S
 from traces.kernel import Chunk
 
@@ -58,16 +58,18 @@ class Retriever(Protocol):
 
 @dataclass
 class World:
-    """What a trial's tools work on: a database of its own, and the knowledge that all trials share."""
+    """What a trial's tools work on: a database of its own, and the knowledge that all trials share. `first` is what the
+    database holds, where that is known already."""
 
     db: sqlite3.Connection
     retriever: Retriever | None = None
     results: int = 4
     scratch: dict[str, Any] = field(default_factory=dict)
+    first: InitVar[Snapshot | None] = None
     snapshots: Snapshots = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        self.snapshots = Snapshots(self.db)
+    def __post_init__(self, first: Snapshot | None) -> None:
+        self.snapshots = Snapshots(self.db, first)
 
     def close(self) -> None:
         """Let go of the database: the trial is over. A call that runs beyond its limit keeps it until it ends."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 
 class Waiting:
@@ -24,29 +23,36 @@ class Waiting:
         """Whether a model, a tool or a person is waited for now."""
         return self._asked > 0 or self._working > 0
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self) -> AbstractContextManager[None]:
         """Inside, a person is waited for."""
-        self._change(asked=1)
-        try:
-            yield
-        finally:
-            self._change(asked=-1)
+        return _Inside(self, asked=1)
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def working(self) -> AbstractContextManager[None]:
         """Inside, a model or a tool is at work."""
-        self._change(working=1)
-        try:
-            yield
-        finally:
-            self._change(working=-1)
+        return _Inside(self, working=1)
 
     @property
     def _idle(self) -> bool:
         return self._asked > 0 and not self._working
 
-    def _change(self, *, asked: int = 0, working: int = 0) -> None:
-        self._over = self.seconds
-        self._asked, self._working = self._asked + asked, self._working + working
-        self._since = asyncio.get_running_loop().time()
+    def change(self, asked: int, working: int) -> None:
+        """So many more people are asked, and so many more calls are under way, from now on."""
+        now = asyncio.get_running_loop().time()
+        if self._idle:
+            self._over += now - self._since
+        self._asked, self._working, self._since = self._asked + asked, self._working + working, now
+
+
+class _Inside(AbstractContextManager[None]):
+    """A part of the run in which something is waited for. A class, since each call of a model or tool is in one."""
+
+    __slots__ = ("_asked", "_waiting", "_working")
+
+    def __init__(self, waiting: Waiting, *, asked: int = 0, working: int = 0) -> None:
+        self._waiting, self._asked, self._working = waiting, asked, working
+
+    def __enter__(self) -> None:
+        self._waiting.change(self._asked, self._working)
+
+    def __exit__(self, *error: object) -> None:
+        self._waiting.change(-self._asked, -self._working)

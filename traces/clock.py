@@ -34,8 +34,10 @@ class RealLoop(asyncio.SelectorEventLoop):
     waits for it, and no more."""
 
     def _run_once(self) -> None:
-        with _kept_from_ending():
+        try:
             super()._run_once()  # type: ignore[misc]
+        except (SystemExit, KeyboardInterrupt) as error:
+            _keep_from_ending(error)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -88,11 +90,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _run_once(self) -> None:
         if not self._ready and not self._stopping:  # type: ignore[attr-defined]
             self._jump(self._next_timer())
-        with _kept_from_ending():
+        try:
             if self.is_virtual and not self._needs_more():
                 self._run_ready()
             else:
                 super()._run_once()  # type: ignore[misc]
+        except (SystemExit, KeyboardInterrupt) as error:
+            _keep_from_ending(error)
 
     def _needs_more(self) -> bool:
         """Whether this turn is asyncio's own: with more open than the loop's own pipe, to clear away cancelled timers,
@@ -150,15 +154,11 @@ class CatchUpLoop(VirtualLoop):
             self.live.set()
 
 
-class _kept_from_ending:
+def _keep_from_ending(error: SystemExit | KeyboardInterrupt) -> None:
     """asyncio ends its loop with a SystemExit or KeyboardInterrupt that a task raises. The task has it as its error;
     here it goes no further. A person's Ctrl-C does."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> bool:
-        return kind is not None and ends_only_its_task(kind)
+    if not ends_only_its_task(type(error)):
+        raise error
 
 
 def ends_only_its_task(kind: type[BaseException]) -> bool:

@@ -17,6 +17,7 @@ from traces.kernel import Event, MessageSent, Record, RunFinished
 TOGETHER = 128
 WAIT_S = 0.05
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Record).decode
 
 
 class Unwritable(TraceError):
@@ -140,16 +141,16 @@ class Recorder:
 
 
 def readable(record: Record) -> bytes:
-    """The JSON of a record that can be read again. Numbers that are not finite would become null."""
+    """The JSON of a record that can be read again. Numbers that are not finite would become null. Raises Unwritable."""
     line = encoded(record)
-    fault = journal.fault(line)
-    if not fault and b"null" in line:
-        try:
+    try:
+        if line.count(b"{") + line.count(b"[") > journal.DEEPEST:
+            bounds.check_depth(line, journal.DEEPEST)
+        _decode(line)
+        if b"null" in line:
             bounds.check(msgspec.to_builtins(record.event), depth=journal.DEEPEST)
-        except bounds.OutOfBounds as error:
-            fault = str(error)
-    if fault:
-        raise Unwritable(f"{type(record.event).__name__} cannot be recorded: {fault}")
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Unwritable(f"{type(record.event).__name__} cannot be recorded: {error}") from None
     return line
 
 

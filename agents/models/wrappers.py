@@ -241,13 +241,20 @@ class Fitting:
     async def chat(self, request: Request) -> Reply:
         window = self.card.context_window
         if window is not None:
-            least = sum(memory.tokens_in(message.content) for message in request.messages) * LEAST_SHARE
+            least = _least_tokens(request, window)
             if least > window:
                 raise ModelError(
                     f"model {self.card.name!r}: the prompt has at least {least:,.0f} tokens and is longer than its "
                     f"context window of {window:,}; it was not sent"
                 )
         return await self._model.chat(request)
+
+
+def _least_tokens(request: Request, window: int) -> float:
+    """How many tokens its messages have, at least; their characters where these are few enough to fit."""
+    texts = [message.content for message in request.messages]
+    characters = sum(map(len, texts))
+    return characters if characters <= window else sum(map(memory.tokens_in, texts)) * LEAST_SHARE
 
 
 class Kept(Protocol):

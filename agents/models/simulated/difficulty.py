@@ -78,6 +78,7 @@ def _normal(seed: int, *names: str) -> float:
     return stream(seed, "difficulty", *names).gauss(0, 1)
 
 
+@lru_cache(maxsize=65536)
 def _level(sd: float, rate: float, tilt: float | None = None) -> float:
     """b: how far the middle difficulty is from an even chance where the mean rate is `rate`: the mean over all cases,
     or with `tilt` over those in which an error of that level was made."""

@@ -123,13 +123,14 @@ def _survey(path: Path, found: Survey) -> None:
             size = len(line)
             if not whole(line):
                 journal.add_damage(found.damaged, path, offset, line)
-            elif not names_next(line) and (wrong := fault(line)):
-                found.damaged.append(Damage(path, offset, size, found.unreadable.add(line, wrong)))
+            elif wrong := fault(line):  # also the name of the next segment, which is no event
+                if not names_next(line):
+                    found.damaged.append(Damage(path, offset, size, found.unreadable.add(line, wrong)))
             elif stretch is not None and line.startswith(expected):
                 after = stretch.after = stretch.after + 1
                 stretch.end = offset + size
                 expected = b"%b%d," % (mark, after)
-            elif not names_next(line):
+            else:
                 stretch = _other(path, offset, line, open_, found)
                 mark = b'{"run":%d,"seq":' % stretch.run
                 expected = b"%b%d," % (mark, stretch.after)

@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import msgspec
+from msgspec import inspect
 
 from traces import bounds, journal
 from traces.errors import TraceError
@@ -144,14 +145,33 @@ def readable(record: Record) -> bytes:
     """The JSON of a record that can be read again. Numbers that are not finite would become null. Raises Unwritable."""
     line = encoded(record)
     try:
-        if line.count(b"{") + line.count(b"[") > journal.DEEPEST:
+        if type(record.event) in _OPEN:
             bounds.check_depth(line, journal.DEEPEST)
+            if b"null" in line:
+                bounds.check(msgspec.to_builtins(record.event), depth=journal.DEEPEST)
         _decode(line)
-        if b"null" in line:
-            bounds.check(msgspec.to_builtins(record.event), depth=journal.DEEPEST)
     except (msgspec.MsgspecError, ValueError) as error:
         raise Unwritable(f"{type(record.event).__name__} cannot be recorded: {error}") from None
     return line
+
+
+def _is_open(type_: inspect.Type) -> bool:
+    """Whether there is room in it for a null that was another number, or for any depth: reading it again would not
+    tell."""
+    if isinstance(type_, inspect.UnionType):
+        kinds = {type(one) for one in type_.types}
+        return {inspect.NoneType, inspect.FloatType} <= kinds or any(map(_is_open, type_.types))
+    if isinstance(type_, inspect.StructType):
+        return any(_is_open(field.type) for field in type_.fields)
+    if isinstance(type_, inspect.DictType):
+        return _is_open(type_.value_type)
+    if isinstance(type_, inspect.VarTupleType | inspect.ListType):
+        return _is_open(type_.item_type)
+    return not isinstance(type_, _CLOSED)
+
+
+_CLOSED = (inspect.StrType, inspect.IntType, inspect.FloatType, inspect.BoolType, inspect.NoneType, inspect.LiteralType)
+_OPEN = frozenset(kind for kind in get_args(Event) if _is_open(inspect.type_info(kind)))
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
